@@ -1,0 +1,259 @@
+#include "luax.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "near.h"
+#include "wtf8.h"
+
+HANDLE luax_interrupt;
+
+/* ---- Arguments ---- */
+
+void luax_arguments(lua_State *L, int least, int most) {
+  int given = lua_gettop(L);
+  if (given < least || given > most) {
+    char expected[48];
+    if (least == most) snprintf(expected, sizeof expected, "%d argument%s", most, most == 1 ? "" : "s");
+    else snprintf(expected, sizeof expected, "%d to %d arguments", least, most);
+    lua_pushinteger(L, given);
+    luax_badvalue(L, -1, "arguments", expected);
+  }
+  lua_settop(L, most);
+}
+
+/* A string and its length; raises for any other type. */
+static const char *check_string(lua_State *L, int index, const char *name, size_t *length) {
+  if (lua_type(L, index) != LUA_TSTRING) luax_badvalue(L, index, name, "text");
+  return lua_tolstring(L, index, length);
+}
+
+const char *luax_checktext(lua_State *L, int index, const char *name) {
+  size_t length;
+  const char *text = check_string(L, index, name, &length);
+  if (strlen(text) != length) luax_badvalue(L, index, name, "text without NUL");
+  return text;
+}
+
+const wchar_t *luax_checkwidebytes(lua_State *L, int index, const char *name, size_t *length) {
+  size_t bytes;
+  const char *text = check_string(L, index, name, &bytes);
+  size_t units = wtf8_wide_length(text, bytes);
+  if (units == WTF8_INVALID) luax_badvalue(L, index, name, "valid UTF-8");
+  wchar_t *wide = lua_newuserdatauv(L, (units + 1) * sizeof *wide, 0);
+  wtf8_to_wide(text, bytes, wide);
+  wide[units] = 0;
+  if (length) *length = units;
+  return wide;
+}
+
+const wchar_t *luax_checkwide(lua_State *L, int index, const char *name, size_t *length) {
+  luax_checktext(L, index, name);
+  return luax_checkwidebytes(L, index, name, length);
+}
+
+const wchar_t *luax_optwide(lua_State *L, int index, const char *name) {
+  if (!lua_isnoneornil(L, index)) return luax_checkwide(L, index, name, NULL);
+  lua_pushnil(L);
+  return NULL;
+}
+
+lua_Integer luax_checkinteger(lua_State *L, int index, const char *name, lua_Integer least, lua_Integer most) {
+  int whole = 0;
+  lua_Integer value = lua_type(L, index) == LUA_TNUMBER ? lua_tointegerx(L, index, &whole) : 0;
+  if (!whole || value < least || value > most) {
+    char expected[80];
+    snprintf(expected, sizeof expected, "an integer from %lld to %lld", (long long)least, (long long)most);
+    luax_badvalue(L, index, name, expected);
+  }
+  return value;
+}
+
+unsigned short luax_checkport(lua_State *L, int index, const char *name) {
+  return (unsigned short)luax_checkinteger(L, index, name, 1, 65535);
+}
+
+DWORD luax_optseconds(lua_State *L, int index, const char *name, DWORD missing) {
+  static const double longest = 86400.0 * 30;
+  if (lua_isnoneornil(L, index)) return missing;
+  double seconds = lua_type(L, index) == LUA_TNUMBER ? lua_tonumber(L, index) : -1;
+  if (!(seconds >= 0 && seconds <= longest)) luax_badvalue(L, index, name, "seconds from 0 to 2592000 (30 days)");
+  return (DWORD)ceil(seconds * 1000);
+}
+
+int luax_optboolean(lua_State *L, int index, const char *name, int missing) {
+  if (lua_isnoneornil(L, index)) return missing;
+  if (!lua_isboolean(L, index)) luax_badvalue(L, index, name, "true or false");
+  return lua_toboolean(L, index);
+}
+
+int luax_checkword(lua_State *L, int index, const char *name, const char *const words[], int missing) {
+  if (lua_isnoneornil(L, index) && missing >= 0) return missing;
+  if (lua_type(L, index) == LUA_TSTRING)
+    for (int i = 0; words[i]; i++)
+      if (strcmp(lua_tostring(L, index), words[i]) == 0) return i;
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  luaL_addstring(&b, "one of ");
+  for (int i = 0; words[i]; i++) {
+    if (i > 0) luaL_addstring(&b, ", ");
+    luaL_addstring(&b, words[i]);
+  }
+  luaL_pushresult(&b);
+  luax_badvalue(L, index, name, lua_tostring(L, -1));
+}
+
+/* Raises for the option `key`, suggesting the one that was probably meant. */
+P80_NORETURN static void unknown_option(lua_State *L, const char *key, const char *const known[]) {
+  const char *meant = nearest_word(key, known);
+  const char *op = lua_tostring(L, lua_upvalueindex(1));
+  const char *hint = meant ? lua_pushfstring(L, "did you mean '%s'?", meant) : NULL;
+  luax_pusherror(L, op, key, ERROR_INVALID_PARAMETER, "There is no such option.", hint);
+  lua_error(L);
+  abort();
+}
+
+int luax_options(lua_State *L, int index, const char *const known[]) {
+  if (lua_isnoneornil(L, index)) return 0;
+  index = lua_absindex(L, index);
+  if (!lua_istable(L, index)) luax_badvalue(L, index, "options", "a table of options");
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    if (lua_type(L, -2) != LUA_TSTRING) luax_badvalue(L, -2, "options", "named options only");
+    const char *key = lua_tostring(L, -2);
+    int i = 0;
+    while (known[i] && strcmp(known[i], key) != 0) i++;
+    if (!known[i]) unknown_option(L, key, known);
+    lua_pop(L, 1);
+  }
+  return 1;
+}
+
+int luax_field(lua_State *L, int index, const char *key) {
+  if (lua_istable(L, index)) {
+    index = lua_absindex(L, index);
+    lua_pushstring(L, key);
+    lua_rawget(L, index);
+  } else {
+    lua_pushnil(L);
+  }
+  return lua_gettop(L);
+}
+
+/* ---- Results ---- */
+
+void luax_pushwide(lua_State *L, const wchar_t *text, size_t n) {
+  char small[768];
+  if (n <= sizeof small / 3) {
+    lua_pushlstring(L, small, wtf8_from_wide(text, n, small));
+    return;
+  }
+  luaL_Buffer b;
+  size_t bytes = wtf8_length(text, n);
+  char *out = luaL_buffinitsize(L, &b, bytes);
+  luaL_pushresultsize(&b, wtf8_from_wide(text, n, out));
+}
+
+void luax_pushwidez(lua_State *L, const wchar_t *text) {
+  if (text) luax_pushwide(L, text, wcslen(text));
+  else lua_pushnil(L);
+}
+
+void luax_pushtime(lua_State *L, ULONGLONG filetime) {
+  FILETIME parts = {(DWORD)filetime, (DWORD)(filetime >> 32)};
+  SYSTEMTIME t;
+  char text[40];
+  if (!FileTimeToSystemTime(&parts, &t)) {
+    lua_pushnil(L);
+    return;
+  }
+  snprintf(text, sizeof text, "%04u-%02u-%02uT%02u:%02u:%02uZ", t.wYear, t.wMonth, t.wDay, t.wHour, t.wMinute,
+           t.wSecond);
+  lua_pushstring(L, text);
+}
+
+void luax_setinteger(lua_State *L, const char *key, lua_Integer value) {
+  lua_pushinteger(L, value);
+  lua_setfield(L, -2, key);
+}
+
+void luax_setboolean(lua_State *L, const char *key, int value) {
+  lua_pushboolean(L, value);
+  lua_setfield(L, -2, key);
+}
+
+void luax_settext(lua_State *L, const char *key, const char *value) {
+  if (value == NULL) return;
+  lua_pushstring(L, value);
+  lua_setfield(L, -2, key);
+}
+
+void luax_setwide(lua_State *L, const char *key, const wchar_t *value) {
+  if (value == NULL) return;
+  luax_pushwidez(L, value);
+  lua_setfield(L, -2, key);
+}
+
+/* ---- Memory and handles ---- */
+
+void *luax_buffer(lua_State *L, size_t size) {
+  void *buffer = lua_newuserdatauv(L, size, 0);
+  memset(buffer, 0, size);
+  return buffer;
+}
+
+void luax_closehandle(luax_handle *handle) {
+  UINT_PTR value = handle->value;
+  handle->value = 0;
+  if (value) handle->close(value);
+}
+
+void luax_closekernel(UINT_PTR value) { CloseHandle((HANDLE)value); }
+
+static int handle_close(lua_State *L) {
+  luax_closehandle(lua_touserdata(L, 1));
+  return 0;
+}
+
+luax_handle *luax_newhandle(lua_State *L, luax_closer close) {
+  luax_handle *handle = lua_newuserdatauv(L, sizeof *handle, 0);
+  handle->value = 0;
+  handle->close = close;
+  if (luaL_newmetatable(L, "p80.handle")) {
+    lua_pushcfunction(L, handle_close);
+    lua_setfield(L, -2, "__gc");
+    lua_pushcfunction(L, handle_close);
+    lua_setfield(L, -2, "__close");
+  }
+  lua_setmetatable(L, -2);
+  lua_toclose(L, -1);
+  return handle;
+}
+
+/* ---- Waiting ---- */
+
+void luax_sleep(lua_State *L, DWORD ms) {
+  if (luax_interrupt == NULL) Sleep(ms);
+  else if (WaitForSingleObject(luax_interrupt, ms) == WAIT_OBJECT_0) luax_fail(L, NULL, ERROR_OPERATION_ABORTED);
+}
+
+ULONGLONG luax_clock(void) {
+  LARGE_INTEGER now, frequency;
+  QueryPerformanceFrequency(&frequency);
+  QueryPerformanceCounter(&now);
+  return (ULONGLONG)(now.QuadPart / frequency.QuadPart) * 1000 +
+         (ULONGLONG)(now.QuadPart % frequency.QuadPart) * 1000 / (ULONGLONG)frequency.QuadPart;
+}
+
+/* ---- Registration ---- */
+
+void luax_setfunctions(lua_State *L, const char *subject, const luaL_Reg *functions) {
+  for (; functions && functions->name; functions++) {
+    if (functions->func == NULL) continue;
+    lua_pushfstring(L, "%s.%s", subject, functions->name);
+    lua_pushcclosure(L, functions->func, 1);
+    lua_setfield(L, -2, functions->name);
+  }
+}

@@ -1,0 +1,53 @@
+-- win.scm, the half in Lua: what goes wrong while one waits for a service, in words.
+local scm, win, x = ...
+
+local ERROR_SERVICE_NOT_ACTIVE = 1062
+local ERROR_SERVICE_SPECIFIC_ERROR = 1066
+local ERROR_PROCESS_ABORTED = 1067
+local ERROR_SERVICE_NEVER_STARTED = 1077
+local ERROR_TIMEOUT = 1460
+
+local DEFAULT_TIMEOUT = 30
+
+-- "pid 1234 (x.exe)", "pid 1234, which has ended" or "no process".
+local function process_text(pid)
+  if not pid then return "no process" end
+  local ok, row = pcall(win.process.get, pid)
+  local about = not ok and "" or row and (" (%s)"):format(row.name) or ", which has ended"
+  return ("pid %d%s"):format(pid, about)
+end
+
+-- What a service that did not get there in time is doing.
+local function stuck_text(status, timeout, quiet)
+  return ("still %s after %.4g s: %s, checkpoint %d, no progress for %.2g s"):format(status.state, timeout,
+    process_text(status.pid), status.checkpoint, quiet)
+end
+
+-- The error and hint for a service that stopped instead.
+local function stopped_error(status)
+  local code = status.exit_code
+  if code == ERROR_SERVICE_SPECIFIC_ERROR then
+    return code, ("it stopped with its own error %d (0x%X)"):format(status.service_exit_code, status.service_exit_code)
+  elseif code == ERROR_SERVICE_NEVER_STARTED then -- what Wine leaves there when the process has died
+    return ERROR_PROCESS_ABORTED, "it stopped instead: its process ended by itself"
+  end
+  return code ~= 0 and code or ERROR_SERVICE_NOT_ACTIVE, ("it stopped instead, with exit code %d"):format(code)
+end
+
+local wait = scm.wait
+
+--- win.scm.wait(name, "running"|"stopped"|"paused" [, {timeout=30, requested=false}]) -> true once the service is in
+-- that state. Raises ERROR_TIMEOUT, naming the process, when it is not within `timeout` seconds; and the service's own
+-- exit code at once when it stopped instead, after it was seen to start, or at all when `requested` says that the state
+-- has just been asked for.
+function scm.wait(...)
+  local there, outcome, status, quiet = wait(...)
+  if there then return true end
+  local name, _, options = ...
+  if outcome == "timeout" then
+    local timeout = options and options.timeout or DEFAULT_TIMEOUT
+    x.fail("scm.wait", name, ERROR_TIMEOUT, nil, stuck_text(status, timeout, quiet))
+  end
+  local code, hint = stopped_error(status)
+  x.fail("scm.wait", name, code, nil, hint)
+end

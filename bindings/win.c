@@ -1,0 +1,185 @@
+/* The module `win`: a table whose subjects open themselves when they are first used, so that a script pays only
+ * for those that it uses. */
+#include "win.h"
+
+#include <string.h>
+
+#include "near.h"
+#include "subjects.h"
+
+static const luax_subject *const subjects[] = {
+    &host_subject, &tcp_subject,  &process_subject,  &scm_subject,
+    &reg_subject,  &http_subject, &iplisten_subject, &urlacl_subject,
+};
+enum { SUBJECTS = sizeof subjects / sizeof *subjects };
+
+/* What the Lua half of a subject gets besides the subject and `win`: the library `x`. */
+
+/* x.fail(op, target, code [, message [, hint]]) raises an error object. */
+static int x_fail(lua_State *L) {
+  luax_pusherror(L, lua_tostring(L, 1), lua_tostring(L, 2), (DWORD)luaL_checkinteger(L, 3), lua_tostring(L, 4),
+                 lua_tostring(L, 5));
+  return lua_error(L);
+}
+
+/* x.sleep(seconds) waits; Ctrl-C ends it with an error. */
+static int x_sleep(lua_State *L) {
+  luax_sleep(L, luax_optseconds(L, 1, "seconds", 0));
+  return 0;
+}
+
+/* x.clock() -> seconds since some moment, never running backwards. */
+static int x_clock(lua_State *L) {
+  lua_pushnumber(L, (lua_Number)luax_clock() / 1000);
+  return 1;
+}
+
+/* x.nearest(word, words) -> the word that was probably meant, or nil. */
+static int x_nearest(lua_State *L) {
+  const char *word = luaL_checkstring(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_Integer n = luaL_len(L, 2);
+  const char **words = luax_buffer(L, ((size_t)n + 1) * sizeof *words);
+  for (lua_Integer i = 0; i < n; i++) {
+    lua_geti(L, 2, i + 1);
+    words[i] = luaL_checkstring(L, -1);
+    lua_pop(L, 1); /* the table keeps it alive */
+  }
+  lua_pushstring(L, nearest_word(word, words));
+  return 1;
+}
+
+void win_push_library(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"fail", x_fail}, {"sleep", x_sleep}, {"clock", x_clock}, {"nearest", x_nearest}, {NULL, NULL}};
+  lua_newtable(L);
+  luax_setfunctions(L, "x", functions);
+}
+
+/* Runs the Lua half of a subject: chunk(subject, win, x) for the subject on top and `win` at index 1. */
+static void run_lua_half(lua_State *L, const win_host *host, const char *chunk) {
+  int subject = lua_gettop(L);
+  host->push_chunk(L, chunk);
+  lua_pushvalue(L, subject);
+  lua_pushvalue(L, 1);
+  win_push_library(L);
+  lua_call(L, 3, 0);
+}
+
+/* t[name] = the crossing to "<subject>.<name>" for the table on top. */
+static void set_crossing(lua_State *L, const win_host *host, const char *subject, const char *name) {
+  host->push_crossing(L, lua_pushfstring(L, "%s.%s", subject, name));
+  lua_setfield(L, -3, name);
+  lua_pop(L, 1);
+}
+
+/* Replaces every function of the table on top by its crossing. */
+static void cross_reads(lua_State *L, const win_host *host, const char *subject) {
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    if (lua_isfunction(L, -1)) {
+      host->push_crossing(L, lua_pushfstring(L, "%s.%s", subject, lua_tostring(L, -2)));
+      lua_pushvalue(L, -4); /* key */
+      lua_insert(L, -2);
+      lua_rawset(L, -6);
+      lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+  }
+}
+
+/* Fills the table on top with the functions of one subject. */
+static void fill(lua_State *L, const win_host *host, const luax_subject *subject) {
+  luax_setfunctions(L, subject->name, subject->reads);
+  if (subject->lua) run_lua_half(L, host, subject->lua);
+  if (host->push_crossing == NULL) {
+    luax_setfunctions(L, subject->name, subject->writes);
+    return;
+  }
+  if (host->reads_cross) cross_reads(L, host, subject->name);
+  for (const luaL_Reg *write = subject->writes; write && write->name; write++)
+    set_crossing(L, host, subject->name, write->name);
+}
+
+/* Whether `subject` is "<parent>.<something>"; returns the something. */
+static const char *child_name(const char *subject, const char *parent) {
+  size_t n = strlen(parent);
+  return strncmp(subject, parent, n) == 0 && subject[n] == '.' ? subject + n + 1 : NULL;
+}
+
+/* Opens the subject at `index` with its sub-subjects (+1) and remembers it in `win` (index 1). */
+static void open_subject(lua_State *L, const win_host *host, const luax_subject *subject) {
+  lua_newtable(L);
+  for (int i = 0; i < SUBJECTS; i++) {
+    const char *child = child_name(subjects[i]->name, subject->name);
+    if (child == NULL) continue;
+    lua_newtable(L);
+    fill(L, host, subjects[i]);
+    lua_setfield(L, -2, child);
+  }
+  fill(L, host, subject);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, 1, subject->name);
+}
+
+/* Collects the names of the top subjects; NULL-terminated. */
+static void top_names(const char *names[SUBJECTS + 1]) {
+  int n = 0;
+  for (int i = 0; i < SUBJECTS; i++)
+    if (strchr(subjects[i]->name, '.') == NULL) names[n++] = subjects[i]->name;
+  names[n] = NULL;
+}
+
+/* win.<name>: opens the subject, or raises with the name that was probably meant. */
+static int win_index(lua_State *L) {
+  const win_host *host = lua_touserdata(L, lua_upvalueindex(2));
+  const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  for (int i = 0; i < SUBJECTS; i++) {
+    if (strcmp(subjects[i]->name, name) != 0) continue;
+    open_subject(L, host, subjects[i]);
+    return 1;
+  }
+  const char *names[SUBJECTS + 1];
+  top_names(names);
+  const char *meant = nearest_word(name, names);
+  if (meant == NULL) return 0;
+  luax_failhint(L, name, ERROR_CALL_NOT_IMPLEMENTED, lua_pushfstring(L, "did you mean win.%s?", meant));
+}
+
+/* pairs(win): opens all subjects first. */
+static int win_pairs(lua_State *L) {
+  const char *names[SUBJECTS + 1];
+  top_names(names);
+  for (int i = 0; names[i]; i++) {
+    lua_getfield(L, 1, names[i]);
+    lua_pop(L, 1);
+  }
+  lua_getglobal(L, "next");
+  lua_pushvalue(L, 1);
+  lua_pushnil(L);
+  return 3;
+}
+
+void win_push_writes(lua_State *L) {
+  lua_newtable(L);
+  lua_Integer n = 0;
+  for (int i = 0; i < SUBJECTS; i++) {
+    for (const luaL_Reg *write = subjects[i]->writes; write && write->name; write++) {
+      lua_pushfstring(L, "%s.%s", subjects[i]->name, write->name);
+      lua_rawseti(L, -2, ++n);
+    }
+  }
+}
+
+void win_open(lua_State *L, const win_host *host) {
+  static const luaL_Reg meta[] = {{"__index", win_index}, {"__pairs", win_pairs}, {NULL, NULL}};
+  lua_newtable(L);
+  lua_newtable(L);
+  for (const luaL_Reg *method = meta; method->name; method++) {
+    lua_pushliteral(L, "win");
+    lua_pushlightuserdata(L, (void *)host);
+    lua_pushcclosure(L, method->func, 2);
+    lua_setfield(L, -2, method->name);
+  }
+  lua_setmetatable(L, -2);
+}

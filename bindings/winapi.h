@@ -1,0 +1,85 @@
+/* Functions that p80 finds at run time, from System32 only: everything outside kernel32 and msvcrt. That keeps
+ * the start of a script that needs none of them as quick as a plain C program's, lets the program load on
+ * Windows Server 2003, and leaves no DLL to be planted beside it.
+ *
+ * A subject calls winapi_load for its DLLs when it is opened, and then calls `win32.OpenServiceW(...)`. Functions
+ * listed with R are on every Windows since Server 2003 SP1, and a DLL without one of them does not load; those
+ * listed with N came later, with the version in front, and are NULL before it: use winapi_require. */
+#ifndef P80_WINAPI_H
+#define P80_WINAPI_H
+
+#include <winsock2.h>
+#include <ws2tcpip.h>
+#include <windows.h>
+#include <aclapi.h>
+#include <iphlpapi.h>
+#include <psapi.h>
+#include <sddl.h>
+#include <shlobj.h>
+#include <winternl.h>
+#include <http.h>
+#include <lua.h>
+
+#include "compiler.h"
+
+#define WINAPI_ADVAPI32(R, N)                                                                                   \
+  R(OpenSCManagerW) R(OpenServiceW) R(CloseServiceHandle) R(EnumServicesStatusExW) R(QueryServiceConfigW)       \
+  R(QueryServiceConfig2W) R(QueryServiceStatusEx) R(ChangeServiceConfigW) R(ChangeServiceConfig2W)              \
+  R(StartServiceW) R(ControlService) R(EnumDependentServicesW) R(GetServiceKeyNameW)                            \
+  R(RegOpenKeyExW) R(RegCreateKeyExW) R(RegCloseKey) R(RegQueryValueExW) R(RegSetValueExW) R(RegDeleteValueW)   \
+  R(RegDeleteKeyW) R(RegEnumKeyExW) R(RegEnumValueW) R(RegQueryInfoKeyW) R(RegFlushKey)                         \
+  R(RegGetKeySecurity) R(RegSetKeySecurity) R(GetSecurityDescriptorControl) R(GetSecurityDescriptorDacl)        \
+  R(GetAce)                                                                                                     \
+  R(OpenProcessToken) R(GetTokenInformation) R(LookupPrivilegeValueW) R(AdjustTokenPrivileges)                  \
+  R(CheckTokenMembership) R(CreateWellKnownSid) R(LookupAccountNameW) R(LookupAccountSidW)                      \
+  R(ConvertSidToStringSidW) R(ConvertStringSidToSidW) R(GetNamedSecurityInfoW)                                  \
+  R(ConvertStringSecurityDescriptorToSecurityDescriptorW) R(GetSecurityDescriptorLength)                        \
+  R(ConvertSecurityDescriptorToStringSecurityDescriptorW) R(IsValidSecurityDescriptor) R(RegDeleteKeyExW)
+
+#define WINAPI_WS2_32(R, N)                                                                                     \
+  R(WSAStartup) R(WSACleanup) R(WSAGetLastError) R(socket) R(bind) R(closesocket) R(setsockopt) R(getaddrinfo)  \
+  R(freeaddrinfo) R(WSAAddressToStringW) R(WSAStringToAddressW)
+
+#define WINAPI_IPHLPAPI(R, N) R(GetExtendedTcpTable)
+
+#define WINAPI_PSAPI(R, N) R(GetProcessImageFileNameW)
+
+#define WINAPI_HTTPAPI(R, N)                                                                                    \
+  R(HttpInitialize) R(HttpTerminate) R(HttpSetServiceConfiguration) R(HttpDeleteServiceConfiguration)           \
+  R(HttpQueryServiceConfiguration)
+
+#define WINAPI_SHELL32(R, N) R(SHGetFolderPathW)
+
+#define WINAPI_NTDLL(R, N) R(NtQuerySystemInformation) R(NtQueryInformationProcess) R(NtQueryObject) R(RtlGetVersion) \
+  R(NtDeleteKey) R(RtlNtStatusToDosError)
+
+#define WINAPI_KERNEL32(R, N)                                                                                   \
+  N("Windows Vista", BOOL, QueryFullProcessImageNameW, (HANDLE, DWORD, LPWSTR, PDWORD))                         \
+  N("Windows Vista", BOOL, GetProductInfo, (DWORD, DWORD, DWORD, DWORD, PDWORD))
+
+#define WINAPI_DLLS(D)                                                                                          \
+  D(advapi32, WINAPI_ADVAPI32) D(ws2_32, WINAPI_WS2_32) D(iphlpapi, WINAPI_IPHLPAPI) D(psapi, WINAPI_PSAPI)     \
+  D(httpapi, WINAPI_HTTPAPI) D(shell32, WINAPI_SHELL32) D(ntdll, WINAPI_NTDLL) D(kernel32, WINAPI_KERNEL32)
+
+/* Not in every SDK's headers, or hidden from NT 5.2. */
+NTSTATUS WINAPI RtlGetVersion(PRTL_OSVERSIONINFOW);
+NTSTATUS NTAPI NtDeleteKey(HANDLE);
+
+#define WINAPI_FIELD(name) P80_TYPEOF(name) *name;
+#define WINAPI_NEW_FIELD(since, type, name, parameters) type(WINAPI *name) parameters;
+#define WINAPI_FIELDS(dll, list) list(WINAPI_FIELD, WINAPI_NEW_FIELD)
+typedef struct winapi {
+  WINAPI_DLLS(WINAPI_FIELDS)
+} winapi;
+#undef WINAPI_FIELD
+#undef WINAPI_NEW_FIELD
+#undef WINAPI_FIELDS
+
+extern winapi win32;
+
+/* Loads the functions of `dll` ("advapi32") once; raises when the DLL or one of its R functions is absent. */
+void winapi_load(lua_State *L, const char *dll);
+/* Whether the N function `name` is there; raises an error that names the Windows version which brings it. */
+void winapi_require(lua_State *L, const char *name);
+
+#endif

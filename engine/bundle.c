@@ -1,0 +1,71 @@
+#include "bundle.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+#include <string.h>
+#include <windows.h>
+
+enum { LONGEST_NAME = 64 };
+
+/* Resource names and types are looked up in upper case; they are plain ASCII here. */
+static int to_resource_name(const char *name, wchar_t out[LONGEST_NAME]) {
+  size_t i = 0;
+  for (; name[i] && i < LONGEST_NAME - 1; i++) {
+    if ((unsigned char)name[i] >= 0x80) return 0;
+    out[i] = (wchar_t)(name[i] >= 'a' && name[i] <= 'z' ? name[i] - 'a' + 'A' : name[i]);
+  }
+  out[i] = 0;
+  return name[i] == 0 && i > 0;
+}
+
+const char *bundle_find(const char *folder, const char *name, size_t *size) {
+  wchar_t type[LONGEST_NAME], id[LONGEST_NAME];
+  if (!to_resource_name(folder, type) || !to_resource_name(name, id)) return NULL;
+  HRSRC found = FindResourceW(NULL, id, type);
+  HGLOBAL loaded = found ? LoadResource(NULL, found) : NULL;
+  if (loaded == NULL) return NULL;
+  *size = SizeofResource(NULL, found);
+  return LockResource(loaded);
+}
+
+void bundle_push(lua_State *L, const char *folder, const char *name) {
+  size_t size;
+  const char *text = bundle_find(folder, name, &size);
+  if (text == NULL) luaL_error(L, "p80.exe lacks its bundled %s/%s.lua", folder, name);
+  lua_pushfstring(L, "@p80:%s/%s.lua", folder, name);
+  if (luaL_loadbufferx(L, text, size, lua_tostring(L, -1), "t") != LUA_OK) lua_error(L);
+  lua_remove(L, -2);
+}
+
+void bundle_push_win(lua_State *L, const char *name) { bundle_push(L, "win", name); }
+
+typedef struct name_list {
+  char names[64][LONGEST_NAME];
+  int count;
+} name_list;
+
+static BOOL CALLBACK collect_name(HMODULE module, LPCWSTR type, LPWSTR name, LONG_PTR context) {
+  name_list *list = (name_list *)context;
+  (void)module;
+  (void)type;
+  if (IS_INTRESOURCE(name) || list->count == 64) return TRUE;
+  char *out = list->names[list->count++];
+  size_t i = 0;
+  for (; name[i] && i < LONGEST_NAME - 1; i++) out[i] = (char)(name[i] >= L'A' && name[i] <= L'Z' ? name[i] + 32 : name[i]);
+  out[i] = 0;
+  return TRUE;
+}
+
+static int by_name(const void *a, const void *b) { return strcmp(a, b); }
+
+void bundle_names(lua_State *L, const char *folder) {
+  wchar_t type[LONGEST_NAME];
+  name_list list = {.count = 0};
+  if (to_resource_name(folder, type)) EnumResourceNamesW(NULL, type, collect_name, (LONG_PTR)&list);
+  qsort(list.names, (size_t)list.count, sizeof list.names[0], by_name);
+  lua_createtable(L, list.count, 0);
+  for (int i = 0; i < list.count; i++) {
+    lua_pushstring(L, list.names[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+}

@@ -1,0 +1,21 @@
+/* The Lua files inside the executable, verbatim, so that line numbers in tracebacks match. */
+#ifndef P80_BUNDLE_H
+#define P80_BUNDLE_H
+
+#include <lua.h>
+#include <stddef.h>
+
+/* The text of the bundled file `name` ("free80") of `folder` ("script", "lib", "core" or "win"); NULL when there
+ * is none. It stays valid for ever and is not terminated. */
+const char *bundle_find(const char *folder, const char *name, size_t *size);
+
+/* Pushes it as a compiled chunk; its name in tracebacks is "p80:<folder>/<name>.lua". It must exist. */
+void bundle_push(lua_State *L, const char *folder, const char *name);
+
+/* Pushes an array with the names of all files of `folder`, sorted. */
+void bundle_names(lua_State *L, const char *folder);
+
+/* bundle_push for the Lua half of a subject of `win`. */
+void bundle_push_win(lua_State *L, const char *name);
+
+#endif

@@ -1,0 +1,42 @@
+/* The command line as a plain struct. Pure: no Windows, no Lua, no allocation. */
+#ifndef P80_CLI_H
+#define P80_CLI_H
+
+typedef enum cli_command {
+  CLI_SCRIPT,  /* run `script` with `words` */
+  CLI_CODE,    /* -e CODE */
+  CLI_STDIN,   /* - */
+  CLI_REPL,    /* -i */
+  CLI_LIST,    /* list, and so on: `words` are their arguments */
+  CLI_HELP,
+  CLI_SHOW,
+  CLI_RUNS,
+  CLI_UNDO,
+  CLI_USAGE,   /* --help, or nothing at all */
+  CLI_VERSION, /* --version, -v */
+  CLI_WRONG    /* `error` says why */
+} cli_command;
+
+enum { CLI_MOST_ALLOWS = 64 };
+
+typedef struct cli {
+  cli_command command;
+  const char *script; /* path or bundled name; NULL unless CLI_SCRIPT or `help`/`show` */
+  const char *code;
+  int check, json, quiet, verbose, no_color, force;
+  double timeout; /* seconds; negative: not given */
+  const char *state;
+  const char *allow[CLI_MOST_ALLOWS];
+  int allow_count;
+  const char *const *words; /* what belongs to the script or command */
+  int word_count;
+  char error[256];
+} cli;
+
+/* Parses `argv[1..argc-1]` (UTF-8) into `out`. Reorders the pointers in `argv`: options that belong to p80 but stand
+ * behind the script's name are taken out of the script's words. */
+void cli_parse(cli *out, int argc, const char **argv);
+
+extern const char cli_usage[];
+
+#endif

@@ -1,0 +1,57 @@
+/* The console: UTF-8 out and in whatever the code page, colour, width, and a line that shows progress. Streams that
+ * are no console are written as they are. */
+#ifndef P80_CONSOLE_H
+#define P80_CONSOLE_H
+
+#include <lua.h>
+#include <stdio.h>
+
+/* Whether `stream` (stdin, stdout or stderr) is a console. */
+int console_is_terminal(FILE *stream);
+
+/* Writes UTF-8. A character that is cut off at the end of `text` waits for the rest in the next call. Returns `n`,
+ * or less when the stream fails. */
+size_t console_write(FILE *stream, const char *text, size_t n);
+void console_print(FILE *stream, const char *text);
+
+/* Reads up to `n` bytes of UTF-8 from a console on stdin, at most to the end of a line ("\n"). 0: end of file
+ * (Ctrl-Z), or Ctrl-C with *interrupted set. */
+size_t console_read(char *out, size_t n, int *interrupted);
+
+/* Columns of the console behind `stream`; 80 when it is none. */
+int console_width(FILE *stream);
+
+/* What --no-color and --quiet say: no colour anywhere; no progress. */
+void console_no_colour(void);
+void console_quiet(void);
+
+/* Text written from now on to `stream` has this colour, if it is a console and colour is wanted. */
+typedef enum console_colour {
+  CONSOLE_PLAIN,
+  CONSOLE_GOOD,
+  CONSOLE_WARNING,
+  CONSOLE_BAD,
+  CONSOLE_FAINT,
+  CONSOLE_STRONG
+} console_colour;
+void console_set_colour(FILE *stream, console_colour colour);
+
+/* Progress of a wait, on standard error. Nothing shows in the first two seconds; then a console gets one line that
+ * is redrawn, anything else a plain line every ten seconds. `step` is called as often as one likes, with the part
+ * that is done (0 to 1) or a negative number where that is unknown. Progress does not nest. */
+void console_progress_begin(const char *what);
+void console_progress_step(double done);
+void console_progress_end(void);
+
+/* Leaves the console as it was found. Called at exit by itself; for handlers that end the process otherwise. */
+void console_restore(void);
+
+/* Pushes a table of functions for Lua:
+ *   is_terminal([stream]) -> boolean      stream: "stdin", "stdout" (default), "stderr"
+ *   width([stream]) -> columns
+ *   colour(word[, stream])                "plain", "good", "warning", "bad", "faint", "strong"
+ *   progress(what[, done])                begins, or steps when `what` is still the same
+ *   progress()                            ends */
+int console_open(lua_State *L);
+
+#endif

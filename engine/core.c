@@ -1,0 +1,163 @@
+#include "core.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "alloc.h"
+#include "bundle.h"
+#include "host.h"
+#include "luax.h"
+#include "searcher.h"
+#include "store.h"
+#include "win.h"
+
+static const cli *options;
+static const core_script *script;
+static lua_State *core;
+static const char core_key;
+
+static const win_host raw_host = {bundle_push_win, NULL, 0};
+
+void core_configure(const cli *given_options, const core_script *given_script) {
+  options = given_options;
+  script = given_script;
+}
+
+int core_is_open(void) { return core != NULL; }
+
+void core_push_function(lua_State *L, const char *field) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &core_key);
+  lua_getfield(L, -1, field);
+  lua_remove(L, -2);
+}
+
+/* host.now() -> ISO 8601 UTC text. */
+static int host_now(lua_State *L) {
+  FILETIME now;
+  GetSystemTimeAsFileTime(&now);
+  luax_pushtime(L, (ULONGLONG)now.dwHighDateTime << 32 | now.dwLowDateTime);
+  return 1;
+}
+
+/* host.chunk(name) -> the core's file of that name as a function. */
+static int host_chunk(lua_State *L) {
+  bundle_push(L, "core", luaL_checkstring(L, 1));
+  return 1;
+}
+
+/* host.lib(name) -> a bundled library. */
+static int host_lib(lua_State *L) {
+  lua_getglobal(L, "require");
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 1);
+  return 1;
+}
+
+/* host.scripts() -> the names of the bundled playbooks. */
+static int host_scripts(lua_State *L) {
+  bundle_names(L, "script");
+  return 1;
+}
+
+/* host.source(name) -> the text of a bundled playbook, or nil. */
+static int host_source(lua_State *L) {
+  size_t size;
+  const char *text = bundle_find("script", luaL_checkstring(L, 1), &size);
+  if (text) lua_pushlstring(L, text, size);
+  else lua_pushnil(L);
+  return 1;
+}
+
+/* host.load_manifest(script) -> true, or false and why: runs a script, which can change nothing, as far as its
+ * manifest. */
+static int host_load_manifest(lua_State *L) {
+  char problem[512] = "";
+  int ok = host_run_for_manifest(luaL_checkstring(L, 1), problem, sizeof problem);
+  lua_pushboolean(L, ok);
+  lua_pushstring(L, problem);
+  return 2;
+}
+
+static void push_options(lua_State *L) {
+  lua_newtable(L);
+  luax_setboolean(L, "check", options->check);
+  luax_setboolean(L, "json", options->json);
+  luax_setboolean(L, "quiet", options->quiet);
+  luax_setboolean(L, "verbose", options->verbose);
+  luax_setboolean(L, "force", options->force);
+  if (options->timeout >= 0) {
+    lua_pushnumber(L, options->timeout);
+    lua_setfield(L, -2, "timeout");
+  }
+  lua_newtable(L);
+  for (int i = 0; i < options->allow_count; i++) {
+    lua_pushstring(L, options->allow[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setfield(L, -2, "allow");
+}
+
+static void push_script(lua_State *L) {
+  lua_newtable(L);
+  luax_settext(L, "name", script->name);
+  luax_settext(L, "path", script->path);
+  luax_settext(L, "kind", script->kind);
+  lua_newtable(L);
+  for (int i = 0; i < options->word_count; i++) {
+    lua_pushstring(L, options->words[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setfield(L, -2, "words");
+}
+
+static void push_host(lua_State *L) {
+  static const luaL_Reg functions[] = {{"now", host_now},         {"chunk", host_chunk},   {"lib", host_lib},
+                                       {"scripts", host_scripts}, {"source", host_source}, {"load_manifest", host_load_manifest},
+                                       {NULL, NULL}};
+  luaL_newlib(L, functions);
+  win_open(L, &raw_host);
+  lua_setfield(L, -2, "win");
+  win_push_library(L);
+  lua_setfield(L, -2, "x");
+  win_push_writes(L);
+  lua_setfield(L, -2, "writes");
+  store_push(L, options->state);
+  lua_setfield(L, -2, "store");
+  push_options(L);
+  lua_setfield(L, -2, "options");
+  push_script(L);
+  lua_setfield(L, -2, "script");
+  luax_settext(L, "version", P80_VERSION);
+  luax_setinteger(L, "pid", (lua_Integer)GetCurrentProcessId());
+}
+
+/* Runs protected: opens the libraries and runs core/init.lua. */
+static int open_core(lua_State *L) {
+  lua_pushboolean(L, 1);
+  lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
+  luaL_openlibs(L);
+  searcher_install(L, 1);
+  bundle_push(L, "core", "init");
+  push_host(L);
+  lua_call(L, 1, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &core_key);
+  return 0;
+}
+
+lua_State *core_state(void) {
+  if (core) return core;
+  core = alloc_newstate();
+  if (core) {
+    lua_pushcfunction(core, open_core);
+    if (lua_pcall(core, 0, 0, 0) == LUA_OK) return core;
+  }
+  fprintf(stderr, "p80: %s\n", core ? luaL_tolstring(core, -1, NULL) : "not enough memory");
+  exit(EXIT_FAILURE);
+}
+
+void core_close(void) {
+  if (core) lua_close(core);
+  core = NULL;
+}

@@ -1,0 +1,27 @@
+/* The core: the Lua state that alone can change something. It is opened when it is first needed, so that a script
+ * which only reads starts as fast as plain Lua. */
+#ifndef P80_CORE_H
+#define P80_CORE_H
+
+#include <lua.h>
+
+#include "cli.h"
+
+typedef struct core_script {
+  const char *name; /* what people call it */
+  const char *path; /* its file, or NULL */
+  const char *kind; /* "file", "bundled", "code", "stdin", "repl", "none" */
+} core_script;
+
+/* What the core will be opened with; both must stay valid. */
+void core_configure(const cli *options, const core_script *script);
+
+/* The core's state, opened now if it was not. */
+lua_State *core_state(void);
+int core_is_open(void);
+void core_close(void);
+
+/* Pushes core.<field> on the core's stack. */
+void core_push_function(lua_State *core, const char *field);
+
+#endif

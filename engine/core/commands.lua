@@ -1,0 +1,80 @@
+-- The commands about runs and playbooks: p80 runs, undo, list, help, show.
+local core, host = ...
+local code, data = core.code, core.data
+local commands = {}
+
+local function table_text(rows, columns) return host.lib "show".table(rows, columns) end
+
+local function status(record)
+  if record.unreadable then return "unreadable" end
+  if record.taken_back_by then return ("taken back by %d"):format(record.taken_back_by) end
+  if not record.ended then return "unfinished" end
+  return record.exit == 0 and "done" or ("exit %s"):format(record.exit)
+end
+
+--- p80 runs: what was changed here.
+function commands.runs()
+  local rows = data.array {}
+  for i, record in ipairs(core.undo.history()) do
+    local header = record.header or {}
+    rows[i] = {
+      run = record.run, started = header.started, script = header.script, changes = record.changed,
+      status = status(record), undoes = header.undoes,
+    }
+  end
+  if core.options.json then return data.document(rows, {"run", "started", "script", "changes", "status", "undoes"}) .. "\n" end
+  if #rows == 0 then return "No run has changed anything here.\n" end
+  return table_text(rows, {"run", "started", "script", "changes", "status"})
+end
+
+local OUTCOMES = {restored = "taken back", unchanged = "as it was already"}
+
+local function undo_text(report)
+  local rows = {}
+  for i, step in ipairs(report.steps) do
+    rows[i] = {kind = step.kind, what = step.label, outcome = OUTCOMES[step.outcome] or step.outcome, why = step.reason or ""}
+  end
+  if #rows == 0 then return ("Run %d changed nothing.\n"):format(report.run) end
+  return ("Taking back run %d:\n"):format(report.run) .. table_text(rows, {"kind", "what", "outcome", "why"})
+end
+
+--- p80 undo [RUN] [--force]: takes a run back.
+function commands.undo(word)
+  core.script = {name = "undo", kind = "undo"}
+  local run = word and math.tointeger(tonumber(word))
+  if word and not run then core.check.bad("run", word, "the number of a run (`p80 runs` lists them)") end
+  local report = core.undo.run(run, core.options.force)
+  core.result.report(report)
+  local problem
+  for _, step in ipairs(report.steps) do problem = problem or step.problem end
+  local exit = report.failed > 0 and (problem and core.result.exit_for(problem) or 1) or nil
+  return core.options.json and "" or undo_text(report), exit
+end
+
+--- p80 list: the bundled playbooks.
+function commands.list()
+  local rows = data.array {}
+  for _, name in ipairs(host.scripts()) do
+    local m = core.playbook.manifest_of(name)
+    rows[#rows + 1] = {name = name, version = m and m.version, summary = m and m.summary,
+      changes = m and table.concat(m.grants or {}, ", ")}
+  end
+  if core.options.json then return data.document(rows, {"name", "version", "summary", "changes"}) .. "\n" end
+  return table_text(rows, {"name", "version", "summary"})
+end
+
+--- p80 help NAME: what a playbook does and takes.
+function commands.help(name)
+  local m, why = core.playbook.manifest_of(name)
+  if m then return core.manifest.help(m) end
+  core.fail(name, code.ERROR_NOT_FOUND, ("There is no help for it: %s."):format(why), "`p80 list` lists the playbooks")
+end
+
+--- p80 show NAME: the source of a bundled playbook.
+function commands.show(name)
+  local text = host.source((name:gsub("%.lua$", "")))
+  if text then return text end
+  core.fail(name, code.ERROR_NOT_FOUND, "There is no bundled playbook of this name.", "`p80 list` lists them")
+end
+
+return commands

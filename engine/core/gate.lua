@@ -1,0 +1,98 @@
+-- The change gate: every change of every kind of thing goes through gate.change, and a kind is declared once:
+--
+--   core.resource {
+--     kind = "scm.config",
+--     label = function(id) ... end,           -- what grants, the journal and people call it
+--     get = function(id) ... end,             -- the present state as a plain table, nil when absent
+--     set = function(id, want, have, options) ... end,
+--     same = function(have, want) ... end,    -- default: every field of `want` is in `have`
+--     undo = false,                           -- when it cannot be taken back
+--   }
+local core = ...
+local data, grants, journal = core.data, core.grants, core.journal
+local gate = {}
+
+local resources = {} -- by kind
+local planned = {} -- in --check: by identity, {state=}
+local changes = {} -- what this run changed or, in --check, would change
+
+--- Declares a kind of thing that can be changed.
+function gate.declare(declaration)
+  assert(declaration.label and declaration.get and declaration.set, declaration.kind)
+  assert(not resources[declaration.kind], declaration.kind)
+  declaration.same = declaration.same or data.includes
+  resources[declaration.kind] = declaration
+  grants.declare(declaration.kind)
+end
+
+function gate.find(kind) return resources[kind] end
+
+local function identity(declaration, id) return declaration.kind .. "\0" .. declaration.label(id):lower() end
+
+--- Whether --check has planned a change of this thing, and the state that it would have.
+function gate.planned(kind, id)
+  local plan = planned[identity(resources[kind], id)]
+  if plan then return true, plan.state end
+  return false
+end
+
+--- Forgets what --check has planned for a thing, because what holds it goes away.
+function gate.forget(kind, id) planned[identity(resources[kind], id)] = nil end
+
+--- The state of a thing, in --check as it would be by now.
+function gate.state(kind, id)
+  local is_planned, state = gate.planned(kind, id)
+  if is_planned then return state end
+  return resources[kind].get(id)
+end
+
+--- What was changed, in order: {kind, label, before, after, taken, error}.
+function gate.changes() return changes end
+
+local function note(declaration, id, before, after, taken, problem)
+  changes[#changes + 1] = {
+    kind = declaration.kind, label = declaration.label(id), before = before, after = after,
+    taken = taken, error = problem, undoable = declaration.undo ~= false,
+  }
+end
+
+local function plan(declaration, id, want, have)
+  local state = data.overlay(have, want)
+  planned[identity(declaration, id)] = {state = state}
+  note(declaration, id, have, state, true)
+end
+
+-- Sets, reads back, journals what was read, and raises when it did not take.
+local function carry_out(declaration, id, want, have, options)
+  local label = declaration.label(id)
+  journal.begin(core.run_header())
+  local step = journal.intent(declaration.kind, id, label, have, want)
+  local set, problem = pcall(declaration.set, id, want, have, options)
+  local read, now = pcall(declaration.get, id)
+  local taken = set and read and declaration.same(now, want)
+  if not set or not read then problem = set and now or problem end
+  local after = read and now or have
+  problem = not taken and problem or nil
+  if taken or not data.equal(have, after) then note(declaration, id, have, after, taken, problem) end
+  journal.outcome(step, taken, after, problem)
+  if not set or not read then error(problem, 0) end
+  if not taken then core.fail(label, core.code.P80_NOT_TAKEN) end
+end
+
+--- Brings a thing to the state `want` (a table of the fields that matter, nil for absent). Returns whether that
+-- changed anything, or would in --check. Raises P80_REFUSED without a grant, what `set` raises, and P80_NOT_TAKEN
+-- when reading back shows another state.
+function gate.change(kind, id, want, options)
+  local declaration = resources[kind]
+  local have = gate.state(kind, id)
+  if declaration.same(have, want) then return false end
+  grants.ask(kind, declaration.label(id))
+  if core.checking then
+    plan(declaration, id, want, have)
+  else
+    carry_out(declaration, id, want, have, options)
+  end
+  return true
+end
+
+return gate

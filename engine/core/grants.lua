@@ -1,0 +1,56 @@
+-- What this run may change. A grant is a kind ("scm.state"), or a kind and a pattern of what it may touch
+-- ("scm.state:W3SVC", [[reg.value:HKLM\SOFTWARE\Contoso\*]]); "*" stands for any text, letters match in both cases.
+local core = ...
+local grants = {}
+
+local granted = {} -- {kind=, label=}: patterns
+
+local kinds = {} -- every kind that there is, for suggestions
+
+--- Makes `kind` known as something that can be granted.
+function grants.declare(kind) kinds[#kinds + 1] = kind end
+
+local function to_pattern(glob)
+  return "^" .. glob:lower():gsub("[%^%$%(%)%%%.%[%]%+%-%?]", "%%%0"):gsub("%*", ".*") .. "$"
+end
+
+-- The pattern of all kinds that `glob` ("scm.state", "scm.*", "*") means, or nil when it means none.
+local function kind_pattern(glob)
+  local pattern = to_pattern(glob)
+  if glob == "*" then return pattern end
+  for _, known in ipairs(kinds) do
+    if known:find(pattern) then return pattern end
+  end
+end
+
+--- Parses a grant; raises when its kind does not exist. `name` says where it stands.
+function grants.parse(name, text)
+  core.check.text(name, text)
+  local kind, glob = text:match("^([^:]+):(.+)$")
+  kind = kind or text
+  local pattern = kind_pattern(kind)
+  if pattern then return {kind = pattern, label = to_pattern(glob or "*")} end
+  local meant = core.x.nearest(kind, kinds)
+  core.fail(name, core.code.P80_BAD_MANIFEST, ("There is no grant '%s'."):format(text),
+    meant and ("did you mean '%s'?"):format(meant) or "the kinds are " .. table.concat(kinds, ", "))
+end
+
+--- Adds a grant.
+function grants.add(name, text) granted[#granted + 1] = grants.parse(name, text) end
+
+--- Whether `kind` may be changed for `label`.
+function grants.has(kind, label)
+  for _, grant in ipairs(granted) do
+    if kind:find(grant.kind) and label:lower():find(grant.label) then return true end
+  end
+  return false
+end
+
+--- Raises P80_REFUSED unless `kind` may be changed for `label`.
+function grants.ask(kind, label)
+  if grants.has(kind, label) then return end
+  core.fail(label, core.code.P80_REFUSED, ("This run has no grant '%s:%s'."):format(kind, label),
+    ("name '%s' in the playbook's manifest, or run p80 with --allow %s"):format(kind, kind))
+end
+
+return grants

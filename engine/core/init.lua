@@ -1,0 +1,106 @@
+-- The core: the Lua state behind the gate. It alone has the raw writes; a playbook reaches it through core.call with
+-- plain data. `host` is what the engine lends (engine/core.c).
+local host = ...
+
+local core = {
+  host = host,
+  win = host.win,
+  x = host.x,
+  code = require "core.codes",
+  data = require "core.data",
+  options = host.options, -- check, json, quiet, verbose, timeout (may be nil), allow, force
+  checking = host.options.check,
+  timeout = host.options.timeout or 30, -- seconds a wait may take when nobody says otherwise
+  script = host.script, -- what runs: {name=, path=, kind="file"|"bundled"|"code"|"stdin"|"repl", words=}
+}
+
+local running_op -- the name of the public function that is being called
+
+--- Raises an error object about `target` with the running operation as its `op`.
+function core.fail(target, code, message, hint) core.x.fail(running_op, target, code, message, hint) end
+
+--- Whether an error is Ctrl-C's.
+function core.is_interrupt(problem)
+  return type(problem) == "table" and problem.code == core.code.ERROR_OPERATION_ABORTED
+end
+
+local function part(name) return host.chunk(name)(core, host) end
+
+core.check = part "check"
+core.grants = part "grants"
+core.journal = part "journal"
+
+--- The first line of the journal of this run.
+function core.run_header()
+  return {p80 = host.version, script = core.script.name, path = core.script.path, undoes = core.undoes}
+end
+
+core.gate = part "gate"
+core.resource = core.gate.declare
+core.change = core.gate.change
+
+local writes, views = {}, {}
+
+--- Defines the public function `name`. Its arguments come from another Lua state: plain data, unchecked.
+function core.write(name, run)
+  assert(not writes[name], name)
+  writes[name] = run
+end
+
+--- Lays planned states over the read `name`: view(planned, result, ...) -> result, where planned(kind, id) tells
+-- whether --check has planned a change and the state it would have, and `...` are the arguments of the read.
+function core.view(name, view) views[name] = view end
+
+core.result = part "result"
+core.manifest = part "manifest"
+core.playbook = part "playbook"
+core.undo = part "undo"
+core.commands = part "commands"
+
+for _, subject in ipairs {"process", "scm", "reg", "http"} do part(subject) end
+
+for _, grant in ipairs(host.options.allow) do core.grants.add("--allow", grant) end
+
+-- The raw function `name` ("scm.get") of `win`.
+local function raw(name)
+  local found = core.win
+  for step in name:gmatch("[^.]+") do found = found[step] end
+  return found
+end
+
+-- A read in --check: the raw result with the planned states laid over it. A view that hands its result back as it
+-- came leaves further results as they are, too.
+local function read(name, ...)
+  local results = table.pack(raw(name)(...))
+  local view = views[name]
+  if not view then return table.unpack(results, 1, results.n) end
+  local viewed = table.pack(view(core.gate.planned, results[1], ...))
+  if viewed.n == 1 and rawequal(viewed[1], results[1]) then return table.unpack(results, 1, results.n) end
+  return table.unpack(viewed, 1, viewed.n)
+end
+
+--- What a playbook's state calls: the public function `name` with plain data.
+function core.call(name, ...)
+  running_op = name
+  local write = writes[name]
+  if write then return write(...) end
+  return read(name, ...)
+end
+
+--- What the command line calls: a command of commands.lua, its text and perhaps an exit code.
+function core.command(name, ...)
+  running_op = name
+  return core.commands[name](...)
+end
+
+core.finish = core.result.finish
+
+-- Every write that the bindings list has its public function, and the other way round.
+local is_listed = {}
+for _, name in ipairs(host.writes) do
+  is_listed[name] = true
+  assert(writes[name], "no public function for " .. name)
+end
+for name in pairs(writes) do assert(is_listed[name] or name:find("^p80%."), name .. " is in no list of writes") end
+
+return core

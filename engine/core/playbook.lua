@@ -1,0 +1,63 @@
+-- What a playbook asks of the engine itself: scripts/lib/p80.lua calls these.
+local core, host = ...
+local playbook = {}
+
+local declared -- the manifest of the running playbook
+
+--- The manifest that the running script declared, or nil.
+function playbook.manifest() return declared end
+
+local from_file = {file = true, bundled = true}
+
+--- p80.playbook(manifest) -> its arguments. Grants come from the manifest only when the script is a file: what is
+-- typed on the command line has only what --allow gives.
+core.write("p80.playbook", function(manifest)
+  if declared then
+    core.fail("playbook", core.code.P80_BAD_MANIFEST, "p80.playbook is called once, before anything else.")
+  end
+  core.manifest.check(manifest)
+  declared = manifest
+  if core.script.kind == "help" then core.fail(nil, core.code.ERROR_OPERATION_ABORTED, "Only its manifest was asked for.") end
+  if from_file[core.script.kind] then
+    for i, grant in ipairs(manifest.grants or {}) do core.grants.add(("grants[%d]"):format(i), grant) end
+  end
+  local args, problem = core.manifest.parse(manifest, core.script.words or {})
+  if not args then
+    core.fail(manifest.name, core.code.P80_BAD_MANIFEST, problem:sub(1, 1):upper() .. problem:sub(2) .. ".",
+      ("`p80 help %s` shows what it takes; p80's own options go before the script"):format(manifest.name))
+  end
+  return args
+end)
+
+--- Runs a bundled or other script only as far as its manifest; returns that, or nil and why not.
+function playbook.manifest_of(script)
+  local before, script_before = declared, core.script
+  declared, core.script = nil, {name = script, kind = "help"}
+  local ok, problem = host.load_manifest(script)
+  local found = declared
+  declared, core.script = before, script_before
+  if found then return found end
+  return nil, ok and "it declares no manifest" or problem
+end
+
+--- p80.report(value): what the run found, for --json.
+core.write("p80.report", function(value) core.result.report(value) end)
+
+--- p80.restart_needed(): a change takes effect at the next start of Windows.
+core.write("p80.restart_needed", function() core.result.restart_needed() end)
+
+--- p80.run() -> the number of this run in `p80 runs`, nil while it has changed nothing.
+core.write("p80.run", function() return core.journal.current() end)
+
+-- Changes that are neither read back nor taken back: files and programs through Lua's own io, os and lfs.
+core.grants.declare("file.write")
+core.grants.declare("process.run")
+
+--- Asks for a grant on behalf of io, os or lfs. Returns "plan" in --check (do nothing), else "go".
+core.write("p80.ask", function(kind, label)
+  core.grants.ask(kind, label)
+  core.result.note_ungated(kind, label)
+  return core.checking and "plan" or "go"
+end)
+
+return playbook

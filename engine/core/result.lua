@@ -1,0 +1,157 @@
+-- What a run ends with: its exit code, one JSON document, or lines for people.
+local core, host = ...
+local code, data = core.code, core.data
+local result = {}
+
+local reported, restart
+local ungated = {} -- {kind=, label=}: granted writes of io, os and lfs
+
+function result.report(value) reported = value end
+function result.restart_needed() restart = true end
+function result.note_ungated(kind, label) ungated[#ungated + 1] = {kind = kind, label = label, undoable = false} end
+
+local EXIT_FOR = {
+  [code.P80_REFUSED] = 4,
+  [code.ERROR_ACCESS_DENIED] = 5,
+  [code.ERROR_PRIVILEGE_NOT_HELD] = 5,
+  [code.WAIT_TIMEOUT] = 6,
+  [code.ERROR_TIMEOUT] = 6,
+  [code.ERROR_SERVICE_REQUEST_TIMEOUT] = 6,
+  [code.P80_OTHER_RUN] = 6,
+  [code.P80_BAD_MANIFEST] = 2,
+}
+
+--- The exit code for an error that nobody caught.
+function result.exit_for(problem)
+  local number = type(problem) == "table" and math.tointeger(problem.code)
+  return number and EXIT_FOR[number] or 1
+end
+
+-- One scalar or small state for people.
+local function show_value(value)
+  if type(value) == "string" then return value == "" and '""' or value end
+  if type(value) ~= "table" then return tostring(value) end
+  return core.data.encode(value)
+end
+
+local function sorted_keys(...)
+  local seen, keys = {}, {}
+  for _, state in ipairs {...} do
+    for key in pairs(state) do
+      if not seen[key] then
+        seen[key] = true
+        keys[#keys + 1] = tostring(key)
+      end
+    end
+  end
+  table.sort(keys)
+  return keys
+end
+
+--- "state: running -> stopped", the fields in which two states differ.
+function result.difference(before, after)
+  if before == nil and after == nil then return "" end
+  if type(before or {}) ~= "table" or type(after or {}) ~= "table" then
+    return ("%s -> %s"):format(show_value(before), show_value(after))
+  end
+  if after == nil then return "removed" end
+  local parts = {}
+  for _, key in ipairs(sorted_keys(before or {}, after)) do
+    local old = before and before[key]
+    if not data.equal(old, after[key]) then
+      parts[#parts + 1] = before and ("%s: %s -> %s"):format(key, show_value(old), show_value(after[key]))
+        or ("%s: %s"):format(key, show_value(after[key]))
+    end
+  end
+  local text = table.concat(parts, ", ")
+  return before and text or "created" .. (text ~= "" and " (" .. text .. ")" or "")
+end
+
+local function all_changes()
+  local all = {}
+  for _, change in ipairs(core.gate.changes()) do all[#all + 1] = change end
+  for _, change in ipairs(ungated) do all[#all + 1] = change end
+  return all
+end
+
+local function plural(n, one, many) return ("%d %s"):format(n, n == 1 and one or many) end
+
+-- What --check prints.
+local function plan_text(changes)
+  if #changes == 0 then return "--check: nothing would change.\n" end
+  local lines = {("--check: %s would be made:"):format(plural(#changes, "change", "changes"))}
+  for _, change in ipairs(changes) do
+    local difference = result.difference(change.before, change.after)
+    lines[#lines + 1] = ("  %s %s%s%s"):format(change.kind, change.label, difference ~= "" and ": " or "", difference)
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+local function summary_text(changes)
+  if #changes == 0 then return "" end
+  local run = core.journal.current()
+  local lasting = 0
+  for _, change in ipairs(changes) do
+    if not change.undoable then lasting = lasting + 1 end
+  end
+  local text = ("p80: %s"):format(plural(#changes, "change", "changes"))
+  if run then text = text .. (" (run %d); `p80 undo %d` takes back what can be taken back"):format(run, run) end
+  if lasting > 0 then text = text .. ("; %d cannot be taken back"):format(lasting) end
+  return text .. ".\n"
+end
+
+local function error_text(problem, traceback)
+  local text = ("p80: %s\n"):format(tostring(problem))
+  return traceback and traceback ~= "" and text .. traceback .. "\n" or text
+end
+
+local DOCUMENT = {"p80", "script", "check", "run", "exit", "failed", "changed", "restart_needed", "changes", "result",
+  "error", "op", "target", "code", "name", "message", "hint", "traceback", "kind", "label", "before", "after"}
+
+local function error_record(problem, traceback)
+  if problem == nil then return nil end
+  local record = {message = tostring(problem), traceback = traceback}
+  if type(problem) == "table" then
+    for _, key in ipairs {"op", "target", "code", "name", "message", "hint"} do record[key] = problem[key] end
+  end
+  return record
+end
+
+local function document(exit, changes, problem, traceback)
+  local rows = data.array {}
+  for i, change in ipairs(changes) do
+    rows[i] = {kind = change.kind, label = change.label, before = change.before, after = change.after,
+      undoable = change.undoable, error = change.error and tostring(change.error)}
+  end
+  return data.document({
+    p80 = host.version, script = core.script.name, check = core.checking or false, run = core.journal.current(),
+    exit = exit, failed = problem ~= nil, changed = #changes, restart_needed = restart or false, changes = rows,
+    result = reported, error = error_record(problem, traceback),
+  }, DOCUMENT) .. "\n"
+end
+
+--- Ends the run: `exit` when the script asked for a code, `problem` and `traceback` when it failed. Returns what goes
+-- to standard output and standard error, and the exit code.
+function result.finish(exit, problem, traceback)
+  local changes = all_changes()
+  if not exit then
+    exit = problem ~= nil and result.exit_for(problem) or core.checking and #changes > 0 and 3 or restart and 3010 or 0
+  end
+  if type(problem) == "table" and problem.code == code.P80_BAD_MANIFEST then traceback = nil end
+  local out, err = "", problem ~= nil and error_text(problem, traceback) or ""
+  if core.options.json then
+    out = document(exit, changes, problem, traceback)
+  elseif core.checking then
+    out = plan_text(changes)
+  elseif not core.options.quiet then
+    err = err .. summary_text(changes)
+  end
+  local ok, broken = pcall(core.journal.finish, exit, #changes)
+  if not ok then
+    err = err .. error_text(broken)
+    exit = exit == 0 and 1 or exit
+  end
+  return out, err, exit
+end
+
+return result

@@ -1,0 +1,85 @@
+-- Taking back a run: its steps in reverse order, through the same gate, as a run of its own.
+local core = ...
+local data, journal, gate = core.data, core.journal, core.gate
+local undo = {}
+
+--- What every run did and whether it has been taken back, oldest first:
+-- {run=, header=, steps=, ended=, exit=, taken_back_by=, changed=, unreadable=}.
+function undo.history()
+  local history, by_run = {}, {}
+  for _, run in ipairs(journal.runs()) do
+    local ok, record = pcall(journal.read, run)
+    if not ok then record = {run = run, steps = {}, unreadable = tostring(record)} end
+    record.changed = 0
+    for _, step in ipairs(record.steps) do
+      if not step.done or step.taken or not data.equal(step.have, step.now) then record.changed = record.changed + 1 end
+    end
+    history[#history + 1], by_run[run] = record, record
+  end
+  for _, record in ipairs(history) do
+    local undone = record.header and by_run[record.header.undoes]
+    if undone and record.ended and record.exit == 0 and not record.taken_back_by then
+      undone.taken_back_by = record.run
+    end
+  end
+  for i = #history, 1, -1 do -- an undo that was itself taken back took nothing back
+    local undone = history[i].header and by_run[history[i].header.undoes]
+    if undone and history[i].taken_back_by and undone.taken_back_by == history[i].run then undone.taken_back_by = nil end
+  end
+  return history
+end
+
+-- The newest run, other than an undo, that changed something and has not been taken back.
+local function newest()
+  local history = undo.history()
+  for i = #history, 1, -1 do
+    local record = history[i]
+    if record.unreadable then error(record.unreadable, 0) end
+    if record.changed > 0 and record.header and not record.header.undoes and not record.taken_back_by then
+      return record
+    end
+  end
+  core.fail(nil, core.code.ERROR_NOT_FOUND, "There is nothing to take back: no run changed anything.",
+    "`p80 runs` lists the runs")
+end
+
+-- Whether the thing is as the step left it. A step that was cut off may have left it in any state.
+local function is_ours(declaration, step, now)
+  return not step.done or declaration.same(now, step.now) and declaration.same(step.now, now)
+end
+
+-- Takes back one step; returns "restored", "unchanged", "conflict" or "impossible" and a reason.
+local function take_back(step, force)
+  local declaration = gate.find(step.kind)
+  if not declaration then return "impossible", ("this p80 does not know '%s'"):format(step.kind) end
+  local now = gate.state(step.kind, step.id)
+  if declaration.same(now, step.have) and declaration.same(step.have, now) then return "unchanged" end
+  if declaration.undo == false then return "impossible", "this kind of change cannot be taken back" end
+  if not force and not is_ours(declaration, step, now) then
+    return "conflict", "it has been changed since; --force sets it back anyway"
+  end
+  return gate.change(step.kind, step.id, step.have) and "restored" or "unchanged"
+end
+
+--- Takes back `run` (nil: the newest that changed something). Steps that fail or conflict do not stop the others.
+-- Returns {run=, steps={{kind, label, outcome, reason, problem}}, failed=}.
+function undo.run(run, force)
+  if not core.checking then journal.lock() end
+  local record = run and journal.read(run) or newest()
+  core.undoes = record.run
+  if not core.checking then journal.begin(core.run_header()) end
+  core.grants.add("undo", "*") -- what was allowed then may be taken back
+  local report = {run = record.run, steps = {}, failed = 0}
+  for i = #record.steps, 1, -1 do
+    local step = record.steps[i]
+    local ok, outcome, reason = pcall(take_back, step, force)
+    local row = {kind = step.kind, label = step.label, outcome = ok and outcome or "failed", reason = reason}
+    if not ok then row.problem, row.reason = outcome, tostring(outcome) end
+    if row.outcome ~= "restored" and row.outcome ~= "unchanged" then report.failed = report.failed + 1 end
+    report.steps[#report.steps + 1] = row
+    if core.is_interrupt(row.problem) then error(row.problem, 0) end
+  end
+  return report
+end
+
+return undo

@@ -1,0 +1,221 @@
+#include "guard.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gate.h"
+#include "luax.h"
+
+/* Pushes the absolute path of the argument at `index`, so that "..\x" and "x" ask for the same grant. */
+static const char *push_full_path(lua_State *L, int index) {
+  const wchar_t *wide = luax_checkwide(L, index, "path", NULL);
+  DWORD size = GetFullPathNameW(wide, 0, NULL, NULL);
+  wchar_t *full = luax_buffer(L, ((size_t)size + 1) * sizeof *full);
+  if (size == 0 || GetFullPathNameW(wide, size, full, NULL) >= size) luax_failwide(L, wide, ERROR_INVALID_NAME);
+  luax_pushwidez(L, full);
+  return lua_tostring(L, -1);
+}
+
+/* Asks the core for a grant; raises P80_REFUSED without it. Returns whether --check wants it only planned. */
+static int ask(lua_State *L, const char *kind, const char *label) {
+  lua_pushliteral(L, "p80.ask");
+  lua_pushstring(L, kind);
+  lua_pushstring(L, label);
+  gate_call(L, "call", 3);
+  int plan = strcmp(lua_tostring(L, -1), "plan") == 0;
+  lua_pop(L, 1);
+  return plan;
+}
+
+static int ask_path(lua_State *L, int index) {
+  int top = lua_gettop(L);
+  int plan = ask(L, "file.write", push_full_path(L, index));
+  lua_settop(L, top);
+  return plan;
+}
+
+/* Calls the original function (upvalue 2) with the arguments as they came. */
+static int call_original(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+static int is_read_mode(const char *mode) { return mode[0] == 'r' && strchr(mode, '+') == NULL; }
+
+/* io.open(path [, mode]): modes that write need file.write; in --check what is written goes nowhere. */
+static int guarded_open(lua_State *L) {
+  luaL_checkstring(L, 1);
+  if (!is_read_mode(luaL_optstring(L, 2, "r")) && ask_path(L, 1)) {
+    lua_pushliteral(L, "NUL");
+    lua_replace(L, 1);
+  }
+  return call_original(L);
+}
+
+/* io.output([file or path]): a path is opened for writing. */
+static int guarded_output(lua_State *L) {
+  if (lua_type(L, 1) == LUA_TSTRING && ask_path(L, 1)) {
+    lua_pushliteral(L, "NUL");
+    lua_replace(L, 1);
+  }
+  return call_original(L);
+}
+
+/* Functions whose first argument names what they change: os.remove, lfs.mkdir, lfs.rmdir, lfs.touch, lfs.lock_dir. */
+static int guarded_path(lua_State *L) {
+  luaL_checkstring(L, 1);
+  if (!ask_path(L, 1)) return call_original(L);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* os.rename(old, new) and lfs.link(old, new [, symbolic]) change both. */
+static int guarded_pair(lua_State *L) {
+  luaL_checkstring(L, 1);
+  luaL_checkstring(L, 2);
+  int plan = ask_path(L, 1);
+  if (!(ask_path(L, 2) | plan)) return call_original(L);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* os.tmpname() and io.tmpfile() make a file in the temporary folder. */
+static int guarded_temporary(lua_State *L) {
+  ask(L, "file.write", "(temporary file)");
+  return call_original(L);
+}
+
+/* os.execute([command]): without a command it only says whether there is a shell. */
+static int guarded_execute(lua_State *L) {
+  const char *command = luaL_optstring(L, 1, NULL);
+  if (command == NULL || !ask(L, "process.run", command)) return call_original(L);
+  lua_pushboolean(L, 1);
+  lua_pushliteral(L, "exit");
+  lua_pushinteger(L, 0);
+  return 3;
+}
+
+/* io.popen(command [, mode]): in --check an empty stream stands for the program. */
+static int guarded_popen(lua_State *L) {
+  if (!ask(L, "process.run", luaL_checkstring(L, 1))) return call_original(L);
+  lua_getglobal(L, LUA_IOLIBNAME);
+  lua_getfield(L, -1, "open");
+  lua_pushliteral(L, "NUL");
+  lua_call(L, 1, 1);
+  return 1;
+}
+
+/* load, loadfile and dofile take text only: binary chunks can crash the interpreter. */
+static int text_load(lua_State *L) {
+  int has_env = lua_gettop(L) >= 4;
+  lua_settop(L, 4);
+  lua_pushliteral(L, "t");
+  lua_replace(L, 3);
+  if (!has_env) lua_settop(L, 3);
+  return call_original(L);
+}
+
+static int text_loadfile(lua_State *L) {
+  int has_env = lua_gettop(L) >= 3;
+  lua_settop(L, 3);
+  lua_pushliteral(L, "t");
+  lua_replace(L, 2);
+  if (!has_env) lua_settop(L, 2);
+  return call_original(L);
+}
+
+static int text_dofile(lua_State *L) {
+  const char *path = luaL_optstring(L, 1, NULL);
+  lua_settop(L, 1);
+  if (luaL_loadfilex(L, path, "t") != LUA_OK) return lua_error(L);
+  lua_call(L, 0, LUA_MULTRET);
+  return lua_gettop(L) - 1;
+}
+
+/* os.setlocale([locale [, category]]): it would change how the whole process reads numbers; only asking is left. */
+static int query_setlocale(lua_State *L) {
+  if (lua_isnoneornil(L, 1)) return call_original(L);
+  lua_pushnil(L);
+  return 1;
+}
+
+/* os.exit([code [, close]]): ends the run as its last line would. */
+static int finishing_exit(lua_State *L) {
+  void (*finish)(lua_State *, int) = NULL;
+  memcpy(&finish, lua_touserdata(L, lua_upvalueindex(2)), sizeof finish);
+  if (lua_isboolean(L, 1)) finish(L, lua_toboolean(L, 1) ? 0 : 1);
+  else finish(L, (int)luaL_optinteger(L, 1, 0));
+  return 0;
+}
+
+typedef struct replacement {
+  const char *library;
+  const char *name;
+  lua_CFunction function; /* NULL: the original is removed */
+} replacement;
+
+static const replacement replacements[] = {
+    {LUA_GNAME, "load", text_load},
+    {LUA_GNAME, "loadfile", text_loadfile},
+    {LUA_GNAME, "dofile", text_dofile},
+    {LUA_IOLIBNAME, "open", guarded_open},
+    {LUA_IOLIBNAME, "output", guarded_output},
+    {LUA_IOLIBNAME, "popen", guarded_popen},
+    {LUA_IOLIBNAME, "tmpfile", guarded_temporary},
+    {LUA_OSLIBNAME, "execute", guarded_execute},
+    {LUA_OSLIBNAME, "remove", guarded_path},
+    {LUA_OSLIBNAME, "rename", guarded_pair},
+    {LUA_OSLIBNAME, "tmpname", guarded_temporary},
+    {LUA_OSLIBNAME, "setlocale", query_setlocale},
+    {LUA_STRLIBNAME, "dump", NULL},
+    {LUA_DBLIBNAME, "debug", NULL},
+    {LUA_DBLIBNAME, "gethook", NULL},
+    {LUA_DBLIBNAME, "sethook", NULL},
+    {LUA_DBLIBNAME, "getlocal", NULL},
+    {LUA_DBLIBNAME, "setlocal", NULL},
+    {LUA_DBLIBNAME, "getmetatable", NULL},
+    {LUA_DBLIBNAME, "setmetatable", NULL},
+    {LUA_DBLIBNAME, "getregistry", NULL},
+    {LUA_DBLIBNAME, "getupvalue", NULL},
+    {LUA_DBLIBNAME, "setupvalue", NULL},
+    {LUA_DBLIBNAME, "upvalueid", NULL},
+    {LUA_DBLIBNAME, "upvaluejoin", NULL},
+    {LUA_DBLIBNAME, "getuservalue", NULL},
+    {LUA_DBLIBNAME, "setuservalue", NULL},
+    {LUA_DBLIBNAME, "setcstacklimit", NULL},
+    {"lfs", "mkdir", guarded_path},
+    {"lfs", "rmdir", guarded_path},
+    {"lfs", "touch", guarded_path},
+    {"lfs", "lock_dir", guarded_path},
+    {"lfs", "link", guarded_pair},
+};
+
+/* library[name] = replacement with the upvalues (name, original). */
+static void replace(lua_State *L, const replacement *r) {
+  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_getfield(L, -1, r->library);
+  if (r->function) {
+    if (strcmp(r->library, LUA_GNAME) == 0) lua_pushstring(L, r->name);
+    else lua_pushfstring(L, "%s.%s", r->library, r->name);
+    lua_getfield(L, -2, r->name);
+    lua_pushcclosure(L, r->function, 2);
+  } else {
+    lua_pushnil(L);
+  }
+  lua_setfield(L, -2, r->name);
+  lua_pop(L, 2);
+}
+
+void guard_install(lua_State *L, void (*finish)(lua_State *L, int code)) {
+  for (size_t i = 0; i < sizeof replacements / sizeof *replacements; i++) replace(L, &replacements[i]);
+  lua_getglobal(L, LUA_OSLIBNAME);
+  lua_pushliteral(L, "os.exit");
+  memcpy(lua_newuserdatauv(L, sizeof finish, 0), &finish, sizeof finish);
+  lua_pushcclosure(L, finishing_exit, 2);
+  lua_setfield(L, -2, "exit");
+  lua_pop(L, 1);
+}

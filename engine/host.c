@@ -1,0 +1,441 @@
+#include "host.h"
+
+#include <fcntl.h>
+#include <io.h>
+#include <lauxlib.h>
+#include <lfs.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "bundle.h"
+#include "console.h"
+#include "core.h"
+#include "gate.h"
+#include "guard.h"
+#include "luax.h"
+#include "searcher.h"
+#include "win.h"
+
+static const cli *options;
+static core_script script = {"p80", NULL, "none"};
+static lua_State *running;      /* the playbook's state, for Ctrl-C */
+static int json_output = -1;    /* the real standard output while --json keeps it clean */
+static const char traceback_key;
+
+/* ---- Ctrl-C ---- */
+
+static void interrupt_hook(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  lua_sethook(L, NULL, 0, 0);
+  luax_pusherror(L, NULL, NULL, ERROR_OPERATION_ABORTED, "Interrupted.", NULL);
+  lua_error(L);
+}
+
+/* Runs in a thread of its own. The first Ctrl-C ends waits and the script in an orderly way; a second one ends the
+ * process: the journal then lets `p80 undo` take back what was done. */
+static BOOL WINAPI on_console_event(DWORD event) {
+  if (event != CTRL_C_EVENT && event != CTRL_BREAK_EVENT) return FALSE;
+  if (WaitForSingleObject(luax_interrupt, 0) == WAIT_OBJECT_0) return FALSE;
+  SetEvent(luax_interrupt);
+  if (running) lua_sethook(running, interrupt_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+  return TRUE;
+}
+
+static void catch_interrupts(void) {
+  luax_interrupt = CreateEventW(NULL, TRUE, FALSE, NULL);
+  SetConsoleCtrlHandler(on_console_event, TRUE);
+}
+
+/* ---- Standard output ---- */
+
+/* With --json standard output carries one document: what the script prints goes to standard error. */
+static void keep_output_clean(void) {
+  if (!options->json) return;
+  json_output = _dup(_fileno(stdout));
+  _dup2(_fileno(stderr), _fileno(stdout));
+}
+
+static void restore_output(void) {
+  fflush(stdout);
+  if (json_output >= 0) _dup2(json_output, _fileno(stdout));
+  json_output = -1;
+}
+
+static void print(FILE *stream, const char *text) {
+  console_print(stream, text);
+  fflush(stream);
+}
+
+/* ---- The playbook's state ---- */
+
+static void set_word(lua_State *L, int index, const char *word) {
+  lua_pushstring(L, word);
+  lua_rawseti(L, -2, index);
+}
+
+/* Sets `arg` as lua.c does. */
+static void set_arguments(lua_State *L, const char *name) {
+  lua_createtable(L, options->word_count, 1);
+  set_word(L, 0, name);
+  for (int i = 0; i < options->word_count; i++) set_word(L, i + 1, options->words[i]);
+  lua_setglobal(L, "arg");
+}
+
+/* call(name, ...): what scripts/lib/p80.lua calls the core with; only names that begin with "p80.". */
+static int call_core(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  if (strncmp(name, "p80.", 4) != 0) return luaL_error(L, "no such call: %s", name);
+  return gate_call(L, "call", lua_gettop(L));
+}
+
+/* package.preload.p80: runs scripts/lib/p80.lua with what it needs. */
+static int open_p80(lua_State *L) {
+  static const char *const core_only[] = {"fail", "nearest"};
+  bundle_push(L, "lib", "p80");
+  lua_pushcfunction(L, call_core);
+  win_push_library(L);
+  for (size_t i = 0; i < sizeof core_only / sizeof *core_only; i++) {
+    lua_pushnil(L);
+    lua_setfield(L, -2, core_only[i]);
+  }
+  luax_settext(L, "version", P80_VERSION);
+  luax_settext(L, "script", script.name);
+  luax_setboolean(L, "check", options->check);
+  luax_setboolean(L, "json", options->json);
+  luax_setboolean(L, "quiet", options->quiet);
+  luax_setboolean(L, "verbose", options->verbose);
+  lua_call(L, 2, 1);
+  return 1;
+}
+
+static const win_host playbook_host = {bundle_push_win, gate_push_crossing, 0};
+static const win_host checking_host = {bundle_push_win, gate_push_crossing, 1};
+
+P80_NORETURN static void end_run(lua_State *L, int code);
+static void end_script(lua_State *L, int code) { end_run(L, code); }
+static void end_manifest(lua_State *L, int code) {
+  (void)code;
+  luaL_error(L, "os.exit was called before p80.playbook");
+}
+
+/* Runs protected. Argument: whether only the manifest is wanted. */
+static int open_playbook(lua_State *L) {
+  int for_manifest = lua_toboolean(L, 1);
+  lua_pushboolean(L, 1);
+  lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
+  luaL_openlibs(L);
+  luaL_requiref(L, "lfs", luaopen_lfs, 1);
+  guard_install(L, for_manifest ? end_manifest : end_script);
+  searcher_install(L, 0);
+  win_open(L, options->check ? &checking_host : &playbook_host);
+  lua_pushvalue(L, -1);
+  lua_setglobal(L, "win");
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_insert(L, -2);
+  lua_setfield(L, -2, "win");
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, open_p80);
+  lua_setfield(L, -2, "p80");
+  return 0;
+}
+
+/* A new playbook state; NULL without memory. */
+static lua_State *new_playbook(int for_manifest) {
+  lua_State *L = alloc_newstate();
+  if (L == NULL) return NULL;
+  lua_pushcfunction(L, open_playbook);
+  lua_pushboolean(L, for_manifest);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+    fprintf(stderr, "p80: %s\n", luaL_tolstring(L, -1, NULL));
+    lua_close(L);
+    return NULL;
+  }
+  return L;
+}
+
+/* Keeps the traceback of an error beside it. */
+static int keep_traceback(lua_State *L) {
+  luaL_traceback(L, L, NULL, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &traceback_key);
+  return 1;
+}
+
+/* lua_pcall with keep_traceback. */
+static int call_protected(lua_State *L, int arguments, int results) {
+  int base = lua_gettop(L) - arguments;
+  lua_pushcfunction(L, keep_traceback);
+  lua_insert(L, base);
+  int status = lua_pcall(L, arguments, results, base);
+  lua_remove(L, base);
+  return status;
+}
+
+/* ---- Ending a run ---- */
+
+/* Turns an error that is neither text nor an error object into text, as lua.c does. */
+static void describe_error(lua_State *L, int index) {
+  if (lua_type(L, index) == LUA_TSTRING || luax_iserror(L, index)) return;
+  if (luaL_getmetafield(L, index, "__tostring")) luaL_tolstring(L, index, NULL);
+  else lua_pushfstring(L, "(the error is a %s value)", luaL_typename(L, index));
+  lua_replace(L, index);
+}
+
+/* finish(code or nil, failed, error): crosses to core.finish. */
+static int call_finish(lua_State *L) {
+  int failed = lua_toboolean(L, 2);
+  if (failed) describe_error(L, 3);
+  lua_settop(L, 3);
+  lua_remove(L, 2);
+  if (failed) lua_rawgetp(L, LUA_REGISTRYINDEX, &traceback_key);
+  else lua_pushnil(L);
+  return gate_call(L, "finish", 3);
+}
+
+/* Ends the run in `L` with its error on top, if it failed, or with the exit code that the script asked for (-1: none).
+ * Prints what there is to say; returns the exit code. */
+static int finish(lua_State *L, int failed, int code) {
+  running = NULL;
+  lua_sethook(L, NULL, 0, 0);
+  if (!failed && !core_is_open() && !options->json && !options->check) {
+    restore_output();
+    return code < 0 ? 0 : code;
+  }
+  int problem = lua_gettop(L);
+  lua_pushcfunction(L, call_finish);
+  if (code >= 0) lua_pushinteger(L, code);
+  else lua_pushnil(L);
+  lua_pushboolean(L, failed);
+  if (failed) lua_pushvalue(L, problem);
+  else lua_pushnil(L);
+  int status = lua_pcall(L, 3, 3, 0);
+  restore_output();
+  if (status != LUA_OK) {
+    fprintf(stderr, "p80: %s\n", luaL_tolstring(L, -1, NULL));
+    return EXIT_FAILURE;
+  }
+  print(stdout, lua_tostring(L, -3));
+  print(stderr, lua_tostring(L, -2));
+  return (int)lua_tointeger(L, -1);
+}
+
+/* os.exit: the process ends without unwinding the script. */
+static void end_run(lua_State *L, int code) {
+  fflush(NULL);
+  exit(finish(L, 0, code));
+}
+
+static int run(lua_State *L, int arguments) {
+  running = L;
+  return finish(L, call_protected(L, arguments, 0) != LUA_OK, -1);
+}
+
+/* ---- What runs ---- */
+
+/* Ends a run that could not begin, with the reason on top of the stack: exit code 2, no traceback. */
+static int fail_to_begin(lua_State *L) { return finish(L, 1, 2); }
+
+static DWORD attributes_of(lua_State *L, const char *path) {
+  lua_pushstring(L, path);
+  DWORD attributes = GetFileAttributesW(luax_checkwide(L, -1, "script", NULL));
+  lua_pop(L, 2);
+  return attributes;
+}
+
+static int has_folder(const char *path) { return strpbrk(path, "\\/:") != NULL; }
+
+static int ends_with_lua(const char *path) {
+  size_t n = strlen(path);
+  return n > 4 && _stricmp(path + n - 4, ".lua") == 0;
+}
+
+/* Pushes the name of the bundled playbook that `word` ("free80" or "free80.lua") means, or nil. */
+static const char *push_bundled_name(lua_State *L, const char *word) {
+  size_t size, n = strlen(word);
+  lua_pushlstring(L, word, ends_with_lua(word) ? n - 4 : n);
+  if (!has_folder(word) && bundle_find("script", lua_tostring(L, -1), &size)) return lua_tostring(L, -1);
+  lua_pop(L, 1);
+  lua_pushnil(L);
+  return NULL;
+}
+
+/* Whether the file begins with the byte order mark of UTF-16, as old Notepad's "Unicode" does. */
+static int is_utf16(lua_State *L, const char *path) {
+  unsigned char start[2] = {0, 0};
+  DWORD n = 0;
+  lua_pushstring(L, path);
+  HANDLE file = CreateFileW(luax_checkwide(L, -1, "script", NULL), GENERIC_READ, FILE_SHARE_READ, NULL, OPEN_EXISTING, 0, NULL);
+  lua_pop(L, 2);
+  if (file == INVALID_HANDLE_VALUE) return 0;
+  ReadFile(file, start, 2, &n, NULL);
+  CloseHandle(file);
+  return n == 2 && ((start[0] == 0xFF && start[1] == 0xFE) || (start[0] == 0xFE && start[1] == 0xFF));
+}
+
+/* Loads a script file as a chunk, or pushes a message that says why not. */
+static int load_file(lua_State *L, const char *path) {
+  DWORD attributes = attributes_of(L, path);
+  if (attributes == INVALID_FILE_ATTRIBUTES) {
+    lua_pushfstring(L, "%s: there is no such file, and no bundled playbook of this name; `p80 list` lists those", path);
+    return 0;
+  }
+  if (attributes & FILE_ATTRIBUTE_DIRECTORY) {
+    lua_pushfstring(L, "%s: this is a folder, not a script", path);
+    return 0;
+  }
+  if (luaL_loadfilex(L, path, "t") == LUA_OK) return 1;
+  if (is_utf16(L, path)) lua_pushfstring(L, "%s: this is UTF-16 text; save it as UTF-8", path);
+  return 0;
+}
+
+/* Pushes the folder of `path` ("." when it names none). */
+static const char *push_folder(lua_State *L, const char *path) {
+  size_t n = strlen(path);
+  while (n > 0 && path[n - 1] != '\\' && path[n - 1] != '/' && path[n - 1] != ':') n--;
+  if (n == 0) return lua_pushliteral(L, ".");
+  if (path[n - 1] == ':') return lua_pushfstring(L, "%s.", lua_pushlstring(L, path, n));
+  return lua_pushlstring(L, path, n > 1 ? n - 1 : n);
+}
+
+/* Loads the script that `word` names: a file, or a bundled playbook. A word with a folder or ".lua" is a file when
+ * there is one. Pushes the chunk, or why there is none; fills in `found`. */
+static int load_script(lua_State *L, const char *word, core_script *found) {
+  const char *bundled = push_bundled_name(L, word);
+  int is_file = attributes_of(L, word) != INVALID_FILE_ATTRIBUTES;
+  if (bundled && !(ends_with_lua(word) && is_file)) {
+    *found = (core_script){bundled, NULL, "bundled"};
+    bundle_push(L, "script", bundled);
+    return 1;
+  }
+  *found = (core_script){word, word, "file"};
+  searcher_add_folder(L, push_folder(L, word));
+  lua_pop(L, 1);
+  return load_file(L, word);
+}
+
+/* Arguments on the stack for a chunk: its words. */
+static int push_words(lua_State *L) {
+  luaL_checkstack(L, options->word_count, "too many arguments");
+  for (int i = 0; i < options->word_count; i++) lua_pushstring(L, options->words[i]);
+  return options->word_count;
+}
+
+static int run_script(lua_State *L) {
+  if (!load_script(L, options->script, &script)) return fail_to_begin(L);
+  set_arguments(L, script.name);
+  return run(L, push_words(L));
+}
+
+static int run_code(lua_State *L) {
+  script = (core_script){"-e", NULL, "code"};
+  if (luaL_loadbufferx(L, options->code, strlen(options->code), "=(command line)", "t") != LUA_OK)
+    return fail_to_begin(L);
+  set_arguments(L, "-e");
+  return run(L, push_words(L));
+}
+
+static int run_stdin(lua_State *L) {
+  script = (core_script){"-", NULL, "stdin"};
+  if (luaL_loadfilex(L, NULL, "t") != LUA_OK) return fail_to_begin(L);
+  set_arguments(L, "-");
+  return run(L, push_words(L));
+}
+
+static int run_repl(lua_State *L) {
+  script = (core_script){"-i", NULL, "repl"};
+  set_arguments(L, "-i");
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "repl");
+  lua_call(L, 1, 1);
+  return run(L, 0);
+}
+
+/* list, help, show, runs, undo: the core does them. */
+static int call_command(lua_State *L) { return gate_call(L, "command", lua_gettop(L)); }
+
+static int run_command(lua_State *L, const char *name) {
+  lua_pushcfunction(L, call_command);
+  lua_pushstring(L, name);
+  lua_pushstring(L, options->script);
+  running = L;
+  if (call_protected(L, 2, 2) != LUA_OK) {
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &traceback_key); /* the user's words, not a script, were at fault */
+    return finish(L, 1, -1);
+  }
+  const char *text = lua_tostring(L, -2);
+  int code = lua_isnil(L, -1) ? -1 : (int)lua_tointeger(L, -1);
+  restore_output();
+  print(stdout, text);
+  if (options->command != CLI_UNDO) return code < 0 ? 0 : code;
+  return finish(L, 0, code);
+}
+
+static const char *arch(void) { return sizeof(void *) == 8 ? "x64" : "x86"; }
+
+static int print_version(void) {
+  printf("p80 %s (%s, %s, %s)\n", P80_VERSION, LUA_RELEASE, "lfs " P80_LFS_VERSION, arch());
+  return 0;
+}
+
+/* Runs protected: does what the command line says; returns the exit code. */
+static int dispatch(lua_State *L) {
+  int code = 0;
+  switch (options->command) {
+    case CLI_SCRIPT: code = run_script(L); break;
+    case CLI_CODE: code = run_code(L); break;
+    case CLI_STDIN: code = run_stdin(L); break;
+    case CLI_REPL: code = run_repl(L); break;
+    case CLI_LIST: code = run_command(L, "list"); break;
+    case CLI_HELP: code = run_command(L, "help"); break;
+    case CLI_SHOW: code = run_command(L, "show"); break;
+    case CLI_RUNS: code = run_command(L, "runs"); break;
+    case CLI_UNDO: code = run_command(L, "undo"); break;
+    default: break;
+  }
+  lua_pushinteger(L, code);
+  return 1;
+}
+
+static int run_in_playbook(void) {
+  lua_State *L = new_playbook(0);
+  if (L == NULL) return EXIT_FAILURE;
+  lua_pushcfunction(L, dispatch);
+  int code = EXIT_FAILURE;
+  if (lua_pcall(L, 0, 1, 0) == LUA_OK) code = (int)lua_tointeger(L, -1);
+  else fprintf(stderr, "p80: %s\n", luaL_tolstring(L, -1, NULL));
+  fflush(NULL);
+  lua_close(L);
+  core_close();
+  return code;
+}
+
+int host_main(const cli *given) {
+  options = given;
+  if (options->no_color) console_no_colour();
+  if (options->quiet) console_quiet();
+  switch (options->command) {
+    case CLI_WRONG:
+      fprintf(stderr, "p80: %s\n`p80 --help` shows what there is.\n", options->error);
+      return 2;
+    case CLI_USAGE: fputs(cli_usage, stdout); return 0;
+    case CLI_VERSION: return print_version();
+    default: break;
+  }
+  core_configure(options, &script);
+  catch_interrupts();
+  keep_output_clean();
+  return run_in_playbook();
+}
+
+int host_run_for_manifest(const char *word, char *problem, size_t size) {
+  core_script found;
+  lua_State *L = new_playbook(1);
+  if (L == NULL) return 0;
+  int ok = load_script(L, word, &found) && lua_pcall(L, 0, 0, 0) == LUA_OK;
+  if (!ok) snprintf(problem, size, "%s", luaL_tolstring(L, -1, NULL));
+  lua_close(L);
+  return ok;
+}

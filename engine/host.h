@@ -1,0 +1,16 @@
+/* The host: makes a playbook's Lua state, runs what the command line asks for, and ends the run. */
+#ifndef P80_HOST_H
+#define P80_HOST_H
+
+#include <stddef.h>
+
+#include "cli.h"
+
+/* Does what the command line says; returns the exit code. */
+int host_main(const cli *options);
+
+/* Runs a script in a state of its own until it declares its manifest. Returns whether it ran without an error, which
+ * is put into `problem`. */
+int host_run_for_manifest(const char *script, char *problem, size_t size);
+
+#endif

@@ -1,0 +1,236 @@
+-- Frees a TCP port: finds who holds it, climbs from the mildest remedy that can work to the harshest that was asked
+-- for, and proves by binding the port itself that it is free.
+local p80 = require "p80"
+local ports = require "ports"
+
+local REMEDIES = {"move", "service", "iplisten", "stop", "disable"}
+
+local args = p80.playbook {
+  name = "free80",
+  version = "1.0.0",
+  summary = "Free a TCP port that HTTP.SYS, a service or a process holds, and prove it.",
+  author = "the p80 authors",
+  license = "MIT",
+  args = {
+    port = {type = "port", default = 80, help = "the port to free"},
+    up_to = {
+      type = "enum", values = REMEDIES, default = "service",
+      help = "the harshest remedy allowed: move the owner's binding; stop the one service; restrict HTTP.SYS to the "
+        .. "loopback address (every port of it!); stop HTTP with its dependents; disable HTTP",
+    },
+    service = {type = "text", help = "the service that holds the port, when p80 cannot tell"},
+    persist = {type = "flag", help = "also keep the service from starting when Windows starts"},
+    kill = {type = "flag", help = "end a process that is no service"},
+    timeout = {type = "seconds", default = 30, help = "how long each wait may take"},
+  },
+  grants = {"scm.state", "scm.config", "http.iplisten", "process.state"},
+}
+
+local steps = {} -- what was done: {what=, took_down={...}, freed=, problem=}
+local advice = {} -- what the admin could do next
+local restart = false -- whether only a restart of Windows frees the port
+
+local function allowed(remedy)
+  for _, name in ipairs(REMEDIES) do
+    if name == remedy then return true end
+    if name == args.up_to then return false end
+  end
+end
+
+local function advise(text) advice[#advice + 1] = text end
+
+-- Adds a step and carries it out. A step that runs out of time is judged by the port, not by its own word.
+local function step(what, took_down, act)
+  local row = {what = what, took_down = took_down}
+  steps[#steps + 1] = row
+  local ok, problem = pcall(act)
+  if not ok then
+    row.problem = tostring(problem)
+    if problem.code ~= 1460 and problem.code ~= 1053 and problem.code ~= 1061 then error(problem, 0) end
+    row.error = problem
+  end
+  return row
+end
+
+-- Whether the port is free after a step. In --check a planned step counts as one that works.
+local function freed(row)
+  if p80.check then return true end
+  row.freed = ports.wait_until_free(args.port, args.timeout).free
+  return row.freed
+end
+
+local function active_dependents(name)
+  local running = {}
+  local record = win.scm.get(name)
+  for _, dependent in ipairs(record and record.dependents or {}) do
+    local other = win.scm.get(dependent)
+    if other and other.state ~= "stopped" then running[#running + 1] = dependent end
+  end
+  return running
+end
+
+-- Stops one service with its dependents; with --persist it does not start again by itself.
+local function stop_service(name, certain)
+  local record = win.scm.get(name)
+  if record and record.state == "stopped" then return false end
+  local row = step(("stop service %s%s"):format(name, certain and "" or " (it may be the one)"), active_dependents(name), function()
+    win.scm.stop(name, {dependents = true, timeout = args.timeout})
+    if args.persist and record and record.start == "auto" then win.scm.config(name, {start = "demand"}) end
+  end)
+  return freed(row)
+end
+
+local function kill_process(pid, name)
+  local row = step(("end process %s (pid %d)"):format(name or "?", pid), {}, function()
+    win.process.stop(pid, {timeout = args.timeout})
+  end)
+  if args.persist then advise(("process %s is no service: whatever starts it can start it again"):format(name or pid)) end
+  return freed(row)
+end
+
+-- The one service of a process, the one that --service names, or nil with advice.
+local function service_of(process)
+  local services = process.services or {}
+  if #services == 1 then return services[1] end
+  for _, name in ipairs(services) do
+    if args.service and name:lower() == args.service:lower() then return name end
+  end
+  if #services > 1 then
+    advise(("pid %d hosts %s: say which holds the port with --service NAME"):format(process.pid, table.concat(services, ", ")))
+  end
+end
+
+-- Frees the port from one process; returns whether the port is free then.
+local function release_process(process, certain)
+  local service = service_of(process)
+  if service then return stop_service(service, certain) end
+  if #(process.services or {}) > 0 then return false end
+  if args.kill then return kill_process(process.pid, process.process or process.name) end
+  advise(("%s (pid %d) is no service: --kill ends it"):format(process.path or process.process or process.name, process.pid))
+  return false
+end
+
+-- Frees the port from the processes behind HTTP.SYS. When nothing tells which of several it is, they are tried in turn.
+local function release_all(holder)
+  local free, certain = false, holder.certain or #holder.processes == 1
+  for _, process in ipairs(holder.processes) do
+    free = release_process(process, certain) or free
+    if free and not p80.check then return true end
+  end
+  return free
+end
+
+-- HTTP.SYS listens on the loopback address alone; this touches every port of it, so it is done only when asked for.
+local function restrict_http()
+  local row = step("restrict HTTP.SYS to 127.0.0.1 (all of its ports)", {}, function()
+    win.http.iplisten.add("127.0.0.1")
+  end)
+  if p80.check then return true end
+  row.freed = ports.wait_until_shared(args.port, args.timeout).free
+  if not row.freed then advise "HTTP.SYS may read its listen list only when HTTP or Windows restarts: --up-to stop, or restart" end
+  return row.freed
+end
+
+local function stop_http()
+  local row = step("stop HTTP with its dependents", active_dependents "HTTP", function()
+    win.scm.stop("HTTP", {dependents = true, timeout = args.timeout})
+  end)
+  return freed(row)
+end
+
+-- Disabled first, so that a driver which cannot stop now stays away after the next start of Windows.
+local function disable_http()
+  step("disable HTTP (Start=4)", {}, function() win.scm.config("HTTP", {start = "disabled"}) end)
+  if stop_http() then return true end
+  restart = true
+  p80.restart_needed()
+  advise "HTTP is disabled but cannot stop now: restart Windows, then the port is free"
+  return false
+end
+
+local function release_http(holder)
+  if allowed "service" and release_all(holder) then return true end
+  if args.up_to == "iplisten" then return restrict_http() end
+  if args.up_to == "disable" then return disable_http() end
+  if args.up_to == "stop" then return stop_http() end
+  local down = active_dependents "HTTP"
+  advise(("--up-to stop stops HTTP and %s"):format(#down > 0 and table.concat(down, ", ") or "nothing else"))
+  return false
+end
+
+local RELEASE = {
+  http = release_http,
+  kernel = function()
+    advise "p80 never touches PID 4: find the driver (listed by `driverquery`), then stop its service"
+    return false
+  end,
+  service = function(holder) return allowed "service" and release_process(holder, true) end,
+  process = function(holder) return release_process(holder, true) end,
+  reserved = function()
+    advise "`netsh int ipv4 show excludedportrange tcp` lists what Windows keeps back"
+    return false
+  end,
+  unknown = function() return false end,
+}
+
+-- Frees the port from every holder; returns whether it is free then.
+local function release(found)
+  local free = false
+  for _, holder in ipairs(found.holders) do
+    free = RELEASE[holder.kind](holder) or free
+  end
+  return free
+end
+
+local function describe_free(probe)
+  local texts = {}
+  for _, family in ipairs {"ipv4", "ipv6"} do
+    local one = probe[family]
+    texts[#texts + 1] = ("%s %s"):format(family:gsub("ipv", "IPv"), one.free and "free" or one.reason:gsub("_", " "))
+  end
+  return table.concat(texts, ", ")
+end
+
+local function step_line(i, row)
+  local text = ("  %d. %s"):format(i, row.what)
+  if #row.took_down > 0 then text = text .. (", which takes down %s"):format(table.concat(row.took_down, ", ")) end
+  if row.freed ~= nil then text = text .. (row.freed and ": the port is free" or ": the port is still held") end
+  return row.problem and text .. "\n     " .. row.problem or text
+end
+
+local function show(before, after)
+  local lines = {("Port %d"):format(args.port), "before"}
+  if before.free then lines[#lines + 1] = "  free" end
+  for _, holder in ipairs(before.holders) do lines[#lines + 1] = "  held by " .. ports.describe(holder) end
+  lines[#lines + 1] = p80.check and "steps (--check: none is carried out)" or "steps"
+  if #steps == 0 then lines[#lines + 1] = "  none" end
+  for i, row in ipairs(steps) do lines[#lines + 1] = step_line(i, row) end
+  if not p80.check then lines[#lines + 1] = "after\n  " .. describe_free(after) end
+  for _, text in ipairs(advice) do lines[#lines + 1] = "next\n  " .. text end
+  if p80.run() then lines[#lines + 1] = ("take back\n  p80 undo %d"):format(p80.run()) end
+  print(table.concat(lines, "\n"))
+end
+
+local function report(before, after, free)
+  local rows = {}
+  for i, row in ipairs(steps) do
+    rows[i] = {what = row.what, took_down = row.took_down, freed = row.freed, problem = row.problem}
+  end
+  p80.report {
+    port = args.port, before = before, steps = rows, after = after, free = free, advice = advice,
+    take_back = p80.run() and ("p80 undo %d"):format(p80.run()),
+  }
+end
+
+local before = ports.who(args.port)
+local ok, free = true, before.free
+if not free then ok, free = pcall(release, before) end
+local after = win.tcp.probe(args.port)
+if not p80.json then show(before, after) end
+report(before, after, ok and free)
+if not ok then error(free, 0) end
+if free or restart or p80.check and #steps > 0 then return end
+for _, row in ipairs(steps) do
+  if row.error then error(row.error, 0) end
+end
+os.exit(1)

@@ -1,0 +1,142 @@
+--- Who holds a TCP port.
+local p80 = require "p80"
+local ports = {}
+
+-- Evidence, not names, makes a listener the kernel's: Windows gives PID 4 (System), some systems none at all, and
+-- a process that hosts drivers holds \Device\Http without a request queue of its own.
+local function is_kernel(row) return row.pid == 0 or row.pid == 4 or row.kernel == true end
+
+local function add_once(list, value)
+  for _, present in ipairs(list) do
+    if present == value then return end
+  end
+  list[#list + 1] = value
+end
+
+local function has_url_on(queue, port)
+  for _, url in ipairs(queue.urls or {}) do
+    if url:lower():match("^https?://.+:(%d+)/") == tostring(port) then return true end
+  end
+  return false
+end
+
+-- The processes behind HTTP.SYS on a port. `certain` tells whether URLs say so; without them every process that
+-- holds a request queue may be the one.
+local function http_holder(port)
+  local state = win.http.state()
+  local holder = {kind = "http", source = state.source, certain = false, urls = {}, processes = {}}
+  if state.source == "stopped" then
+    holder.kind = "kernel"
+    return holder
+  end
+  for _, queue in ipairs(state.queues) do
+    if has_url_on(queue, port) then
+      holder.certain = true
+      for _, url in ipairs(queue.urls) do
+        if has_url_on({urls = {url}}, port) then add_once(holder.urls, url) end
+      end
+    end
+  end
+  local seen = {}
+  for _, queue in ipairs(state.queues) do
+    for _, process in ipairs(queue.processes) do
+      if not seen[process.pid] and (not holder.certain or has_url_on(queue, port)) then
+        seen[process.pid] = true
+        table.insert(holder.processes, process)
+      end
+    end
+  end
+  if #holder.processes == 0 then holder.kind = "kernel" end
+  return holder
+end
+
+local function process_holder(row)
+  local services = row.services or {}
+  return {
+    kind = #services > 0 and "service" or "process", pid = row.pid, process = row.process, path = row.path,
+    services = services, families = {},
+  }
+end
+
+local function holders_of(rows, port)
+  local holders, by_key = {}, {}
+  for _, row in ipairs(rows) do
+    local key = is_kernel(row) and "kernel" or row.pid
+    if not by_key[key] then
+      by_key[key] = key == "kernel" and http_holder(port) or process_holder(row)
+      by_key[key].families = {}
+      table.insert(holders, by_key[key])
+    end
+    add_once(by_key[key].families, row.family)
+  end
+  return holders
+end
+
+--- Who holds `port`: {port=, free=, probe=, holders={{kind=, families=, ...}}}. Kinds:
+--   "http"      HTTP.SYS for `processes` (each {pid, name, path, services}); `urls` and `certain` say how sure that is
+--   "service"   a process of its own that runs `services`
+--   "process"   a process that is no service
+--   "reserved"  nobody listens, but Windows keeps the port back (an excluded port range)
+--   "kernel"    a driver, and nothing tells which
+--   "unknown"   nothing tells who
+function ports.who(port)
+  local found = {port = port, probe = win.tcp.probe(port), holders = {}}
+  found.free = found.probe.free
+  if found.free then return found end
+  found.holders = holders_of(win.tcp.listeners(port), port)
+  if #found.holders == 0 then
+    local reserved = found.probe.ipv4.reason == "reserved" or found.probe.ipv6.reason == "reserved"
+    found.holders[1] = {kind = reserved and "reserved" or "unknown", families = {}}
+  end
+  return found
+end
+
+--- Waits until `port` can be bound in both families, at most `seconds`; returns the last probe.
+function ports.wait_until_free(port, seconds)
+  local deadline, pause = p80.clock() + seconds, 0.05
+  local probe = win.tcp.probe(port)
+  while not probe.free and p80.clock() < deadline do
+    p80.sleep(math.min(pause, math.max(deadline - p80.clock(), 0)))
+    pause = math.min(pause * 2, 1)
+    probe = win.tcp.probe(port)
+  end
+  return probe
+end
+
+local function names(services) return table.concat(services, ", ") end
+
+local function process_text(process)
+  local who = ("%s (pid %d)"):format(process.path or process.name or "a process", process.pid)
+  if #(process.services or {}) == 0 then return who end
+  return ("service %s in %s"):format(names(process.services), who)
+end
+
+local TEXT = {
+  http = function(holder)
+    local who = {}
+    for i, process in ipairs(holder.processes) do who[i] = process_text(process) end
+    if holder.certain then
+      return ("HTTP.SYS for %s, which registered %s"):format(table.concat(who, " and "), table.concat(holder.urls, " "))
+    elseif #who == 1 then
+      return ("HTTP.SYS, most likely for %s: the only process with a request queue"):format(who[1])
+    end
+    return ("HTTP.SYS for one of %s: nothing here tells which registered a URL on this port"):format(table.concat(who, ", "))
+  end,
+  service = function(holder)
+    return process_text {pid = holder.pid, path = holder.path, name = holder.process, services = holder.services}
+  end,
+  process = function(holder) return process_text {pid = holder.pid, path = holder.path, name = holder.process} end,
+  reserved = function() return "nobody, but Windows keeps it back (an excluded port range)" end,
+  kernel = function() return "the kernel (System): a driver that nothing here tells apart" end,
+  unknown = function() return "unknown: a socket holds it that is in no table of listeners" end,
+}
+
+--- One line for people about a holder.
+function ports.describe(holder)
+  local text = TEXT[holder.kind](holder)
+  if #holder.families == 0 then return text end
+  local families = table.concat(holder.families, " and "):gsub("ipv", "IPv")
+  return ("%s (%s)"):format(text, families)
+end
+
+return ports
