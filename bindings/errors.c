@@ -49,6 +49,7 @@ static const known_code codes[] = {
     W(ERROR_DIR_NOT_EMPTY),
     W(ERROR_BAD_PATHNAME),
     W(ERROR_BUSY),
+    W(ERROR_FILE_TOO_LARGE),
     W(ERROR_ALREADY_EXISTS),
     W(ERROR_FILENAME_EXCED_RANGE),
     W(ERROR_MORE_DATA),

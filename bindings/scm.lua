@@ -7,8 +7,6 @@ local ERROR_PROCESS_ABORTED = 1067
 local ERROR_SERVICE_NEVER_STARTED = 1077
 local ERROR_TIMEOUT = 1460
 
-local DEFAULT_TIMEOUT = 30
-
 -- "pid 1234 (x.exe)", "pid 1234, which has ended" or "no process".
 local function process_text(pid)
   if not pid then return "no process" end
@@ -18,9 +16,9 @@ local function process_text(pid)
 end
 
 -- What a service that did not get there in time is doing.
-local function stuck_text(status, timeout, quiet)
-  return ("still %s after %.4g s: %s, checkpoint %d, no progress for %.2g s"):format(status.state, timeout,
-    process_text(status.pid), status.checkpoint, quiet)
+local function stuck_text(status, quiet)
+  local text = ("still %s: %s, checkpoint %d"):format(status.state, process_text(status.pid), status.checkpoint)
+  return quiet < 1 and text or ("%s, no progress for %.0f s"):format(text, quiet)
 end
 
 -- The error and hint for a service that stopped instead.
@@ -43,11 +41,8 @@ local wait = scm.wait
 function scm.wait(...)
   local there, outcome, status, quiet = wait(...)
   if there then return true end
-  local name, _, options = ...
-  if outcome == "timeout" then
-    local timeout = options and options.timeout or DEFAULT_TIMEOUT
-    x.fail("scm.wait", name, ERROR_TIMEOUT, nil, stuck_text(status, timeout, quiet))
-  end
+  local name = ...
+  if outcome == "timeout" then x.fail("scm.wait", name, ERROR_TIMEOUT, nil, stuck_text(status, quiet)) end
   local code, hint = stopped_error(status)
   x.fail("scm.wait", name, code, nil, hint)
 end

@@ -41,6 +41,10 @@ static void open_modules(lua_State *L) {
   runner_open(L);
   lua_pushcfunction(L, bundled);
   lua_setfield(L, -2, "bundled");
+  win_push_library(L);
+  lua_setfield(L, -2, "x");
+  win_push_writes(L);
+  lua_setfield(L, -2, "writes");
   luax_settext(L, "build", P80_TEST_BUILD);
   luax_settext(L, "path", P80_TEST_PATH);
   luax_settext(L, "folder", P80_TEST_FOLDER);

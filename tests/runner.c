@@ -392,17 +392,44 @@ static int service_create(lua_State *L) {
   return 0;
 }
 
-/* test.service_delete(name) -> true, or false and Windows' error */
-static int service_delete(lua_State *L) {
+/* Opens the service named by argument 1 with `access`, calls `act` and pushes true, or false and Windows' error. */
+static int with_service(lua_State *L, DWORD access, BOOL(WINAPI *act)(SC_HANDLE)) {
   const wchar_t *name = luax_checkwide(L, 1, "name", NULL);
   SC_HANDLE manager = OpenSCManagerW(NULL, NULL, SC_MANAGER_CONNECT);
-  SC_HANDLE service = OpenServiceW(manager, name, DELETE);
-  BOOL done = service && DeleteService(service);
+  SC_HANDLE service = OpenServiceW(manager, name, access);
+  BOOL done = service && act(service);
   DWORD failed = GetLastError();
   if (service) CloseServiceHandle(service);
   if (manager) CloseServiceHandle(manager);
   lua_pushboolean(L, done);
   lua_pushinteger(L, done ? 0 : failed);
+  return 2;
+}
+
+static BOOL WINAPI start_it(SC_HANDLE service) { return StartServiceW(service, 0, NULL); }
+static BOOL WINAPI stop_it(SC_HANDLE service) {
+  SERVICE_STATUS status;
+  return ControlService(service, SERVICE_CONTROL_STOP, &status);
+}
+
+/* test.service_delete|start|stop(name) -> true, or false and Windows' error */
+static int service_delete(lua_State *L) { return with_service(L, DELETE, DeleteService); }
+static int service_start(lua_State *L) { return with_service(L, SERVICE_START, start_it); }
+static int service_stop(lua_State *L) { return with_service(L, SERVICE_STOP, stop_it); }
+
+/* test.service_state(name) -> Windows' number of its state (1 stopped, 3 stop pending, 4 running), pid; or nil */
+static int service_state(lua_State *L) {
+  const wchar_t *name = luax_checkwide(L, 1, "name", NULL);
+  SERVICE_STATUS_PROCESS status;
+  DWORD needed;
+  SC_HANDLE manager = OpenSCManagerW(NULL, NULL, SC_MANAGER_CONNECT);
+  SC_HANDLE service = OpenServiceW(manager, name, SERVICE_QUERY_STATUS);
+  BOOL got = service && QueryServiceStatusEx(service, SC_STATUS_PROCESS_INFO, (BYTE *)&status, sizeof status, &needed);
+  if (service) CloseServiceHandle(service);
+  if (manager) CloseServiceHandle(manager);
+  if (!got) return 0;
+  lua_pushinteger(L, status.dwCurrentState);
+  lua_pushinteger(L, status.dwProcessId);
   return 2;
 }
 
@@ -523,10 +550,21 @@ static void new_class(lua_State *L, const char *name, const luaL_Reg *methods, l
 
 void runner_open(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"start", start},           {"handle_count", handle_count},     {"kill", kill_pid},
-      {"pid", own_pid},           {"getenv", get_environment},        {"setenv", set_environment},
-      {"sleep", sleep_seconds},   {"clock", clock_seconds},           {"service_create", service_create},
-      {"listen", listen_on},      {"service_delete", service_delete}, {"http_get", http_get},
+      {"start", start},
+      {"handle_count", handle_count},
+      {"kill", kill_pid},
+      {"pid", own_pid},
+      {"getenv", get_environment},
+      {"setenv", set_environment},
+      {"sleep", sleep_seconds},
+      {"clock", clock_seconds},
+      {"service_create", service_create},
+      {"service_delete", service_delete},
+      {"service_start", service_start},
+      {"service_stop", service_stop},
+      {"service_state", service_state},
+      {"listen", listen_on},
+      {"http_get", http_get},
       {NULL, NULL}};
   static const luaL_Reg of_process[] = {{"wait", process_wait},   {"output", process_output},
                                         {"write", process_write}, {"pid", process_pid},

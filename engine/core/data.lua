@@ -34,13 +34,14 @@ end
 
 local function is_text(value) return utf8.len(value) ~= nil end
 
-local function to_hex(bytes)
-  return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
+local HEX, BYTE = {}, {}
+for i = 0, 255 do
+  local byte, hex = string.char(i), ("%02x"):format(i)
+  HEX[byte], BYTE[hex] = hex, byte
 end
 
-local function from_hex(hex)
-  return (hex:gsub("%x%x", function(pair) return string.char(tonumber(pair, 16)) end))
-end
+local function to_hex(bytes) return (bytes:gsub(".", HEX)) end
+local function from_hex(hex) return (hex:gsub("%x%x", BYTE)) end
 
 -- JSON holds Unicode text only and objects with text keys only. What does not fit is marked:
 -- {"$bytes": hex} for other strings, {"$pairs": [[key, value], ...]} for tables with such keys.

@@ -71,7 +71,8 @@ local function carry_out(declaration, id, want, have, options)
   local read, now = pcall(declaration.get, id)
   local taken = set and read and declaration.same(now, want)
   if not set or not read then problem = set and now or problem end
-  local after = read and now or have
+  local after = have
+  if read then after = now end -- may be nil: absent
   problem = not taken and problem or nil
   if taken or not data.equal(have, after) then note(declaration, id, have, after, taken, problem) end
   journal.outcome(step, taken, after, problem)

@@ -24,6 +24,15 @@ function core.is_interrupt(problem)
   return type(problem) == "table" and problem.code == core.code.ERROR_OPERATION_ABORTED
 end
 
+--- Calls a raw function; what it raises is raised about the running operation.
+function core.ask(raw, ...)
+  local results = table.pack(pcall(raw, ...))
+  if results[1] then return table.unpack(results, 2, results.n) end
+  local problem = results[2]
+  if type(problem) ~= "table" or core.is_interrupt(problem) then error(problem, 0) end
+  core.fail(problem.target, problem.code, problem.message, problem.hint)
+end
+
 local function part(name) return host.chunk(name)(core, host) end
 
 core.check = part "check"

@@ -1,0 +1,76 @@
+-- The core (engine/core) in this Lua state, with journals in memory and a kind of thing that lives in a Lua table.
+local fakecore = {}
+
+for _, name in ipairs {"codes", "data"} do
+  package.preload["core." .. name] = function() return test.bundled("core", name)() end
+end
+
+-- A store whose files are tables of text; `limit` is the number of appends after which the "machine" dies.
+local function new_store(files)
+  local store = {files = files, appends = 0}
+  function store.prepare() if store.broken then error(store.broken, 0) end end
+  function store.lock() return not store.locked_by_other end
+  function store.list()
+    local names = {}
+    for name in pairs(files) do names[#names + 1] = name end
+    return names
+  end
+  function store.create(name)
+    assert(not files[name], name .. " exists")
+    files[name] = ""
+    return name
+  end
+  function store.append(name, text)
+    store.appends = store.appends + 1
+    if store.fail_at == store.appends then error("disk full", 0) end
+    files[name] = files[name] .. text
+    if store.after_append then store.after_append(store.appends) end
+  end
+  function store.close() end
+  function store.read(name) return files[name] end
+  return store
+end
+
+--- Opens a core. `given`: {files=, things=, options={check=, json=, allow=...}, script=}; returns core, store.
+function fakecore.open(given)
+  given = given or {}
+  local options = {allow = {"*"}, timeout = 1}
+  for key, value in pairs(given.options or {}) do options[key] = value end
+  local store = new_store(given.files or {})
+  local host = {
+    win = win, x = test.x, store = store, options = options, version = "0.0.0", pid = 1, writes = given.writes or test.writes,
+    script = given.script or {name = "unit", kind = "file", words = {}},
+    now = function() return "2026-01-01T00:00:00Z" end,
+    chunk = function(name) return test.bundled("core", name) end,
+    lib = require, scripts = function() return {} end, source = function() end, load_manifest = function() return true end,
+  }
+  local core = test.bundled("core", "init")(host)
+  local things = given.things or {}
+  core.resource {
+    kind = "fake.thing",
+    label = function(id) return id.name end,
+    get = function(id)
+      local state = things[id.name]
+      return state and core.data.overlay({}, state)
+    end,
+    set = function(id, want, have, how)
+      if how and how.set then how.set() end
+      if not (how and how.pretend) then things[id.name] = core.data.overlay(have, want) end
+    end,
+  }
+  core.resource {
+    kind = "fake.gone", label = function(id) return id.name end, undo = false,
+    get = function(id) return things[id.name] end,
+    set = function(id) things[id.name] = nil end,
+  }
+  return core, store, things
+end
+
+--- The text of an error that f raises, and the error itself.
+function fakecore.failure(f, ...)
+  local ok, problem = pcall(f, ...)
+  assert(not ok, "an error was expected")
+  return tostring(problem), problem
+end
+
+return fakecore

@@ -1,0 +1,339 @@
+-- The change gate, the journal, undo, grants and manifests, on things that live in a Lua table.
+local lu = require "luaunit"
+local fakecore = require "fakecore"
+local failure = fakecore.failure
+
+TestGate = {}
+
+function TestGate:test_changes_reads_back_and_is_idempotent()
+  local core, _, things = fakecore.open {things = {a = {on = true, size = 1}}}
+  lu.assertTrue(core.change("fake.thing", {name = "a"}, {on = false}))
+  lu.assertEquals(things.a, {on = false, size = 1})
+  lu.assertFalse(core.change("fake.thing", {name = "a"}, {on = false}))
+  lu.assertTrue(core.change("fake.thing", {name = "a"}, nil))
+  lu.assertNil(things.a)
+  lu.assertFalse(core.change("fake.thing", {name = "a"}, nil))
+end
+
+function TestGate:test_nothing_to_change_needs_no_grant_and_no_journal()
+  local core, store = fakecore.open {things = {a = {on = true}}, options = {allow = {}}}
+  lu.assertFalse(core.change("fake.thing", {name = "a"}, {on = true}))
+  lu.assertEquals(store.appends, 0)
+end
+
+function TestGate:test_refused_without_grant_changes_nothing()
+  local core, store, things = fakecore.open {things = {a = {on = true}}, options = {allow = {}}}
+  local text, problem = failure(core.change, "fake.thing", {name = "a"}, {on = false})
+  lu.assertEquals(problem.code, core.code.P80_REFUSED)
+  lu.assertStrContains(text, "fake.thing:a")
+  lu.assertStrContains(problem.hint, "--allow fake.thing")
+  lu.assertEquals({things.a.on, store.appends}, {true, 0})
+  lu.assertEquals(core.result.exit_for(problem), 4)
+end
+
+function TestGate:test_check_plans_shows_planned_state_and_changes_nothing()
+  local core, store, things = fakecore.open {things = {a = {on = true}}, options = {check = true}}
+  lu.assertTrue(core.change("fake.thing", {name = "a"}, {on = false}))
+  lu.assertFalse(core.change("fake.thing", {name = "a"}, {on = false}))
+  lu.assertEquals(core.gate.state("fake.thing", {name = "a"}), {on = false})
+  lu.assertEquals({things.a.on, store.appends}, {true, 0})
+  local out, _, exit = core.finish()
+  lu.assertEquals(exit, 3)
+  lu.assertStrContains(out, "fake.thing a: on: true -> false")
+end
+
+function TestGate:test_check_is_refused_without_grant_too()
+  local core = fakecore.open {things = {a = {on = true}}, options = {check = true, allow = {}}}
+  local _, problem = failure(core.change, "fake.thing", {name = "a"}, {on = false})
+  lu.assertEquals(problem.code, core.code.P80_REFUSED)
+end
+
+function TestGate:test_a_write_that_does_not_take_raises()
+  local core = fakecore.open {things = {a = {on = true}}}
+  local _, problem = failure(core.change, "fake.thing", {name = "a"}, {on = false}, {pretend = true})
+  lu.assertEquals(problem.code, core.code.P80_NOT_TAKEN)
+  lu.assertEquals(problem.target, "a")
+  lu.assertEquals(#core.gate.changes(), 0)
+end
+
+function TestGate:test_an_error_half_way_counts_what_was_read_back()
+  local core, _, things = fakecore.open {things = {a = {on = true, size = 1}}}
+  local how = {pretend = true, set = function()
+    things.a.size = 2
+    error("broken", 0)
+  end}
+  lu.assertEquals(failure(core.change, "fake.thing", {name = "a"}, {on = false}, how), "broken")
+  lu.assertEquals(#core.gate.changes(), 1)
+  lu.assertEquals(core.gate.changes()[1].after, {on = true, size = 2})
+  lu.assertFalse(core.gate.changes()[1].taken)
+end
+
+function TestGate:test_full_disk_before_a_step_leaves_the_thing_alone()
+  local core, store, things = fakecore.open {things = {a = {on = true}}}
+  store.fail_at = 2
+  lu.assertEquals(failure(core.change, "fake.thing", {name = "a"}, {on = false}), "disk full")
+  lu.assertTrue(things.a.on)
+end
+
+function TestGate:test_a_second_run_waits_and_then_fails()
+  local core, store, things = fakecore.open {things = {a = {on = true}}}
+  store.locked_by_other = true
+  local _, problem = failure(core.change, "fake.thing", {name = "a"}, {on = false})
+  lu.assertEquals(problem.code, core.code.P80_OTHER_RUN)
+  lu.assertEquals(core.result.exit_for(problem), 6)
+  lu.assertTrue(things.a.on)
+end
+
+TestUndo = {}
+
+local function changed_run(files, things)
+  local core = fakecore.open {files = files, things = things}
+  core.change("fake.thing", {name = "a"}, {on = false})
+  core.change("fake.thing", {name = "b"}, {on = true})
+  core.change("fake.thing", {name = "c"}, nil)
+  core.finish()
+end
+
+local function start() return {}, {a = {on = true}, c = {on = true, text = "\xFF\0x"}} end
+
+function TestUndo:test_takes_back_in_reverse_and_can_be_undone()
+  local files, things = start()
+  changed_run(files, things)
+  lu.assertEquals(things, {a = {on = false}, b = {on = true}})
+  local core = fakecore.open {files = files, things = things}
+  local report = core.undo.run()
+  lu.assertEquals({report.steps[1].label, report.steps[3].label}, {"c", "a"})
+  core.finish()
+  lu.assertEquals(things, {a = {on = true}, c = {on = true, text = "\xFF\0x"}})
+  core = fakecore.open {files = files, things = things}
+  local _, problem = failure(core.undo.run)
+  lu.assertEquals(problem.code, core.code.ERROR_NOT_FOUND)
+  core.finish()
+  core = fakecore.open {files = files, things = things}
+  core.undo.run(2)
+  core.finish()
+  lu.assertEquals(things, {a = {on = false}, b = {on = true}})
+  core = fakecore.open {files = files, things = things}
+  lu.assertEquals(core.undo.run().run, 1) -- its undo was undone, so it is the newest again
+end
+
+function TestUndo:test_conflict_is_left_alone_without_force()
+  local files, things = start()
+  changed_run(files, things)
+  things.a = {on = "changed by hand"}
+  local core = fakecore.open {files = files, things = things}
+  local report = core.undo.run()
+  lu.assertEquals({report.failed, report.steps[3].outcome, report.steps[1].outcome}, {1, "conflict", "restored"})
+  core.finish(1)
+  lu.assertEquals(things.a.on, "changed by hand")
+  core = fakecore.open {files = files, things = things, options = {force = true}}
+  report = core.undo.run(1, true)
+  lu.assertEquals({report.failed, things.a.on}, {0, true})
+end
+
+function TestUndo:test_after_a_kill_at_every_line_undo_restores_all()
+  local _, reference = start()
+  local killed = 0
+  for line = 1, 20 do
+    for _, torn in ipairs {false, true} do
+      local files, things = start()
+      local core, store = fakecore.open {files = files, things = things}
+      store.after_append = function(n) if n == line then error("killed", 0) end end
+      local ok = pcall(function()
+        core.change("fake.thing", {name = "a"}, {on = false})
+        core.change("fake.thing", {name = "b"}, {on = true})
+        core.change("fake.thing", {name = "c"}, nil)
+        core.finish()
+        if store.appends < line then error("no such line", 0) end
+      end)
+      if not ok then killed = killed + 1 end
+      if torn then
+        local name = next(files)
+        files[name] = files[name] and files[name]:sub(1, -6)
+      end
+      local again = fakecore.open {files = files, things = things}
+      pcall(again.undo.run)
+      again.finish()
+      lu.assertEquals(things, reference, ("killed at line %d%s"):format(line, torn and ", torn" or ""))
+    end
+  end
+  lu.assertTrue(killed >= 16)
+end
+
+function TestUndo:test_a_step_whose_outcome_is_missing_is_taken_back_from_any_state()
+  local files, things = start()
+  local core, store = fakecore.open {files = files, things = things}
+  store.fail_at = 3
+  pcall(core.change, "fake.thing", {name = "a"}, {on = false})
+  things.a = {on = "half-way"}
+  core = fakecore.open {files = files, things = things}
+  core.undo.run()
+  lu.assertEquals(things.a, {on = true})
+end
+
+function TestUndo:test_what_cannot_be_taken_back_is_said()
+  local files, things = {}, {p = {on = true}}
+  local core = fakecore.open {files = files, things = things}
+  core.change("fake.gone", {name = "p"}, nil)
+  local _, err = core.finish()
+  lu.assertStrContains(err, "cannot be taken back")
+  core = fakecore.open {files = files, things = things}
+  lu.assertEquals(core.undo.run().steps[1].outcome, "impossible")
+end
+
+function TestUndo:test_check_plans_the_undo()
+  local files, things = start()
+  changed_run(files, things)
+  local core = fakecore.open {files = files, things = things, options = {check = true}}
+  core.undo.run()
+  lu.assertEquals(things.a, {on = false})
+  lu.assertEquals(select(3, core.finish()), 3)
+end
+
+TestJournal = {}
+
+local function journal_with(text) return {["000001.jsonl"] = text} end
+
+function TestJournal:test_corrupted_lines_are_named()
+  local header = '{"journal":1,"run":1}\n'
+  for line, text in pairs {
+    [1] = "nonsense\n",
+    [2] = header .. '{"step":1,"kind":\n',
+    [3] = header .. '{"step":1,"kind":"fake.thing","id":{"name":"a"}}\n{"step":7,"taken":true}\n',
+  } do
+    local core = fakecore.open {files = journal_with(text)}
+    local message, problem = failure(core.journal.read, 1)
+    lu.assertEquals(problem.code, core.code.P80_BAD_JOURNAL)
+    lu.assertStrContains(message, "000001.jsonl")
+    lu.assertStrContains(message, ("Line %d"):format(line))
+  end
+end
+
+function TestJournal:test_wrong_shapes_are_refused()
+  for _, text in ipairs {"[]\n", "1\n", '"x"\n', "null\n", '{"journal":"1"}\n', '{"journal":99,"run":1}\n',
+    '{"journal":1}\n{"step":1.5,"kind":"x","id":{}}\n', '{"journal":1}\n{"step":1,"kind":"x","id":"y"}\n'} do
+    local core = fakecore.open {files = journal_with(text)}
+    local _, problem = failure(core.journal.read, 1)
+    lu.assertEquals(problem.code, core.code.P80_BAD_JOURNAL, text)
+  end
+end
+
+function TestJournal:test_an_unreadable_run_is_listed_and_blocks_a_blind_undo()
+  local core = fakecore.open {files = journal_with "nonsense\n"}
+  lu.assertEquals(core.undo.history()[1].unreadable ~= nil, true)
+  lu.assertStrContains(failure(core.undo.run), "000001.jsonl")
+end
+
+function TestJournal:test_an_empty_file_is_a_run_that_did_nothing()
+  local core = fakecore.open {files = journal_with ""}
+  lu.assertEquals(core.undo.history()[1].changed, 0)
+end
+
+function TestJournal:test_any_data_survives_the_journal()
+  local core = fakecore.open()
+  local value = {
+    text = "é", bytes = "\xFF\xFE\0", big = math.maxinteger, small = math.mininteger, real = 1.5, yes = true, no = false,
+    list = {1, "two", {}}, [1] = nil, ["$bytes"] = "x", ["\xFF"] = {1}, surrogate = "\xED\xA0\x80",
+  }
+  local line = core.data.encode(value)
+  lu.assertNil(line:find("\n"))
+  lu.assertNotNil(utf8.len(line))
+  lu.assertEquals(core.data.decode(line), value)
+  lu.assertEquals(math.type(core.data.decode(line).big), "integer")
+end
+
+TestGrants = {}
+
+function TestGrants:test_patterns()
+  for grant, expected in pairs {
+    ["scm.state"] = {true, true, false}, ["scm.state:W3SVC"] = {true, false, false}, ["scm.state:w3*"] = {true, false, false},
+    ["*"] = {true, true, true}, ["scm.*"] = {true, true, false}, ["scm.state:.*"] = {false, false, false},
+  } do
+    local core = fakecore.open {options = {allow = {grant}}}
+    local found = {core.grants.has("scm.state", "W3SVC"), core.grants.has("scm.state", "Spooler"), core.grants.has("reg.key", "x")}
+    lu.assertEquals(found, expected, grant)
+  end
+end
+
+function TestGrants:test_an_unknown_kind_is_an_error_with_a_suggestion()
+  local text, problem = failure(fakecore.open, {options = {allow = {"scm.stat"}}})
+  lu.assertEquals(problem.name, "P80_BAD_MANIFEST")
+  lu.assertStrContains(text, "did you mean 'scm.state'?")
+end
+
+TestManifest = {}
+
+local function manifest(changes)
+  local m = {name = "demo", version = "1.0.0", summary = "A demo.", grants = {"scm.state:x"}, args = {
+    port = {type = "port", default = 80, help = "the port"}, up_to = {type = "enum", values = {"a", "b"}},
+    kill = {type = "flag"}, wait = {type = "seconds"}, count = {type = "integer", least = 1, most = 3}, name = {type = "text"},
+  }}
+  for key, value in pairs(changes or {}) do m[key] = value end
+  return m
+end
+
+function TestManifest:test_arguments_are_parsed_checked_and_filled_in()
+  local core = fakecore.open()
+  lu.assertEquals(core.manifest.parse(manifest(), {}), {port = 80, kill = false})
+  lu.assertEquals(core.manifest.parse(manifest(), {"--port", "8080", "--up-to=b", "--kill", "--wait", "1.5", "--name", "ü"}),
+    {port = 8080, up_to = "b", kill = true, wait = 1.5, name = "ü"})
+end
+
+function TestManifest:test_wrong_arguments_name_the_option_and_the_value()
+  local core = fakecore.open()
+  for words, expected in pairs {
+    [{"--port", "0"}] = "--port", [{"--port", "65536"}] = "65536", [{"--port", "1.5"}] = "'1.5'", [{"--port", "80 "}] = "'80 '",
+    [{"--port", "4294967376"}] = "4294967376", [{"--port"}] = "--port", [{"--prot", "80"}] = "--port", [{"--up-to", "c"}] = "one of a, b",
+    [{"--count", "4"}] = "from 1 to 3", [{"--wait=-1"}] = "--wait", [{"extra"}] = "too many arguments", [{"--kill=1"}] = "--kill",
+  } do
+    local args, problem = core.manifest.parse(manifest(), words)
+    lu.assertNil(args, words[1])
+    lu.assertStrContains(problem, expected)
+  end
+end
+
+function TestManifest:test_wrong_manifests_name_the_field()
+  local core = fakecore.open()
+  for expected, change in pairs {
+    ["name"] = {name = 1}, ["version"] = {version = "one"}, ["playbook.summmary"] = {summmary = "x"}, ["grants[1]"] = {grants = {"nope"}},
+    ["args.x"] = {args = {x = 1}}, ["args.x.type"] = {args = {x = {type = "prt"}}}, ["args.x.defualt"] = {args = {x = {type = "port", defualt = 1}}},
+    ["args.x.default"] = {args = {x = {type = "port", default = 0}}}, ["args.X"] = {args = {X = {type = "port"}}}, ["args"] = {args = 1},
+    ["args.x.values"] = {args = {x = {type = "enum"}}},
+  } do
+    local _, problem = failure(core.manifest.check, manifest(change))
+    lu.assertEquals({problem.name, problem.target}, {"P80_BAD_MANIFEST", expected})
+    lu.assertEquals(core.result.exit_for(problem), 2)
+  end
+end
+
+function TestManifest:test_help_tells_arguments_defaults_and_grants()
+  local core = fakecore.open()
+  local help = core.manifest.help(manifest())
+  for _, expected in ipairs {"p80 demo", "A demo.", "--port <port>", "(default 80)", "--up-to {a,b}", "scm.state:x", "--check"} do
+    lu.assertStrContains(help, expected)
+  end
+end
+
+TestResult = {}
+
+function TestResult:test_json_is_one_document_of_what_was_read_back()
+  local core = fakecore.open {things = {a = {on = true}}, options = {json = true}}
+  core.change("fake.thing", {name = "a"}, {on = false})
+  core.result.report {bytes = "\xFF", list = {}}
+  local out, err, exit = core.finish()
+  local document = require "dkjson".decode(out)
+  lu.assertEquals({document.changed, document.exit, exit, document.failed, document.run}, {1, 0, 0, false, 1})
+  lu.assertEquals(document.changes[1].label, "a")
+  lu.assertEquals(document.result.bytes, "\\xFF")
+  lu.assertEquals(err, "")
+end
+
+function TestResult:test_restart_and_exit_codes()
+  local core = fakecore.open()
+  core.result.restart_needed()
+  lu.assertEquals(select(3, core.finish()), 3010)
+  for code, exit in pairs {[5] = 5, [1314] = 5, [1460] = 6, [258] = 6, [2] = 1, [core.code.P80_REFUSED] = 4} do
+    lu.assertEquals(core.result.exit_for {code = code}, exit)
+  end
+  lu.assertEquals(core.result.exit_for("text"), 1)
+end
