@@ -228,13 +228,15 @@ static const char *push_shown(lua_State *L, int index) {
   }
   size_t n;
   const char *s = lua_tolstring(L, index, &n);
+  size_t end = n < LONGEST ? n : LONGEST;
+  while (end < n && end + 4 > LONGEST && ((unsigned char)s[end] & 0xC0) == 0x80) end--; /* not through a letter */
+  int is_text = wtf8_wide_length(s, end) != WTF8_INVALID;
   luaL_Buffer b;
   luaL_buffinit(L, &b);
   luaL_addchar(&b, '\'');
-  for (size_t i = 0; i < n && i < LONGEST; i++) {
+  for (size_t i = 0; i < end; i++) {
     unsigned char c = (unsigned char)s[i];
-    int whole = c < 0x80 || wtf8_wide_length(s, n) != WTF8_INVALID;
-    if (c >= 0x20 && c != 0x7F && whole) {
+    if (c >= 0x20 && c != 0x7F && (c < 0x80 || is_text)) {
       luaL_addchar(&b, (char)c);
     } else {
       char escape[8];
@@ -244,7 +246,7 @@ static const char *push_shown(lua_State *L, int index) {
   }
   luaL_addchar(&b, '\'');
   luaL_pushresult(&b);
-  if (n > LONGEST) lua_pushfstring(L, "%s... (%d bytes)", lua_tostring(L, -1), (int)n);
+  if (n > end) lua_pushfstring(L, "%s... (%d bytes)", lua_tostring(L, -1), (int)n);
   return lua_tostring(L, -1);
 }
 

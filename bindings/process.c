@@ -3,6 +3,7 @@
  * Paths and start times of other users' processes need SeDebugPrivilege, which administrators hold: it is enabled for
  * the length of one call. What cannot be read of a process is left out of its row. */
 #include "luax.h"
+#include "privilege.h"
 #include "winapi.h"
 
 #include <stdlib.h>
@@ -10,34 +11,6 @@
 #include <wchar.h>
 
 enum { PATH_UNITS = 32768, STOP_TIMEOUT = 30000 };
-
-/* ---- SeDebugPrivilege ---- */
-
-static BOOL set_debug(HANDLE token, DWORD attributes, TOKEN_PRIVILEGES *before) {
-  TOKEN_PRIVILEGES wanted = {1, {{{0, 0}, attributes}}};
-  DWORD size = sizeof *before;
-  return win32.LookupPrivilegeValueW(NULL, L"SeDebugPrivilege", &wanted.Privileges[0].Luid) &&
-         win32.AdjustTokenPrivileges(token, FALSE, &wanted, sizeof *before, before, &size) &&
-         GetLastError() == ERROR_SUCCESS;
-}
-
-static void disable_debug(UINT_PTR token) {
-  TOKEN_PRIVILEGES before;
-  set_debug((HANDLE)token, 0, &before);
-  CloseHandle((HANDLE)token);
-}
-
-/* Enables the privilege until the running C function ends, when p80 holds it and it is not enabled already (+1).
- * https://learn.microsoft.com/windows/win32/secauthz/enabling-and-disabling-privileges-in-c-- */
-static void enable_debug(lua_State *L) {
-  HANDLE token;
-  TOKEN_PRIVILEGES before;
-  winapi_load(L, "advapi32");
-  luax_handle *enabled = luax_newhandle(L, disable_debug);
-  if (!win32.OpenProcessToken(GetCurrentProcess(), TOKEN_ADJUST_PRIVILEGES | TOKEN_QUERY, &token)) return;
-  if (set_debug(token, SE_PRIVILEGE_ENABLED, &before) && before.PrivilegeCount == 1) enabled->value = (UINT_PTR)token;
-  else CloseHandle(token);
-}
 
 /* ---- Paths ---- */
 
@@ -166,7 +139,7 @@ static void push_row(lua_State *L, process_scan *scan) {
 static int process_list(lua_State *L) {
   process_scan scan;
   luax_arguments(L, 0, 0);
-  enable_debug(L);
+  privilege_enable_debug(L);
   begin_scan(L, &scan);
   lua_newtable(L);
   for (lua_Integer i = 1; next_process(L, &scan); i++) {
@@ -190,7 +163,7 @@ static int process_get(lua_State *L) {
   process_scan scan;
   luax_arguments(L, 1, 1);
   DWORD pid = check_pid(L, 1);
-  enable_debug(L);
+  privilege_enable_debug(L);
   begin_scan(L, &scan);
   if (find_process(L, &scan, pid)) push_row(L, &scan);
   else lua_pushnil(L);
@@ -277,7 +250,7 @@ static int process_stop(lua_State *L) {
   int field = luax_field(L, 2, "created");
   ULONGLONG created = lua_isnil(L, field) ? 0 : (ULONGLONG)luax_checkinteger(L, field, "created", 1, LUA_MAXINTEGER);
   winapi_load(L, "ntdll");
-  enable_debug(L);
+  privilege_enable_debug(L);
   const char *label = push_label(L, pid);
   refuse_system(L, pid, label);
   HANDLE process = open_for_stop(L, pid, created, label);

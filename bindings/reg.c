@@ -95,7 +95,8 @@ static REGSAM check_view(lua_State *L, int options) {
 
 /* The key at `index`, with the view that the table of options at `options` names (+1). */
 static key_name check_key(lua_State *L, int index, int options) {
-  key_name name = {.view = check_view(L, options), .text = luax_checktext(L, index, "key")};
+  key_name name = {.text = luax_checktext(L, index, "key")};
+  name.view = check_view(L, options);
   const wchar_t *wide = luax_checkwide(L, index, "key", NULL);
   size_t n = strcspn(name.text, "\\");
   name.hive = find_hive(name.text, n);
@@ -251,6 +252,7 @@ typedef struct reader {
   BYTE *data;
   DWORD room; /* of data, in bytes */
   int data_slot;
+  int in_tree; /* whether what is read must be fit to be put back */
   size_t left; /* bytes that may still be read */
 } reader;
 
@@ -330,6 +332,21 @@ static void charge(reader *r, size_t bytes, const char *target) {
   r->left -= bytes + ITEM_COST;
 }
 
+/* Pushes "parent\name" for the name in r->name; raises when Win32 cannot name it, so that it could neither be
+ * entered nor be put back. */
+static const char *push_path(reader *r, const char *parent, DWORD length) {
+  lua_State *L = r->L;
+  int named = !has_nul(r->name, length);
+  for (DWORD i = 0; !named && i < length; i++)
+    if (r->name[i] == 0) r->name[i] = 0x2400; /* the symbol for NUL */
+  lua_pushfstring(L, "%s\\", parent);
+  luax_pushwide(L, r->name, length);
+  lua_concat(L, 2);
+  if (named) return lua_tostring(L, -1);
+  luax_failhint(L, lua_tostring(L, -1), ERROR_INVALID_NAME,
+                "this name has a NUL in it, so that Windows' own tools cannot open it either");
+}
+
 /* Pushes the rows of all values of `key`. */
 static void push_rows(reader *r, HKEY key, const key_info *info, const char *target) {
   lua_State *L = r->L;
@@ -337,6 +354,7 @@ static void push_rows(reader *r, HKEY key, const key_info *info, const char *tar
   if (info->largest > r->room) make_room(r, info->largest, target);
   lua_createtable(L, room_for(info->values), 0);
   for (DWORD i = 0; fetch_next(r, key, i, &length, &type, &size, target); i++) {
+    if (r->in_tree && has_nul(r->name, length)) push_path(r, target, length);
     lua_createtable(L, 0, 3);
     luax_pushwide(L, r->name, length);
     lua_setfield(L, -2, "name");
@@ -360,6 +378,15 @@ static DWORD fetch_key_name(reader *r, HKEY key, DWORD i, const char *target) {
   if (status == ERROR_NO_MORE_ITEMS) return 0;
   check_status(r->L, target, status);
   return length;
+}
+
+/* Opens the key for a read that is called as f(key [, {view=}]); NULL when it is absent. */
+static HKEY open_argument(lua_State *L, key_name *name, DWORD options, REGSAM access) {
+  static const char *const known[] = {"view", NULL};
+  luax_arguments(L, 1, 2);
+  luax_options(L, 2, known);
+  *name = check_key(L, 1, 2);
+  return open_key(L, name, options, access);
 }
 
 /* What a read returns for a thing that is absent. */
@@ -401,11 +428,8 @@ static int reg_get(lua_State *L) {
  *   absent.
  * https://learn.microsoft.com/windows/win32/api/winreg/nf-winreg-regenumvaluew */
 static int reg_values(lua_State *L) {
-  static const char *const options[] = {"view", NULL};
-  luax_arguments(L, 1, 2);
-  luax_options(L, 2, options);
-  key_name name = check_key(L, 1, 2);
-  HKEY key = open_key(L, &name, 0, KEY_QUERY_VALUE);
+  key_name name;
+  HKEY key = open_argument(L, &name, 0, KEY_QUERY_VALUE);
   if (key == NULL) return push_nil(L);
   key_info info = query_info(L, key, name.text);
   reader r = new_reader(L, name.view);
@@ -417,11 +441,8 @@ static int reg_values(lua_State *L) {
  *   The names of the subkeys in Windows' order; nil when the key is absent.
  * https://learn.microsoft.com/windows/win32/api/winreg/nf-winreg-regenumkeyexw */
 static int reg_keys(lua_State *L) {
-  static const char *const options[] = {"view", NULL};
-  luax_arguments(L, 1, 2);
-  luax_options(L, 2, options);
-  key_name name = check_key(L, 1, 2);
-  HKEY key = open_key(L, &name, 0, KEY_QUERY_VALUE | KEY_ENUMERATE_SUB_KEYS);
+  key_name name;
+  HKEY key = open_argument(L, &name, 0, KEY_QUERY_VALUE | KEY_ENUMERATE_SUB_KEYS);
   if (key == NULL) return push_nil(L);
   key_info info = query_info(L, key, name.text);
   reader r = new_reader(L, name.view);
@@ -437,11 +458,8 @@ static int reg_keys(lua_State *L) {
 /* win.reg.exists(key [, {view=}]) -> boolean
  * https://learn.microsoft.com/windows/win32/api/winreg/nf-winreg-regopenkeyexw */
 static int reg_exists(lua_State *L) {
-  static const char *const options[] = {"view", NULL};
-  luax_arguments(L, 1, 2);
-  luax_options(L, 2, options);
-  key_name name = check_key(L, 1, 2);
-  lua_pushboolean(L, open_key(L, &name, 0, KEY_QUERY_VALUE) != NULL);
+  key_name name;
+  lua_pushboolean(L, open_argument(L, &name, 0, KEY_QUERY_VALUE) != NULL);
   return 1;
 }
 
@@ -459,11 +477,8 @@ static int push_link(reader *r, HKEY key, const key_info *info, const char *targ
  *   it tells about the link itself, with `link` as the kernel's name of its target.
  * https://learn.microsoft.com/windows/win32/api/winreg/nf-winreg-regqueryinfokeyw */
 static int reg_info(lua_State *L) {
-  static const char *const options[] = {"view", NULL};
-  luax_arguments(L, 1, 2);
-  luax_options(L, 2, options);
-  key_name name = check_key(L, 1, 2);
-  HKEY key = open_key(L, &name, REG_OPTION_OPEN_LINK, KEY_QUERY_VALUE);
+  key_name name;
+  HKEY key = open_argument(L, &name, REG_OPTION_OPEN_LINK, KEY_QUERY_VALUE);
   if (key == NULL) return push_nil(L);
   key_info info = query_info(L, key, name.text);
   reader r = new_reader(L, name.view);
@@ -516,17 +531,6 @@ static void set_security(reader *r, HKEY key, const char *target) {
   lua_pop(L, 1);
 }
 
-/* Pushes "parent\child" for the child whose name is in r->name; raises when Win32 cannot name it. */
-static const char *push_child_path(reader *r, const char *parent, DWORD length) {
-  lua_State *L = r->L;
-  lua_pushfstring(L, "%s\\", parent);
-  luax_pushwide(L, r->name, length);
-  lua_concat(L, 2);
-  if (!has_nul(r->name, length)) return lua_tostring(L, -1);
-  luax_failhint(L, lua_tostring(L, -1), ERROR_INVALID_NAME,
-                "the name of this key holds a NUL, so that Windows' own tools cannot open it either");
-}
-
 static void enter(reader *r, const char *target, int depth) {
   if (depth > DEEPEST) luax_fail(r->L, target, ERROR_FILENAME_EXCED_RANGE);
   luaL_checkstack(r->L, 16, "registry tree");
@@ -539,7 +543,7 @@ static void push_node(reader *r, HKEY key, const char *target, int depth);
 static void add_subkey(reader *r, HKEY key, DWORD length, const char *target, int depth) {
   lua_State *L = r->L;
   int top = lua_gettop(L);
-  const char *path = push_child_path(r, target, length);
+  const char *path = push_path(r, target, length);
   luax_pushwide(L, r->name, length);
   charge(r, 2 * (size_t)length, path);
   HKEY child = open_below(L, key, r->name, REG_OPTION_OPEN_LINK, KEY_READ | r->view, path);
@@ -575,16 +579,14 @@ static void push_node(reader *r, HKEY key, const char *target, int depth) {
  *   Everything below a key; rows as in `values`. `security` is the key's access list as SDDL where it is more than
  *   what it inherits. A registry link, also `key` itself, is not followed: its node has the kernel's name of the
  *   target as `link`, no keys and no values. Raises ERROR_FILE_TOO_LARGE when the tree takes more than 64 MiB,
- *   ERROR_INVALID_NAME when a key in it has a NUL in its name.
+ *   ERROR_INVALID_NAME when a key or value in it has a NUL in its name.
  * https://learn.microsoft.com/windows/win32/api/winreg/nf-winreg-regenumkeyexw */
 static int reg_tree(lua_State *L) {
-  static const char *const options[] = {"view", NULL};
-  luax_arguments(L, 1, 2);
-  luax_options(L, 2, options);
-  key_name name = check_key(L, 1, 2);
-  HKEY key = open_key(L, &name, REG_OPTION_OPEN_LINK, KEY_READ);
+  key_name name;
+  HKEY key = open_argument(L, &name, REG_OPTION_OPEN_LINK, KEY_READ);
   if (key == NULL) return push_nil(L);
   reader r = new_reader(L, name.view);
+  r.in_tree = 1;
   r.left = LARGEST_TREE;
   push_node(&r, key, name.text, 1);
   return 1;
@@ -733,7 +735,7 @@ static void delete_below(reader *r, HKEY key, const char *target, int depth) {
     length = fetch_key_name(r, key, --i, target);
     if (length == 0) continue;
     int top = lua_gettop(L);
-    const char *path = push_child_path(r, target, length);
+    const char *path = push_path(r, target, length);
     HKEY child = open_below(L, key, r->name, REG_OPTION_OPEN_LINK, DELETE | KEY_READ | r->view, path);
     if (child) delete_below(r, child, path, depth + 1);
     lua_settop(L, top);

@@ -16,6 +16,7 @@ enum {
   FIRST_PAUSE = 15, /* ms between two looks at a pending service: at first, and how far that may grow */
   LEAST_PAUSE = 100,
   LONGEST_PAUSE = 10000,
+  DEAD_TIME = 2000, /* ms that the SCM has to notice the end of a process */
   WAIT_TIMEOUT_MS = 30000,
   DELAYED_START = 3, /* SERVICE_CONFIG_DELAYED_AUTO_START_INFO */
 };
@@ -419,14 +420,30 @@ typedef struct service_wait {
   int on_the_way;  /* the service has been seen, or told, to change its state */
   ULONGLONG begun; /* luax_clock */
   ULONGLONG moved; /* when it last showed progress */
+  ULONGLONG died;  /* when its process was seen to have ended; 0: not yet */
   DWORD pause;     /* ms */
   SERVICE_STATUS_PROCESS status;
+  luax_handle *process; /* of the process that is starting or stopping it; closed when there is none to look at */
 } service_wait;
 
-enum { WAIT_ON, WAIT_DONE, WAIT_TIMED_OUT, WAIT_STOPPED };
+enum { WAIT_ON, WAIT_DONE, WAIT_TIMED_OUT, WAIT_STOPPED, WAIT_DIED };
 
 static int is_starting(DWORD state) {
   return state == SERVICE_START_PENDING || state == SERVICE_CONTINUE_PENDING || state == SERVICE_PAUSE_PENDING;
+}
+
+static int is_pending(DWORD state) { return is_starting(state) || state == SERVICE_STOP_PENDING; }
+
+/* Whether the process of a pending service has ended, and the SCM, which sees that at once, has had time to say so:
+ * Wine's never does. Where p80 may not look at the process (Windows Server 2003), the SCM is trusted. */
+static int has_died(service_wait *w, ULONGLONG now) {
+  if (!is_pending(w->status.dwCurrentState)) return 0;
+  if (w->process->value == 0 && w->status.dwProcessId)
+    w->process->value =
+        (UINT_PTR)OpenProcess(SYNCHRONIZE | PROCESS_QUERY_LIMITED_INFORMATION, FALSE, w->status.dwProcessId);
+  if (w->process->value == 0 || WaitForSingleObject((HANDLE)w->process->value, 0) != WAIT_OBJECT_0) return 0;
+  if (w->died == 0) w->died = now;
+  return now - w->died >= DEAD_TIME;
 }
 
 /* Takes note of a status; returns how the wait stands. */
@@ -438,6 +455,7 @@ static int look(service_wait *w, SERVICE_STATUS_PROCESS status) {
   if (status.dwCurrentState == w->wanted) return WAIT_DONE;
   if (status.dwCurrentState == SERVICE_STOPPED && w->on_the_way) return WAIT_STOPPED;
   if (is_starting(status.dwCurrentState)) w->on_the_way = 1;
+  if (has_died(w, now)) return WAIT_DIED;
   return now - w->begun >= w->timeout ? WAIT_TIMED_OUT : WAIT_ON;
 }
 
@@ -454,16 +472,31 @@ static DWORD next_pause(service_wait *w) {
   return left < w->pause ? (DWORD)left : w->pause;
 }
 
-/* Raw win.scm.wait(name, "running"|"stopped"|"paused" [, {timeout=30, requested=false}]) -> true, or nil, "timeout"
- * or "stopped", the last status, and the seconds for which it has shown no progress; scm.lua makes errors of them.
- * `requested` says that the state has just been asked for: a service that is, or gets, stopped instead has failed. So
- * has one that was seen to start.
+/* Pushes what came of a wait that failed. */
+static int push_failure(lua_State *L, const service_wait *w, int outcome) {
+  static const char *const outcomes[] = {NULL, NULL, "timeout", "stopped", "died"};
+  DWORD exit_code;
+  lua_pushnil(L);
+  lua_pushstring(L, outcomes[outcome]);
+  lua_newtable(L);
+  set_status(L, &w->status);
+  lua_pushnumber(L, (lua_Number)(luax_clock() - w->moved) / 1000);
+  if (w->process->value && GetExitCodeProcess((HANDLE)w->process->value, &exit_code) && exit_code != STILL_ACTIVE)
+    lua_pushinteger(L, exit_code);
+  else lua_pushnil(L);
+  return 5;
+}
+
+/* Raw win.scm.wait(name, "running"|"stopped"|"paused" [, {timeout=30, requested=false}]) -> true; or nil, how it
+ * failed
+ * ("timeout", "stopped", "died"), the last status, the seconds for which it has shown no progress, and the exit code
+ * of a process that has ended; scm.lua makes errors of them. `requested` says that the state has just been asked for:
+ * a service that is, or gets, stopped instead has failed. So has one that was seen to start.
  * https://learn.microsoft.com/windows/win32/services/starting-a-service
  * https://learn.microsoft.com/windows/win32/services/stopping-a-service */
 static int scm_wait(lua_State *L) {
   static const char *const known[] = {"timeout", "requested", NULL};
   static const char *const words[] = {"running", "stopped", "paused", NULL};
-  static const char *const outcomes[] = {NULL, NULL, "timeout", "stopped"};
   luax_arguments(L, 2, 3);
   const wchar_t *name = check_name(L, 1);
   service_wait w = {.wanted = find_value(states, words[luax_checkword(L, 2, "state", words, -1)])};
@@ -471,20 +504,14 @@ static int scm_wait(lua_State *L) {
   w.timeout = luax_optseconds(L, luax_field(L, 3, "timeout"), "timeout", WAIT_TIMEOUT_MS);
   w.on_the_way = luax_optboolean(L, luax_field(L, 3, "requested"), "requested", 0);
   SC_HANDLE service = open_service(L, name, SERVICE_QUERY_STATUS);
+  w.process = luax_newhandle(L, luax_closekernel);
   w.begun = w.moved = luax_clock();
   w.pause = FIRST_PAUSE;
   int outcome;
   while ((outcome = look(&w, query_status(L, service, name))) == WAIT_ON) luax_sleep(L, next_pause(&w));
-  if (outcome == WAIT_DONE) {
-    lua_pushboolean(L, 1);
-    return 1;
-  }
-  lua_pushnil(L);
-  lua_pushstring(L, outcomes[outcome]);
-  lua_newtable(L);
-  set_status(L, &w.status);
-  lua_pushnumber(L, (lua_Number)(luax_clock() - w.moved) / 1000);
-  return 4;
+  if (outcome != WAIT_DONE) return push_failure(L, &w, outcome);
+  lua_pushboolean(L, 1);
+  return 1;
 }
 
 /* ---- Writes ---- */

@@ -39,7 +39,7 @@ static int scratch_gc(lua_State *L) {
 }
 
 static scratch *get_scratch(lua_State *L) {
-  static const char key;
+  static char key;
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) != LUA_TUSERDATA) {
     memset(lua_newuserdatauv(L, sizeof(scratch), 0), 0, sizeof(scratch));
     lua_createtable(L, 0, 1);

@@ -24,15 +24,17 @@ logged() {
 
 # ---- Packages ----
 
-# Prints the packages whose program is absent.
+# Prints the packages whose program or file is absent.
 missing_packages() {
   while read -r program package; do
-    command -v "$program" >/dev/null 2>&1 || printf '%s ' "$package"
+    command -v "$program" >/dev/null 2>&1 || [ -e "$program" ] || printf '%s ' "$package"
   done <<LIST
 cmake cmake
 ninja ninja-build
 python3 python3
 ip iproute2
+cc gcc
+/usr/include/stdio.h libc6-dev
 x86_64-w64-mingw32-gcc-win32 gcc-mingw-w64-x86-64-win32
 i686-w64-mingw32-gcc-win32 gcc-mingw-w64-i686-win32
 x86_64-w64-mingw32-objdump binutils-mingw-w64

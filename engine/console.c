@@ -6,6 +6,7 @@
 #include <string.h>
 #include <windows.h>
 
+#include "luax.h"
 #include "wtf8.h"
 
 #ifndef ENABLE_VIRTUAL_TERMINAL_PROCESSING
@@ -30,7 +31,8 @@ static stream_state states[STREAMS];
 static int colour_off, quiet;
 
 static struct {
-  int active, shown, spin;
+  int active, spin;
+  int shown; /* columns that are drawn */
   DWORD start, last;
   char what[200];
 } progress;
@@ -234,6 +236,11 @@ void console_restore(void) {
   }
 }
 
+void console_forget(void) {
+  console_restore();
+  memset(states, 0, sizeof states);
+}
+
 /* NO_COLOR counts when it is not empty (https://no-color.org). */
 static int colour_wanted(void) {
   static int known, unwanted;
@@ -291,17 +298,25 @@ static int fitting(const char *text, int columns) {
   return i;
 }
 
-static void write_line(stream_state *state, const char *text) { write_whole(state->handle, text, strlen(text)); }
+static int columns_of(const char *text) {
+  int n = 0;
+  for (; *text; text++) n += ((unsigned char)*text & 0xC0) != 0x80;
+  return n;
+}
+
+/* Writes `text` over the line that shows now; shorter text is filled up with blanks. */
+static void draw_line(stream_state *state, const char *text) {
+  char line[512];
+  int columns = columns_of(text), blanks = progress.shown > columns ? progress.shown - columns : 0;
+  int n = snprintf(line, sizeof line, "\r%s%*s%s", text, blanks, "", columns ? "" : "\r");
+  if (n > 0 && n < (int)sizeof line) write_whole(state->handle, line, (size_t)n);
+  progress.shown = columns;
+}
 
 static void progress_erase(void) {
   stream_state *state = progress.shown ? console_of(stderr) : NULL;
+  if (state) draw_line(state, "");
   progress.shown = 0;
-  if (state == NULL) return;
-  char blank[256];
-  int columns = console_width(stderr) - 1;
-  if (columns > (int)sizeof blank - 3) columns = (int)sizeof blank - 3;
-  snprintf(blank, sizeof blank, "\r%*s\r", columns, "");
-  write_line(state, blank);
 }
 
 /* "[####......]  40 %", or a spinning bar. */
@@ -321,10 +336,8 @@ static void progress_draw(stream_state *state, double done, DWORD seconds) {
   progress_bar(bar, sizeof bar, done);
   int columns = console_width(stderr) - 1 - (int)strlen(bar) - 12;
   int bytes = columns > 0 ? fitting(progress.what, columns) : 0;
-  progress_erase();
   snprintf(line, sizeof line, "%.*s  %s  %lu s", bytes, progress.what, bar, (unsigned long)seconds);
-  write_line(state, line);
-  progress.shown = 1;
+  draw_line(state, line);
 }
 
 void console_progress_begin(const char *what) {
@@ -393,12 +406,80 @@ static int lua_progress(lua_State *L) {
   return 0;
 }
 
+/* Whether Ctrl-C came; what it set is taken back (see on_console_event in host.c). */
+static int forget_interrupt(lua_State *L, DWORD wait) {
+  int came = luax_interrupt && WaitForSingleObject(luax_interrupt, wait) == WAIT_OBJECT_0;
+  if (!came) return 0;
+  ResetEvent(luax_interrupt);
+  lua_sethook(L, NULL, 0, 0);
+  return 1;
+}
+
+static int lua_interrupted(lua_State *L) {
+  lua_pushboolean(L, forget_interrupt(L, 0));
+  return 1;
+}
+
+/* Done in one C function, so that Ctrl-C ends this line and nothing else. */
+static int lua_read(lua_State *L) {
+  enum { PIECE = 256 };
+  luaL_Buffer line;
+  size_t n;
+  int interrupted = 0;
+  console_print(stdout, luaL_checkstring(L, 1));
+  luaL_buffinit(L, &line);
+  do {
+    char *room = luaL_prepbuffsize(&line, PIECE);
+    n = console_read(room, PIECE, &interrupted);
+    luaL_addsize(&line, n);
+  } while (n > 0 && luaL_buffaddr(&line)[luaL_bufflen(&line) - 1] != '\n');
+  if (n > 0) luaL_buffsub(&line, 1);
+  luaL_pushresult(&line);
+  forget_interrupt(L, interrupted ? 200 : 0); /* its thread may be late */
+  if (n == 0 && (interrupted || lua_rawlen(L, -1) == 0)) lua_pushnil(L);
+  lua_pushboolean(L, interrupted);
+  return 2;
+}
+
+/* %APPDATA%\p80\history; its folder is made. */
+static FILE *open_history(const wchar_t *mode) {
+  wchar_t path[MAX_PATH];
+  DWORD n = GetEnvironmentVariableW(L"APPDATA", path, MAX_PATH - 16);
+  if (n == 0 || n >= MAX_PATH - 16) return NULL;
+  wcscpy(path + n, L"\\p80");
+  if (mode[0] != L'r') CreateDirectoryW(path, NULL);
+  wcscat(path, L"\\history");
+  return _wfopen(path, mode);
+}
+
+/* The end of the file, if it is a long one. */
+static int lua_history(lua_State *L) {
+  enum { MOST = 256 * 1024 };
+  char *room = lua_newuserdatauv(L, MOST, 0); /* before the file, so that nothing can fail while it is open */
+  FILE *file = open_history(L"r");
+  if (file == NULL) return 0;
+  if (fseek(file, -MOST, SEEK_END) != 0) rewind(file);
+  size_t n = fread(room, 1, MOST, file);
+  fclose(file);
+  lua_pushlstring(L, room, n);
+  return 1;
+}
+
+static int lua_remember(lua_State *L) {
+  size_t n;
+  const char *text = luaL_checklstring(L, 1, &n);
+  FILE *file = open_history(lua_toboolean(L, 2) ? L"w" : L"a");
+  if (file == NULL) return 0;
+  fwrite(text, 1, n, file);
+  fclose(file);
+  return 0;
+}
+
 int console_open(lua_State *L) {
-  static const luaL_Reg functions[] = {{"is_terminal", lua_is_terminal},
-                                       {"width", lua_width},
-                                       {"colour", lua_colour},
-                                       {"progress", lua_progress},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"is_terminal", lua_is_terminal}, {"width", lua_width},     {"colour", lua_colour},
+      {"progress", lua_progress},       {"history", lua_history}, {"remember", lua_remember},
+      {"interrupted", lua_interrupted}, {"read", lua_read},       {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

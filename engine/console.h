@@ -43,6 +43,9 @@ void console_progress_begin(const char *what);
 void console_progress_step(double done);
 void console_progress_end(void);
 
+/* Has the streams looked at again: to be called when standard output or error becomes another file (_dup2). */
+void console_forget(void);
+
 /* Leaves the console as it was found. Called at exit by itself; for handlers that end the process otherwise. */
 void console_restore(void);
 
@@ -51,7 +54,11 @@ void console_restore(void);
  *   width([stream]) -> columns
  *   colour(word[, stream])                "plain", "good", "warning", "bad", "faint", "strong"
  *   progress(what[, done])                begins, or steps when `what` is still the same
- *   progress()                            ends */
+ *   progress()                            ends
+ *   read(prompt) -> line or nil, boolean  a line that is typed; nil at the end of the input, or when Ctrl-C ended it
+ *   interrupted() -> boolean              whether Ctrl-C came, and forgets that it did
+ *   history() -> text or nil              the REPL's history, a file in the user's profile
+ *   remember(text[, anew])                adds to it, or begins it anew */
 int console_open(lua_State *L);
 
 #endif

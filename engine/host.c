@@ -56,11 +56,15 @@ static void keep_output_clean(void) {
   if (!options->json) return;
   json_output = _dup(_fileno(stdout));
   _dup2(_fileno(stderr), _fileno(stdout));
+  console_forget();
 }
 
 static void restore_output(void) {
   fflush(stdout);
-  if (json_output >= 0) _dup2(json_output, _fileno(stdout));
+  if (json_output >= 0) {
+    _dup2(json_output, _fileno(stdout));
+    console_forget();
+  }
   json_output = -1;
 }
 
@@ -139,6 +143,8 @@ static int open_playbook(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, open_p80);
   lua_setfield(L, -2, "p80");
+  lua_pushcfunction(L, console_open);
+  lua_setfield(L, -2, "console");
   return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <winsock2.h>
 #include <ws2tcpip.h>
 #include <windows.h>
+#include <winternl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -311,16 +312,33 @@ static int process_interrupt(lua_State *L) {
   return 1;
 }
 
+/* SystemExtendedHandleInformation; Wine knows no GetProcessHandleCount. */
+typedef struct system_handles {
+  ULONG_PTR count;
+  ULONG_PTR reserved;
+  struct {
+    PVOID object;
+    ULONG_PTR pid;
+    ULONG_PTR handle;
+    ULONG access;
+    USHORT trace, type;
+    ULONG attributes, unused;
+  } rows[];
+} system_handles;
+
 /* test.handle_count([pid]) -> how many handles a process (this one) has open */
 static int handle_count(lua_State *L) {
-  DWORD pid = (DWORD)luaL_optinteger(L, 1, GetCurrentProcessId());
-  HANDLE opened = OpenProcess(PROCESS_QUERY_INFORMATION, FALSE, pid);
-  DWORD count = 0;
-  if (opened == NULL) luax_fail(L, "process", GetLastError());
-  BOOL got = GetProcessHandleCount(opened, &count);
-  CloseHandle(opened);
-  if (!got) luax_fail(L, "process", GetLastError());
-  lua_pushinteger(L, (lua_Integer)count - (pid == GetCurrentProcessId())); /* but the one just used */
+  ULONG_PTR pid = (ULONG_PTR)luaL_optinteger(L, 1, GetCurrentProcessId());
+  ULONG size = 1 << 20;
+  system_handles *all = luax_buffer(L, size);
+  while (NtQuerySystemInformation((SYSTEM_INFORMATION_CLASS)64, all, size, NULL) < 0) {
+    size *= 2;
+    if (size > 1 << 28) luax_fail(L, "handles", ERROR_NOT_ENOUGH_MEMORY);
+    all = luax_buffer(L, size);
+  }
+  lua_Integer count = 0;
+  for (ULONG_PTR i = 0; i < all->count; i++) count += all->rows[i].pid == pid;
+  lua_pushinteger(L, count);
   return 1;
 }
 
@@ -497,33 +515,38 @@ static int listen_on(lua_State *L) {
   return 1;
 }
 
-/* test.http_get(port [, path [, {family=}]]) -> the whole answer as text, or nil and Winsock's error.
+/* Whether `text` is a whole HTTP answer, by its Content-Length: Wine's http.sys does not close the connection. */
+static int is_whole(const char *text, size_t size) {
+  const char *body = strstr(text, "\r\n\r\n"), *length = strstr(text, "Content-Length:");
+  return body && length && length < body && text + size >= body + 4 + atoi(length + 15);
+}
+
+/* test.http_get(port [, path [, family]]) -> the whole answer as text, or nil and Winsock's error.
  * The Host header names the port: without it Wine's http.sys crashes. */
 static int http_get(lua_State *L) {
   lua_settop(L, 3);
   lua_Integer port = luaL_checkinteger(L, 1);
   const char *path = luaL_optstring(L, 2, "/");
-  int family = 4;
-  if (lua_istable(L, 3)) family = lua_getfield(L, 3, "family") == LUA_TNUMBER ? (int)lua_tointeger(L, -1) : 4;
+  int family = (int)luaL_optinteger(L, 3, 4);
   struct sockaddr_storage address;
-  socklen_t size = any_address(&address, family, (unsigned short)port, 1);
+  socklen_t length = any_address(&address, family, (unsigned short)port, 1);
   SOCKET *s = new_socket(L, family);
   DWORD patience = 10000;
   setsockopt(*s, SOL_SOCKET, SO_RCVTIMEO, (const char *)&patience, sizeof patience);
-  if (connect(*s, (struct sockaddr *)&address, size)) return socket_failed(L);
-  const char *request =
-      lua_pushfstring(L, "GET %s HTTP/1.1\r\nHost: localhost:%I\r\nConnection: close\r\n\r\n", path, port);
+  if (connect(*s, (struct sockaddr *)&address, length)) return socket_failed(L);
+  const char *request = lua_pushfstring(L, "GET %s HTTP/1.1\r\nHost: localhost:%I\r\n\r\n", path, port);
   if (send(*s, request, (int)strlen(request), 0) < 0) return socket_failed(L);
-  luaL_Buffer b;
-  luaL_buffinit(L, &b);
-  for (;;) {
-    int n = recv(*s, luaL_prepbuffer(&b), LUAL_BUFFERSIZE, 0);
+  char answer[4096] = "";
+  size_t size = 0;
+  while (size < sizeof answer - 1 && !is_whole(answer, size)) {
+    int n = recv(*s, answer + size, (int)(sizeof answer - 1 - size), 0);
     if (n <= 0) break;
-    luaL_addsize(&b, (size_t)n);
+    size += (size_t)n;
+    answer[size] = 0;
   }
-  luaL_pushresult(&b);
   closesocket(*s);
   *s = INVALID_SOCKET;
+  lua_pushlstring(L, answer, size);
   return 1;
 }
 

@@ -27,7 +27,7 @@ function commands.runs()
   return table_text(rows, {"run", "started", "script", "changes", "status"})
 end
 
-local OUTCOMES = {restored = "taken back", unchanged = "as it was already"}
+local OUTCOMES = {restored = "taken back", planned = "would be taken back", unchanged = "as it was already"}
 
 local function undo_text(report)
   local rows = {}
@@ -35,7 +35,7 @@ local function undo_text(report)
     rows[i] = {kind = step.kind, what = step.label, outcome = OUTCOMES[step.outcome] or step.outcome, why = step.reason or ""}
   end
   if #rows == 0 then return ("Run %d changed nothing.\n"):format(report.run) end
-  return ("Taking back run %d:\n"):format(report.run) .. table_text(rows, {"kind", "what", "outcome", "why"})
+  return ("Run %d, last step first:\n"):format(report.run) .. table_text(rows, {"kind", "what", "outcome", "why"})
 end
 
 --- p80 undo [RUN] [--force]: takes a run back.

@@ -7,6 +7,7 @@
 --     set = function(id, want, have, options) ... end,
 --     same = function(have, want) ... end,    -- default: every field of `want` is in `have`
 --     undo = false,                           -- when it cannot be taken back
+--     whole = true,                           -- when `want` is always the whole state
 --   }
 local core = ...
 local data, grants, journal = core.data, core.grants, core.journal
@@ -57,7 +58,7 @@ local function note(declaration, id, before, after, taken, problem)
 end
 
 local function plan(declaration, id, want, have)
-  local state = data.overlay(have, want)
+  local state = declaration.whole and want or data.overlay(have, want)
   planned[identity(declaration, id)] = {state = state}
   note(declaration, id, have, state, true)
 end

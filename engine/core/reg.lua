@@ -145,7 +145,7 @@ local function planned_values(planned, rows, key, view)
   local base = rows and not is_masked(key, view) and rows or {}
   return overlay(base, plans_in(key, view).values, function(row) return row.name end, function(name)
     local is_planned, state = planned("reg.value", value_id(key, view, name))
-    if is_planned and state then return {name = name, type = state.type, value = state.value, raw = state.raw or nil} end
+    if is_planned and state then return {name = name, type = state.type, value = state.value, raw = state.raw} end
   end)
 end
 
@@ -173,7 +173,10 @@ end
 core.view("reg.get", function(planned, value, key, name, options)
   key = canonical(key)
   local is_planned, state = planned("reg.value", value_id(key, view_of(options), name))
-  if is_planned and state then return state.value, state.type, state.raw or nil end
+  if is_planned and state then
+    if state.raw then return state.value, state.type, state.raw end
+    return state.value, state.type
+  end
   if is_planned or is_masked(key, view_of(options)) then return nil end
   return value
 end)
@@ -201,21 +204,22 @@ end)
 core.resource {
   kind = "reg.value",
   label = value_label,
-  -- {type=, value=, raw=} as raw.get has them; raw is false for well-formed values.
+  -- {type=, value= [, raw=]} as raw.get has them.
   get = function(id)
     if is_masked(id.key, id.view) then return nil end
     local value, value_type, bytes = raw.get(id.key, id.name, {view = id.view})
     if value == nil then return nil end
-    return {type = value_type, value = value, raw = bytes or false}
+    return {type = value_type, value = value, raw = bytes}
   end,
   set = function(id, want)
     if want then
-      raw.set(id.key, id.name, want.value, {type = want.type, view = id.view, raw = want.raw or nil})
+      raw.set(id.key, id.name, want.value, {type = want.type, view = id.view, raw = want.raw})
     else
       raw.delete(id.key, id.name, {view = id.view})
     end
   end,
   same = data.equal,
+  whole = true,
 }
 
 -- Whether two states of a key are the same. Access lists do not count: Windows may write the same one differently.
@@ -322,7 +326,7 @@ core.write("reg.set", function(...)
   if type(options) == "string" then options = {type = options} end
   options = check.options(options, {"type", "view"})
   local value_type = options.type == nil and type_for(value) or check_type(options.type)
-  local want = {type = value_type, value = (checks[value_type] or check_bytes)(value), raw = false}
+  local want = {type = value_type, value = (checks[value_type] or check_bytes)(value)}
   ask(raw.get, key, name, {view = options.view}) -- checks these three
   local id = value_id(canonical(key), view_of(options), name)
   local created = ensure_key(id.key, id.view)

@@ -27,11 +27,19 @@ function result.exit_for(problem)
   return number and EXIT_FOR[number] or 1
 end
 
--- One scalar or small state for people.
+local LONGEST_SHOWN = 200
+
+local function escape(byte) return ("\\x%02X"):format(byte:byte()) end
+
+-- One scalar or small state for people: on one line, without what a terminal could not show, long ones cut.
 local function show_value(value)
-  if type(value) == "string" then return value == "" and '""' or value end
-  if type(value) ~= "table" then return tostring(value) end
-  return core.data.encode(value)
+  if value == "" then return '""' end
+  local text = type(value) == "table" and core.data.encode(value) or tostring(value)
+  local cut = #text > LONGEST_SHOWN
+  if cut then text = text:sub(1, utf8.offset(text, 0, LONGEST_SHOWN + 1) - 1) end
+  text = text:gsub("[%c\x7F]", escape)
+  if not utf8.len(text) then text = text:gsub("[\x80-\xFF]", escape) end
+  return cut and text .. "..." or text
 end
 
 local function sorted_keys(...)

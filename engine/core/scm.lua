@@ -14,6 +14,8 @@ local DESTINATION = {
   start_pending = "running", continue_pending = "running", stop_pending = "stopped", pause_pending = "paused",
 }
 
+local function settled(state) return DESTINATION[state] or state end
+
 -- Whether --check has planned anything about services.
 local has_plans = false
 
@@ -69,8 +71,7 @@ end
 local function request(name, destination, send, ...)
   local ok, problem = pcall(send, name, ...)
   if ok then return end
-  local state = state_of(name)
-  if state ~= destination and DESTINATION[state] ~= destination then core.ask(error, problem, 0) end
+  if settled(state_of(name)) ~= destination then core.ask(error, problem, 0) end
 end
 
 local function stop_raw(name) request(name, "stopped", raw.stop) end
@@ -117,11 +118,13 @@ core.resource {
   end,
   set = function(id, want, _, options)
     options = options or {}
-    bring_to(id.name, DESTINATION[want.state] or want.state, options.timeout or core.timeout, options.args)
+    bring_to(id.name, settled(want.state), options.timeout or core.timeout, options.args)
   end,
+  -- A service on its way counts as there: it gets there, or not, without anybody else's doing. `set` has waited
+  -- for it, and raises when it did not.
   same = function(have, want)
     if have == nil or want == nil then return have == want end
-    return have.state == (DESTINATION[want.state] or want.state)
+    return settled(have.state) == settled(want.state)
   end,
 }
 

@@ -48,7 +48,9 @@ local function is_ours(declaration, step, now)
   return not step.done or declaration.same(now, step.now) and declaration.same(step.now, now)
 end
 
--- Takes back one step; returns "restored", "unchanged", "conflict" or "impossible" and a reason.
+local GOOD = {restored = true, planned = true, unchanged = true}
+
+-- Takes back one step; returns "restored", "planned" (in --check), "unchanged", "conflict" or "impossible" and a reason.
 local function take_back(step, force)
   local declaration = gate.find(step.kind)
   if not declaration then return "impossible", ("this p80 does not know '%s'"):format(step.kind) end
@@ -58,7 +60,8 @@ local function take_back(step, force)
   if not force and not is_ours(declaration, step, now) then
     return "conflict", "it has been changed since; --force sets it back anyway"
   end
-  return gate.change(step.kind, step.id, step.have) and "restored" or "unchanged"
+  if not gate.change(step.kind, step.id, step.have) then return "unchanged" end
+  return core.checking and "planned" or "restored"
 end
 
 --- Takes back `run` (nil: the newest that changed something). Steps that fail or conflict do not stop the others.
@@ -75,7 +78,7 @@ function undo.run(run, force)
     local ok, outcome, reason = pcall(take_back, step, force)
     local row = {kind = step.kind, label = step.label, outcome = ok and outcome or "failed", reason = reason}
     if not ok then row.problem, row.reason = outcome, tostring(outcome) end
-    if row.outcome ~= "restored" and row.outcome ~= "unchanged" then report.failed = report.failed + 1 end
+    if not GOOD[row.outcome] then report.failed = report.failed + 1 end
     report.steps[#report.steps + 1] = row
     if core.is_interrupt(row.problem) then error(row.problem, 0) end
   end

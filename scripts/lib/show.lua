@@ -35,13 +35,13 @@ local function escape_broken(text)
   return table.concat(parts)
 end
 
--- Text on one line, without anything that a console would act upon (C1 controls included).
+local C1 = "\xC2[\x80-\x9F]" -- more control characters
+
+-- Text on one line, without anything that a console would act upon.
 local function clean(text, specials)
   text = text:gsub(specials, escape_byte)
   if not utf8.len(text) then text = escape_broken(text) end
-  return (text:gsub("\xC2([\x80-\x9F])", "\\xC2\\x%1"):gsub("\\xC2\\x([\x80-\x9F])", function(c)
-    return "\\u{" .. ("%02X"):format(c:byte()) .. "}"
-  end))
+  return (text:gsub(C1, function(c) return ("\\u{%02X}"):format(utf8.codepoint(c)) end))
 end
 
 local function length(text) return utf8.len(text) or #text end
@@ -122,7 +122,8 @@ end
 -- A copy that `inspect` can print: bounded, without metatables and cycles.
 local function plain(value, state, depth)
   local kind = type(value)
-  if kind == "boolean" or kind == "string" and #value <= SHORT and utf8.len(value) and not value:find "\127" then
+  if kind == "boolean" then return value end
+  if kind == "string" and #value <= SHORT and utf8.len(value) and not value:find "%c" and not value:find(C1) then
     return value
   end
   local text = kind == "string" and quote(value, SHORT) or scalar(value)
@@ -330,17 +331,17 @@ local function record(value, options)
   return table.concat(lines, "\n")
 end
 
--- A list of scalars: on one line if it fits, otherwise one a line.
+-- A list: on one line if it fits, otherwise one item a line.
 local function list(value, options)
   local count = rawlen(value)
   local shown = math.min(count, options.rows)
-  local texts, total = {}, 4
+  local texts, total = {}, 2
   for i = 1, shown do
-    texts[i] = scalar(rawget(value, i))
-    if not texts[i] then return nil end
+    local item = rawget(value, i)
+    texts[i] = scalar(item) or nested(item, options.width, "")
     total = total + length(texts[i]) + 2
   end
-  if shown == count and total - 2 <= options.width then return "{ " .. table.concat(texts, ", ") .. " }" end
+  if shown == count and total <= options.width then return "{ " .. table.concat(texts, ", ") .. " }" end
   if count > shown then texts[#texts + 1] = ("... %s more"):format(thousands(count - shown)) end
   return table.concat(texts, "\n")
 end
@@ -372,9 +373,7 @@ show = function(value, options)
   local text = own_text(value) or scalar(value)
   if text then return text end
   if next(value) == nil then return "{}" end
-  if is_list(value) then
-    return records(value, options) or list(value, options) or nested(value, options.width, "")
-  end
+  if is_list(value) then return records(value, options) or list(value, options) end
   return record(value, options)
 end
 

@@ -86,6 +86,13 @@ function case.script(text, options, ...)
   return case.p80(call)
 end
 
+-- ---- The registry, without p80 ----
+
+-- Runs reg.exe with these arguments.
+function case.reg(args)
+  return test.spawn {path = os.getenv "SystemRoot" .. "\\System32\\reg.exe", args = args}
+end
+
 -- ---- Waiting ----
 
 -- Calls f until it returns something true, and returns that; fails after `seconds` (15).
@@ -164,7 +171,7 @@ function case.remove_service(name)
   while test.clock() < deadline do
     local state, pid = test.service_state(name)
     if state == nil or state == 1 then break end
-    if state == 3 and pid ~= 0 then test.kill(pid) end
+    if state == 3 and test.kill(pid) then break end -- it will not stop by itself
     test.sleep(0.05)
   end
   test.service_delete(name)
@@ -183,8 +190,8 @@ function case.holder(words)
 end
 
 -- The body of the HTTP answer on a port, or nil.
-function case.http(port, options)
-  local answer = test.http_get(port, "/", options)
+function case.http(port, family)
+  local answer = test.http_get(port, "/", family)
   return answer and answer:match "^HTTP/1%.%d 200.-\r\n\r\n(.*)"
 end
 

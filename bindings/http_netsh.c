@@ -1,0 +1,149 @@
+/* What `netsh http show servicestate` prints. HTTP.SYS has no documented call that lists registered URLs; this is the
+ * only way that Windows itself offers, from Vista on. Reading the text is the job of http.lua. */
+#include <stdio.h>
+#include <string.h>
+#include <wchar.h>
+
+#include "http_parts.h"
+#include "luax.h"
+#include "winapi.h"
+
+enum { PATH_ROOM = MAX_PATH + 16 };
+
+/* The full path of System32\netsh.exe; 0 when there is none. */
+static int find_netsh(wchar_t path[PATH_ROOM]) {
+  UINT n = GetSystemDirectoryW(path, MAX_PATH);
+  if (n == 0 || n >= MAX_PATH) return 0;
+  wcscpy(path + n, L"\\netsh.exe");
+  DWORD attributes = GetFileAttributesW(path);
+  return attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) == 0;
+}
+
+/* ---- Running it ---- */
+
+/* Ends a process that still runs. */
+static void close_process(UINT_PTR value) {
+  HANDLE process = (HANDLE)value;
+  if (WaitForSingleObject(process, 0) == WAIT_TIMEOUT) TerminateProcess(process, 1);
+  CloseHandle(process);
+}
+
+/* The handles of a child that runs without input and whose output comes through a pipe. */
+typedef struct child {
+  luax_handle *process, *output, *their_output, *their_input;
+} child;
+
+static void open_streams(lua_State *L, child *c) {
+  SECURITY_ATTRIBUTES inherited = {sizeof inherited, NULL, TRUE};
+  HANDLE ours, theirs;
+  c->output = luax_newhandle(L, luax_closekernel);
+  c->their_output = luax_newhandle(L, luax_closekernel);
+  c->their_input = luax_newhandle(L, luax_closekernel);
+  c->process = luax_newhandle(L, close_process);
+  if (!CreatePipe(&ours, &theirs, &inherited, 1 << 16)) luax_fail(L, "netsh.exe", GetLastError());
+  c->output->value = (UINT_PTR)ours;
+  c->their_output->value = (UINT_PTR)theirs;
+  SetHandleInformation(ours, HANDLE_FLAG_INHERIT, 0);
+  HANDLE nul =
+      CreateFileW(L"NUL", GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE, &inherited, OPEN_EXISTING, 0, NULL);
+  if (nul == INVALID_HANDLE_VALUE) luax_fail(L, "NUL", GetLastError());
+  c->their_input->value = (UINT_PTR)nul;
+}
+
+/* Starts the program without a shell and without a window.
+ * https://learn.microsoft.com/windows/win32/procthread/creating-a-child-process-with-redirected-input-and-output */
+static void start_child(lua_State *L, child *c, const wchar_t *path, const wchar_t *arguments) {
+  wchar_t line[PATH_ROOM + 128], folder[PATH_ROOM];
+  STARTUPINFOW startup = {.cb = sizeof startup, .dwFlags = STARTF_USESTDHANDLES};
+  PROCESS_INFORMATION started;
+  open_streams(L, c);
+  startup.hStdInput = (HANDLE)c->their_input->value;
+  startup.hStdOutput = startup.hStdError = (HANDLE)c->their_output->value;
+  _snwprintf(line, sizeof line / sizeof *line, L"\"%ls\" %ls", path, arguments);
+  line[sizeof line / sizeof *line - 1] = 0;
+  wcscpy(folder, path);
+  *wcsrchr(folder, L'\\') = 0;
+  if (!CreateProcessW(path, line, NULL, NULL, TRUE, CREATE_NO_WINDOW, NULL, folder, &startup, &started))
+    luax_failwide(L, path, GetLastError());
+  CloseHandle(started.hThread);
+  c->process->value = (UINT_PTR)started.hProcess;
+  luax_closehandle(c->their_output);
+  luax_closehandle(c->their_input);
+}
+
+/* Bytes that can be read now; -1 when there will be no more. */
+static int available(const child *c) {
+  int ended = WaitForSingleObject((HANDLE)c->process->value, 0) == WAIT_OBJECT_0;
+  DWORD n = 0;
+  if (!PeekNamedPipe((HANDLE)c->output->value, NULL, 0, NULL, &n, NULL)) return -1;
+  return n == 0 && ended ? -1 : (int)(n < 65536 ? n : 65536);
+}
+
+/* Pushes all that the child prints within `timeout` ms; returns 0 when it takes longer or prints without end. */
+static int read_child(lua_State *L, const child *c, DWORD timeout) {
+  enum { MOST_BYTES = 16 << 20, TICK_MS = 10 };
+  ULONGLONG deadline = luax_clock() + timeout;
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  for (int n; (n = available(c)) >= 0;) {
+    if (luax_clock() > deadline || luaL_bufflen(&b) > MOST_BYTES) return 0;
+    DWORD got = 0;
+    if (n == 0) luax_sleep(L, TICK_MS);
+    else if (!ReadFile((HANDLE)c->output->value, luaL_prepbuffsize(&b, (size_t)n), (DWORD)n, &got, NULL)) break;
+    luaL_addsize(&b, got);
+  }
+  luaL_pushresult(&b);
+  return 1;
+}
+
+/* ---- Its text ---- */
+
+/* The code page of the console programs of this Windows. GetOEMCP would tell p80's own, which its manifest sets.
+ * https://learn.microsoft.com/windows/win32/intl/code-pages */
+static UINT console_codepage(lua_State *L) {
+  wchar_t text[16] = {0};
+  DWORD size = sizeof text - sizeof *text;
+  winapi_load(L, "advapi32");
+  HKEY key;
+  static const wchar_t path[] = L"SYSTEM\\CurrentControlSet\\Control\\Nls\\CodePage";
+  if (win32.RegOpenKeyExW(HKEY_LOCAL_MACHINE, path, 0, KEY_QUERY_VALUE, &key) != ERROR_SUCCESS) return CP_OEMCP;
+  DWORD type, code = (DWORD)win32.RegQueryValueExW(key, L"OEMCP", NULL, &type, (BYTE *)text, &size);
+  win32.RegCloseKey(key);
+  unsigned long page = code == ERROR_SUCCESS && type == REG_SZ ? wcstoul(text, NULL, 10) : 0;
+  return page != 0 && IsValidCodePage(page) ? (UINT)page : CP_OEMCP;
+}
+
+/* Pushes the bytes on top as UTF-8. */
+static void decode(lua_State *L, UINT page) {
+  size_t n;
+  const char *bytes = lua_tolstring(L, -1, &n);
+  int units = n ? MultiByteToWideChar(page, 0, bytes, (int)n, NULL, 0) : 0;
+  wchar_t *wide = luax_buffer(L, ((size_t)units + 1) * sizeof *wide);
+  if (units) MultiByteToWideChar(page, 0, bytes, (int)n, wide, units);
+  luax_pushwide(L, wide, (size_t)units);
+}
+
+/* http.servicestate([timeout]) -> text of `netsh http show servicestate view=requestq`, or nil and the reason
+ * ("missing": this Windows has no netsh; "timeout": it took longer than `timeout` seconds, 20, and was ended). It
+ * starts a stopped HTTP service: http.lua asks the SCM first.
+ * https://learn.microsoft.com/windows-server/administration/windows-commands/netsh-http */
+int http_servicestate(lua_State *L) {
+  wchar_t path[PATH_ROOM];
+  child c;
+  luax_arguments(L, 0, 1);
+  DWORD timeout = luax_optseconds(L, 1, "timeout", 20000);
+  UINT page = console_codepage(L);
+  if (!find_netsh(path)) {
+    lua_pushnil(L);
+    lua_pushliteral(L, "missing");
+    return 2;
+  }
+  start_child(L, &c, path, L"http show servicestate view=requestq");
+  if (!read_child(L, &c, timeout)) {
+    lua_pushnil(L);
+    lua_pushliteral(L, "timeout");
+    return 2;
+  }
+  decode(L, page);
+  return 1;
+}

@@ -1,0 +1,10 @@
+/* The functions of win.http, one job a file; http.c registers them. */
+#ifndef P80_HTTP_PARTS_H
+#define P80_HTTP_PARTS_H
+
+#include <lua.h>
+
+int http_holders(lua_State *L);      /* http_holders.c */
+int http_servicestate(lua_State *L); /* http_netsh.c */
+
+#endif

@@ -1,0 +1,227 @@
+/* win.http.urlacl: which accounts may register a URL with HTTP.SYS. A reservation holds no port.
+ * https://learn.microsoft.com/windows/win32/http/namespace-reservations-registrations-and-routing */
+#include <stddef.h>
+#include <string.h>
+#include <wchar.h>
+
+#include "http_config.h"
+#include "luax.h"
+#include "subjects.h"
+#include "winapi.h"
+
+/* HTTP_SERVICE_CONFIG_URLACL_SET and ..._QUERY */
+typedef struct urlacl_set {
+  wchar_t *url;
+  wchar_t *sddl;
+} urlacl_set;
+
+typedef struct urlacl_query {
+  int type;
+  wchar_t *url;
+  DWORD token;
+} urlacl_query;
+
+_Static_assert(sizeof(urlacl_set) == 2 * sizeof(void *), "HTTP_SERVICE_CONFIG_URLACL_SET");
+_Static_assert(sizeof(urlacl_query) == (sizeof(void *) == 8 ? 24 : 12), "HTTP_SERVICE_CONFIG_URLACL_QUERY");
+
+enum { QUERY_NEXT = 1 };
+
+/* ---- Listing ---- */
+
+/* Sets t[key] to the text at `text`, which must lie and end within the answer, for the table on top. */
+static void set_text(lua_State *L, const char *key, const wchar_t *text, const void *answer, ULONG size) {
+  const char *begin = answer, *at = (const char *)text;
+  if (at < begin || at >= begin + size) luax_fail(L, "URL reservations", ERROR_INVALID_DATA);
+  size_t room = (size_t)(begin + size - at) / sizeof *text, n = 0;
+  while (n < room && text[n]) n++;
+  if (n == room) luax_fail(L, "URL reservations", ERROR_INVALID_DATA);
+  luax_pushwide(L, text, n);
+  lua_setfield(L, -2, key);
+}
+
+/* http.urlacl.list() -> rows {url, sddl}. urlacl.lua calls it when the HTTP service runs; it would start it.
+ * https://learn.microsoft.com/windows/win32/api/http/ns-http-http_service_config_urlacl_query */
+static int urlacl_list(lua_State *L) {
+  ULONG size;
+  urlacl_query query = {QUERY_NEXT, NULL, 0};
+  luax_arguments(L, 0, 0);
+  http_config_open(L);
+  lua_newtable(L);
+  for (;; query.token++) {
+    const urlacl_set *record = http_config_query(L, HTTP_URLACL, &query, sizeof query, &size);
+    if (record == NULL) break;
+    if (size < sizeof *record) luax_fail(L, "URL reservations", ERROR_INVALID_DATA);
+    lua_createtable(L, 0, 3);
+    set_text(L, "url", record->url, record, size);
+    if (record->sddl) set_text(L, "sddl", record->sddl, record, size);
+    lua_rawseti(L, -3, (lua_Integer)query.token + 1);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return 1;
+}
+
+/* ---- Security descriptors ---- */
+
+static void free_local(UINT_PTR memory) { LocalFree((HLOCAL)memory); }
+
+/* Pushes the access list of a security descriptor as SDDL.
+ * https://learn.microsoft.com/windows/win32/api/sddl/nf-sddl-convertsecuritydescriptortostringsecuritydescriptorw */
+static void push_sddl(lua_State *L, PSECURITY_DESCRIPTOR descriptor) {
+  wchar_t *text;
+  luax_handle *slot = luax_newhandle(L, free_local);
+  if (!win32.ConvertSecurityDescriptorToStringSecurityDescriptorW(descriptor, SDDL_REVISION_1,
+                                                                  DACL_SECURITY_INFORMATION, &text, NULL))
+    luax_fail(L, "security descriptor", GetLastError());
+  slot->value = (UINT_PTR)text;
+  luax_pushwidez(L, text);
+}
+
+/* http.urlacl.canonical(sddl) -> the access list in it as Windows writes it, so that equal ones are equal text
+ * https://learn.microsoft.com/windows/win32/secauthz/security-descriptor-string-format */
+static int urlacl_canonical(lua_State *L) {
+  PSECURITY_DESCRIPTOR descriptor;
+  luax_arguments(L, 1, 1);
+  winapi_load(L, "advapi32");
+  const wchar_t *text = luax_checkwide(L, 1, "sddl", NULL);
+  luax_handle *slot = luax_newhandle(L, free_local);
+  if (!win32.ConvertStringSecurityDescriptorToSecurityDescriptorW(text, SDDL_REVISION_1, &descriptor, NULL))
+    luax_badvalue(L, 1, "sddl", "an access list as SDDL, such as D:(A;;GX;;;S-1-5-20),");
+  slot->value = (UINT_PTR)descriptor;
+  push_sddl(L, descriptor);
+  if (strncmp(lua_tostring(L, -1), "D:", 2) != 0)
+    luax_badvalue(L, 1, "sddl", "an access list as SDDL, such as D:(A;;GX;;;S-1-5-20),");
+  return 1;
+}
+
+/* A copy of `size` bytes that may be read as a security descriptor whatever they are: its parts begin within the
+ * bytes, and no part can be larger than the zeros behind them (an access list tells its size in 16 bits). +1. */
+static PSECURITY_DESCRIPTOR copy_descriptor(lua_State *L, const char *bytes, size_t size) {
+  enum { LARGEST_PART = 0x20000 };
+  SECURITY_DESCRIPTOR_RELATIVE header;
+  if (size < sizeof header || size > LARGEST_PART) return NULL;
+  memcpy(&header, bytes, sizeof header);
+  int is_relative = header.Revision == SECURITY_DESCRIPTOR_REVISION && header.Control & SE_SELF_RELATIVE;
+  if (!is_relative || header.Owner >= size || header.Group >= size || header.Sacl >= size || header.Dacl >= size)
+    return NULL;
+  char *copy = luax_buffer(L, size + LARGEST_PART);
+  memcpy(copy, bytes, size);
+  return win32.IsValidSecurityDescriptor(copy) && win32.GetSecurityDescriptorLength(copy) <= size ? copy : NULL;
+}
+
+/* http.urlacl.sddl_of(bytes) -> the access list of a self-relative security descriptor, as the registry has it, in
+ * SDDL; nil when the bytes are none
+ * https://learn.microsoft.com/windows/win32/api/winnt/ns-winnt-security_descriptor */
+static int urlacl_sddl_of(lua_State *L) {
+  size_t size;
+  luax_arguments(L, 1, 1);
+  winapi_load(L, "advapi32");
+  const char *bytes = luaL_checklstring(L, 1, &size);
+  PSECURITY_DESCRIPTOR descriptor = copy_descriptor(L, bytes, size);
+  if (descriptor == NULL) return 0;
+  push_sddl(L, descriptor);
+  return 1;
+}
+
+/* ---- Accounts ---- */
+
+/* Pushes a SID as "S-1-...".
+ * https://learn.microsoft.com/windows/win32/api/sddl/nf-sddl-convertsidtostringsidw */
+static void push_sid(lua_State *L, PSID sid) {
+  wchar_t *text;
+  luax_handle *slot = luax_newhandle(L, free_local);
+  if (!win32.ConvertSidToStringSidW(sid, &text)) luax_fail(L, "SID", GetLastError());
+  slot->value = (UINT_PTR)text;
+  luax_pushwidez(L, text);
+}
+
+/* The SID that `text` writes ("S-1-5-20", or "NS" as SDDL abbreviates it), in a slot (+1); NULL when it writes none.
+ */
+static PSID read_sid(lua_State *L, const wchar_t *text) {
+  PSID sid;
+  luax_handle *slot = luax_newhandle(L, free_local);
+  if (!win32.ConvertStringSidToSidW(text, &sid)) return NULL;
+  slot->value = (UINT_PTR)sid;
+  return sid;
+}
+
+/* The SID of an account by its name (+2).
+ * https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-lookupaccountnamew */
+static PSID find_account(lua_State *L, const wchar_t *name) {
+  DWORD sid_size = SECURITY_MAX_SID_SIZE, domain_units = 256;
+  for (;;) {
+    SID_NAME_USE use;
+    PSID sid = luax_buffer(L, sid_size);
+    wchar_t *domain = luax_buffer(L, domain_units * sizeof *domain);
+    if (win32.LookupAccountNameW(NULL, name, sid, &sid_size, domain, &domain_units, &use)) return sid;
+    DWORD code = GetLastError();
+    if (code == ERROR_NONE_MAPPED)
+      luax_failhint(L, lua_tostring(L, 1), code,
+                    "names of built-in accounts are in the language of Windows; a SID such as S-1-1-0 (everyone), "
+                    "S-1-5-20 (Network Service) always works");
+    if (code != ERROR_INSUFFICIENT_BUFFER) luax_fail(L, lua_tostring(L, 1), code);
+    lua_pop(L, 2);
+  }
+}
+
+/* http.urlacl.sid_of(account) -> "S-1-...", for an account's name or SID */
+static int urlacl_sid_of(lua_State *L) {
+  luax_arguments(L, 1, 1);
+  winapi_load(L, "advapi32");
+  const wchar_t *text = luax_checkwide(L, 1, "user", NULL);
+  PSID sid = _wcsnicmp(text, L"S-1-", 4) == 0 ? read_sid(L, text) : find_account(L, text);
+  if (sid == NULL) luax_badvalue(L, 1, "user", "the name or SID of an account");
+  push_sid(L, sid);
+  return 1;
+}
+
+/* http.urlacl.account_of(sid) -> "S-1-...", "DOMAIN\name"; the name is nil for an account that is not known here
+ * https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-lookupaccountsidw */
+static int urlacl_account_of(lua_State *L) {
+  wchar_t name[256], domain[256];
+  DWORD name_units = 256, domain_units = 256;
+  SID_NAME_USE use;
+  luax_arguments(L, 1, 1);
+  winapi_load(L, "advapi32");
+  PSID sid = read_sid(L, luax_checkwide(L, 1, "sid", NULL));
+  if (sid == NULL) return 0;
+  push_sid(L, sid);
+  if (!win32.LookupAccountSidW(NULL, sid, name, &name_units, domain, &domain_units, &use)) return 1;
+  luax_pushwidez(L, domain);
+  lua_pushstring(L, *domain ? "\\" : "");
+  luax_pushwidez(L, name);
+  lua_concat(L, 3);
+  return 2;
+}
+
+/* ---- Changing ---- */
+
+/* http.urlacl.add(url, sddl): reserves a URL. ERROR_ALREADY_EXISTS when it is reserved already: Windows overwrites
+ * none.
+ * https://learn.microsoft.com/windows/win32/api/http/ns-http-http_service_config_urlacl_set */
+static int urlacl_add(lua_State *L) {
+  luax_arguments(L, 2, 2);
+  urlacl_set record = {(wchar_t *)luax_checkwide(L, 1, "url", NULL), NULL};
+  record.sddl = (wchar_t *)luax_checkwide(L, 2, "sddl", NULL);
+  http_config_open(L);
+  DWORD code = http_config_set(HTTP_URLACL, &record, sizeof record);
+  if (code != NO_ERROR) luax_fail(L, lua_tostring(L, 1), code);
+  return 0;
+}
+
+/* http.urlacl.delete(url): takes a reservation back, if there is one. */
+static int urlacl_delete(lua_State *L) {
+  luax_arguments(L, 1, 1);
+  urlacl_set record = {(wchar_t *)luax_checkwide(L, 1, "url", NULL), NULL};
+  http_config_open(L);
+  DWORD code = http_config_delete(HTTP_URLACL, &record, sizeof record);
+  if (code != NO_ERROR && code != ERROR_FILE_NOT_FOUND) luax_fail(L, lua_tostring(L, 1), code);
+  return 0;
+}
+
+static const luaL_Reg reads[] = {
+    {"list", urlacl_list},     {"canonical", urlacl_canonical},   {"sddl_of", urlacl_sddl_of},
+    {"sid_of", urlacl_sid_of}, {"account_of", urlacl_account_of}, {NULL, NULL}};
+static const luaL_Reg writes[] = {{"add", urlacl_add}, {"delete", urlacl_delete}, {NULL, NULL}};
+
+const luax_subject urlacl_subject = {"http.urlacl", reads, writes, "urlacl"};

@@ -1,0 +1,105 @@
+-- win.tcp, the half in Lua: who owns a listener, and what the codes of a probe mean.
+local tcp, win, x = ...
+
+local ERROR_INVALID_PARAMETER <const> = 87
+local WSAEACCES <const> = 10013
+local WSAEADDRINUSE <const> = 10048
+
+-- Winsock's codes for "this machine does not have that family" (WSAEPROTONOSUPPORT, WSAESOCKTNOSUPPORT,
+-- WSAEPFNOSUPPORT, WSAEAFNOSUPPORT, WSAEADDRNOTAVAIL): IPv6 not installed, or switched off.
+local ABSENT <const> = {[10043] = true, [10044] = true, [10046] = true, [10047] = true, [10049] = true}
+
+local function check_pids(pids)
+  if type(pids) ~= "table" then
+    x.fail("tcp.owners", "pids", ERROR_INVALID_PARAMETER, ("an array of pids expected, got %s."):format(type(pids)))
+  end
+  for _, pid in ipairs(pids) do
+    if math.type(pid) ~= "integer" then
+      local text = ("an array of pids expected, got %s in it."):format(pid)
+      x.fail("tcp.owners", "pids", ERROR_INVALID_PARAMETER, text)
+    end
+  end
+end
+
+--- win.tcp.owners(pids) -> {[pid] = {process=, path=, services={}}}
+-- The image name, image path and running services of each process in the array `pids`. Each process is looked up once
+-- and the services are listed once, however many pids there are. What is not known (the path of another user's process
+-- without elevation, a process that has ended) is nil.
+function tcp.owners(pids)
+  check_pids(pids)
+  local owners = {}
+  for _, pid in ipairs(pids) do
+    if not owners[pid] then
+      local process = win.process.get(pid) or {}
+      owners[pid] = {process = process.name, path = process.path, services = {}}
+    end
+  end
+  if next(owners) == nil then return owners end
+  for _, service in ipairs(win.scm.list {state = "active"}) do
+    local owner = service.pid and service.pid ~= 0 and owners[service.pid]
+    if owner then table.insert(owner.services, service.name) end
+  end
+  for _, owner in pairs(owners) do table.sort(owner.services) end
+  return owners
+end
+
+local listeners = tcp.listeners
+
+--- win.tcp.listeners([port]) -> rows of win.tcp.list in state "listen", each with `process` (image name), `path` and
+-- `services` (array of names).
+-- A port held by pid 4 ("System") is mostly HTTP.SYS's: win.http.state() tells for whom.
+function tcp.listeners(...)
+  local rows = listeners(...)
+  local pids = {}
+  for i, row in ipairs(rows) do pids[i] = row.pid end
+  local owners = tcp.owners(pids)
+  for _, row in ipairs(rows) do
+    local owner = owners[row.pid]
+    row.process, row.path = owner.process, owner.path
+    row.services = table.move(owner.services, 1, #owner.services, 1, {})
+  end
+  return rows
+end
+
+-- Why an attempt to bind came out as it did; nil for a code that says nothing about the port. `is_used` tells whether
+-- any TCP endpoint has the port.
+local function reason_of(attempt, is_used)
+  local step, code = attempt.step, attempt.code
+  if code == 0 then return "free" end
+  if ABSENT[code] then return "unavailable" end
+  if step == "bind" and code == WSAEADDRINUSE then return "in_use" end
+  if step == "bind" and code == WSAEACCES then return is_used() and "in_use" or "reserved" end
+  if code == WSAEACCES then return "denied" end
+end
+
+local probe = tcp.probe
+
+--- win.tcp.probe(port) -> {free=, ipv4={free=, reason=, code=}, ipv6={free=, reason=, code=}}
+-- Whether a server could take the port now: binds it for p80 alone, on all addresses of each family, and lets it go at
+-- once. Nothing listens and nothing is sent. Reasons:
+--   free         it was bound
+--   in_use       somebody has it
+--   reserved     nobody has it, yet Windows refuses it: it lies in an excluded port range, or somebody bound it
+--                without listening
+--   denied       p80 may not open such a socket at all
+--   unavailable  this machine does not have that family; that does not count against `free`
+-- `code` is Winsock's, 0 when free.
+function tcp.probe(...)
+  local attempts = probe(...)
+  local port = ...
+  local used
+  local function is_used()
+    if used == nil then used = #tcp.list {port = port} > 0 end
+    return used
+  end
+  local result, some_free, some_taken = {}, false, false
+  for family, attempt in pairs(attempts) do
+    local reason = reason_of(attempt, is_used)
+    if not reason then x.fail("tcp.probe", tostring(port), attempt.code) end
+    result[family] = {free = reason == "free", reason = reason, code = attempt.code}
+    some_free = some_free or reason == "free"
+    some_taken = some_taken or reason ~= "free" and reason ~= "unavailable"
+  end
+  result.free = some_free and not some_taken
+  return result
+end

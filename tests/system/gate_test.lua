@@ -1,0 +1,206 @@
+-- The change gate from outside: grants, --check, the journal, undo, poison, two runs at once.
+local lu = require "luaunit"
+local case = require "case"
+
+local T = case.suite "Gate"
+
+local KEY = [[HKCU\Software\p80-test]]
+local SET = "print(win.reg.set([[HKCU\\Software\\p80-test]], 'x', 1))"
+
+local baseSetUp = T.setUp
+function T:setUp()
+  baseSetUp()
+  case.reg {"delete", KEY, "/f"}
+end
+
+local function value() return (win.reg.get(KEY, "x")) end
+
+function T:test_a_script_without_manifest_only_reads_and_is_told_how_to_ask()
+  local result = case.exits(case.script(SET), 4)
+  lu.assertStrContains(result.stderr, "manifest")
+  lu.assertStrContains(result.stderr, "--allow")
+  lu.assertFalse(win.reg.exists(KEY))
+  lu.assertNil(case.files(case.state .. "\\runs"))
+end
+
+local MANIFEST = "require 'p80'.playbook {name = 'demo', version = '1.0.0', summary = 'x', grants = {%s}}\n"
+
+function T:test_a_manifest_grants_what_it_names_and_no_more()
+  local granting = MANIFEST:format [['reg.key:HKCU\\Software\\p80-test', 'reg.value:HKCU\\Software\\p80-test\\*']]
+  lu.assertStrContains(case.exits(case.script(granting .. SET), 0).stdout, "true")
+  lu.assertEquals(value(), 1)
+  case.exits(case.script(granting .. "win.reg.set([[HKCU\\Software\\p80-test2]], 'x', 1)"), 4)
+  case.exits(case.script(granting .. "win.reg.set([[HKCU\\Software\\p80-test\\sub]], 'x', 1)"), 4)
+  lu.assertFalse(win.reg.exists [[HKCU\Software\p80-test2]])
+end
+
+function T:test_typed_code_has_only_what_allow_gives()
+  case.exits(case.p80 {"-e", MANIFEST:format "'reg.*'" .. SET}, 4)
+  case.exits(case.p80 {"--allow", "reg.*", "-e", SET}, 0)
+  lu.assertEquals(value(), 1)
+end
+
+function T:test_check_undo_and_idempotence()
+  local result = case.exits(case.p80 {"--check", "--allow", "*", "-e", SET .. " print(win.reg.get([[HKCU\\Software\\p80-test]], 'x'))"}, 3)
+  lu.assertStrContains(result.stdout, "1\tdword")
+  lu.assertStrContains(result.stdout, "reg.value HKCU\\Software\\p80-test\\x")
+  lu.assertFalse(win.reg.exists(KEY))
+  lu.assertNil(case.files(case.state .. "\\runs"))
+  case.exits(case.p80 {"--allow", "*", "-e", SET}, 0)
+  result = case.exits(case.p80 {"--allow", "*", "--json", "-e", SET}, 0)
+  lu.assertEquals(result.json.changed, 0)
+  lu.assertEquals(#case.files(case.state .. "\\runs"), 1)
+  lu.assertStrContains(case.exits(case.p80 {"undo", "--check"}, 3).stdout, "reg.value")
+  lu.assertEquals(value(), 1)
+  case.exits(case.p80 {"undo"}, 0)
+  lu.assertFalse(win.reg.exists(KEY))
+  lu.assertStrContains(case.exits(case.p80 {"runs"}, 0).stdout, "taken back by 2")
+  case.exits(case.p80 {"undo", "2"}, 0)
+  lu.assertEquals(value(), 1)
+end
+
+function T:test_undo_leaves_what_somebody_else_changed_unless_forced()
+  case.exits(case.p80 {"--allow", "*", "-e", SET}, 0)
+  win.reg.set(KEY, "x", 7, {type = "dword"})
+  lu.assertStrContains(case.exits(case.p80 {"undo"}, 1).stdout, "conflict")
+  lu.assertEquals(value(), 7)
+  case.exits(case.p80 {"undo", "1", "--force"}, 0)
+  lu.assertNil(value())
+end
+
+-- Everything that a playbook can reach is poisoned before it asks for a change that it has no grant for.
+local POISON = [==[
+  local next, yes = next, function() return true end
+  for _, name in ipairs {"pcall", "xpcall", "error", "type", "select", "next", "pairs", "ipairs", "rawget", "rawequal", "tostring",
+    "setmetatable", "getmetatable", "require", "load"} do
+    _ENV[name] = yes
+  end
+  for name in next, string do string[name] = function() return "*" end end
+  for name in next, table do table[name] = yes end
+  for name in next, utf8 do utf8[name] = yes end
+  package.loaded = nil
+  _G.next = yes
+]==]
+
+function T:test_poisoned_globals_do_not_open_the_gate()
+  local result = case.exits(case.script(POISON .. "win.reg.set('HKCU\\\\Software\\\\p80-test', 'x', 1)"), 4)
+  lu.assertStrContains(result.stderr, "P80_REFUSED")
+  lu.assertFalse(win.reg.exists(KEY))
+end
+
+function T:test_poisoned_globals_do_not_blind_the_gate()
+  case.exits(case.script(POISON .. "win.reg.set('HKCU\\\\Software\\\\p80-test', 'x', 1)", {"--allow", "reg.*"}), 0)
+  lu.assertEquals(value(), 1)
+  case.exits(case.p80 {"undo"}, 0)
+  lu.assertFalse(win.reg.exists(KEY))
+end
+
+function T:test_finalizers_metatables_and_env_cannot_change_anything()
+  local result = case.script [==[
+    local set = win.reg.set
+    local tries = 0
+    local function try() tries = tries + 1 set("HKCU\\Software\\p80-test", "x", 1) end
+    setmetatable({}, {__gc = try})
+    for i = 1, 100 do setmetatable({}, {__gc = function() pcall(try) end}) end
+    collectgarbage()
+    local poisoned = setmetatable({}, {__index = try, __tostring = try, __close = try, __name = try})
+    pcall(set, poisoned, "x", 1)
+    local function sandboxed() local _ENV = {win = win} win.reg.set("HKCU\\Software\\p80-test", "x", 1) end
+    pcall(sandboxed)
+    pcall(coroutine.wrap(try))
+    local e = select(2, pcall(try))
+    getmetatable(e).__index, getmetatable(e).__gc = try, try
+    print(tries > 100, e.name)
+    try() ]==]
+  case.exits(result, 4)
+  lu.assertStrContains(result.stdout, "true\tP80_REFUSED")
+  lu.assertFalse(win.reg.exists(KEY))
+end
+
+function T:test_only_plain_data_crosses()
+  for value, expected in pairs {
+    ["print"] = "function", ["setmetatable({}, {})"] = "metatable", ["coroutine.create(print)"] = "coroutine", ["io.stdout"] = "userdata",
+    ["(function() local t = {} t.t = t return t end)()"] = "nested", ["{[{}] = 1}"] = "table as key", ["{x = {y = print}}"] = "function",
+  } do
+    local result = case.exits(case.p80 {"--allow", "*", "-e", ("win.reg.set([[HKCU\\Software\\p80-test]], 'x', %s)"):format(value)}, 1)
+    lu.assertStrContains(result.stderr, expected)
+    lu.assertStrContains(result.stderr, "reg.set")
+  end
+  lu.assertFalse(win.reg.exists(KEY))
+end
+
+function T:test_ways_around_the_gate_do_not_exist()
+  for _, code in ipairs {
+    "assert(package.loadlib == nil and package.cpath == nil and package.path == nil)", "assert(string.dump == nil)",
+    "assert(debug.getupvalue == nil and debug.setupvalue == nil and debug.getregistry == nil and debug.setmetatable == nil)",
+    "assert(debug.sethook == nil and debug.upvaluejoin == nil and debug.getuservalue == nil and debug.debug == nil)",
+    "assert(not load('\\27Lua'))", "assert(not load(function() return nil end, 'x', 'b') or true)", "assert(type(debug.traceback()) == 'string')",
+    "assert(not pcall(require, 'core.init') and not pcall(require, 'core.gate'))", "assert(os.setlocale('de_DE') == nil)",
+  } do
+    case.exits(case.p80 {"-e", code}, 0)
+  end
+end
+
+function T:test_files_and_programs_need_grants()
+  local target = case.path "made.txt"
+  for _, code in ipairs {
+    "io.open([[%s]], 'w')", "io.open([[%s]], 'a+')", "io.open([[%s]], 'r+')", "io.output([[%s]])", "os.remove([[%s]])", "os.rename([[%s]], 'x')",
+    "os.execute([[echo x > %s]])", "io.popen([[echo x > %s]])", "lfs.mkdir([[%s]])", "lfs.touch([[%s]])", "lfs.link('x', [[%s]])",
+    "lfs.lock_dir([[%s]])", "os.tmpname([[%s]])", "io.tmpfile([[%s]])", "lfs.rmdir([[%s]])",
+  } do
+    lu.assertStrContains(case.exits(case.p80 {"-e", code:format(target)}, 4).stderr, "P80_REFUSED")
+    lu.assertNil(lfs.attributes(target), code)
+  end
+  local write = ("local f = assert(io.open([[%s]], 'w')) f:write 'x' f:close()"):format(target)
+  case.exits(case.p80 {"--check", "--allow", "file.write", "-e", write}, 3)
+  lu.assertNil(lfs.attributes(target))
+  case.exits(case.p80 {"--allow", "file.write:" .. case.folder .. "\\*", "-e", write}, 0)
+  lu.assertEquals(case.read(target), "x")
+  case.exits(case.p80 {"--allow", "file.write:" .. case.folder .. "\\sub\\*", "-e", ("io.open([[%s\\sub\\..\\made.txt]], 'w')"):format(case.folder)}, 4)
+end
+
+function T:test_two_runs_at_once_the_second_waits_and_then_exits_6()
+  local first = case.command {"--allow", "*", "-e", SET .. " require 'p80'.sleep(4)"}
+  local running = test.start(first)
+  case.later(function() running:close() end)
+  case.wait("the first run", function() return value() == 1 end)
+  local second = "win.reg.set([[HKCU\\Software\\p80-test]], 'y', 2)"
+  local result = case.exits(case.p80 {"--timeout", "0.5", "--allow", "*", "-e", second}, 6)
+  lu.assertStrContains(result.stderr, "Another p80")
+  lu.assertNil((win.reg.get(KEY, "y")))
+  case.exits(case.p80 {"--timeout", "20", "--allow", "*", "-e", second}, 0)
+  lu.assertEquals((win.reg.get(KEY, "y")), 2)
+end
+
+function T:test_an_unwritable_state_folder_stops_the_first_change()
+  local file = case.write("plain-file", "x")
+  local result = case.exits(case.p80 {state = file, "--allow", "*", "-e", SET}, 1)
+  lu.assertStrContains(result.stderr, "plain-file")
+  lu.assertFalse(win.reg.exists(KEY))
+end
+
+function T:test_truncated_and_corrupted_journals()
+  case.exits(case.p80 {"--allow", "*", "-e", SET}, 0)
+  local path = case.state .. "\\runs\\000001.jsonl"
+  local text = case.read(path)
+  case.write(path, text .. '{"step":3,"ki')
+  case.exits(case.p80 {"runs"}, 0)
+  case.write(path, text:gsub('"have"', '"ha\0e"', 1):gsub("\n{", "\n}", 1))
+  lu.assertStrContains(case.exits(case.p80 {"runs"}, 0).stdout, "unreadable")
+  lu.assertStrContains(case.exits(case.p80 {"undo"}, 1).stderr, "000001.jsonl")
+  lu.assertEquals(value(), 1)
+  case.write(path, text:sub(1, -20))
+  case.exits(case.p80 {"undo"}, 0)
+  lu.assertNil(value())
+end
+
+function T:test_error_objects_have_all_their_fields()
+  local result = case.exits(case.script([[
+    local ok, e = pcall(win.reg.set, "HKCU\\Software\\p80-test", "x", 1)
+    assert(not ok and type(e) == "table")
+    require "p80".report {op = e.op, target = e.target, code = e.code, name = e.name, message = e.message, hint = e.hint, text = tostring(e)} ]],
+    {"--json"}), 0).json.result
+  lu.assertEquals({result.op, result.name, result.code}, {"reg.set", "P80_REFUSED", 0x20000004})
+  for _, field in ipairs {"target", "message", "hint"} do lu.assertIsString(result[field]) end
+  lu.assertStrContains(result.text, ("reg.set '%s': %s (P80_REFUSED); "):format(result.target, result.message))
+end

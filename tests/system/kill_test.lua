@@ -1,0 +1,61 @@
+-- build: shim
+-- A kill, a full disk or a failing flush at every step of a run that changes several things; then undo.
+local lu = require "luaunit"
+local case = require "case"
+
+local T = case.suite "Kill"
+
+local ROOT = [[HKCU\Software\p80-kill]]
+local CHANGES = [==[
+  local root = "HKCU\\Software\\p80-kill"
+  win.reg.set(root, "a", "new")
+  win.reg.set(root .. "\\made", "b", {"x", "y"})
+  win.reg.delete(root, "gone")
+  win.reg.delete(root .. "\\tree", nil, {tree = true}) ]==]
+
+
+local function shown() return win.reg.tree(ROOT) end
+
+local function prepare()
+  for _, args in ipairs {
+    {"delete", ROOT, "/f"}, {"add", ROOT, "/v", "a", "/d", "old"}, {"add", ROOT, "/v", "gone", "/t", "REG_DWORD", "/d", "7"},
+    {"add", ROOT .. "\\tree\\deep", "/v", "c", "/d", "ü"},
+  } do
+    case.reg(args)
+  end
+end
+
+local function run(env) return case.p80 {"--allow", "reg.*", "-e", CHANGES, env = env} end
+
+-- Runs the changes with the shim's order at its n-th call, n = 1, 2, ... until the order comes too late; after each,
+-- undo must restore all. Returns how often it struck.
+local function at_every_step(order, code)
+  local struck = 0
+  for n = 1, 40 do
+    prepare()
+    local before = shown()
+    case.state = case.path("state" .. order:gsub("%W", "") .. n)
+    local result = run {[order:find "^KILL" and "P80_SHIM_KILL" or "P80_SHIM_FAIL"] = order:match "=(.*)":format(n)}
+    if result.code == 0 then return struck end
+    struck = struck + 1
+    if code then case.exits(result, code) end
+    local undone = case.p80 {"undo"}
+    if undone.code ~= 0 then lu.assertStrContains(undone.stderr, "nothing to take back", n) end
+    lu.assertEquals(shown(), before, ("%s, n = %d"):format(order, n))
+  end
+  lu.fail "the order struck at every one of 40 steps"
+end
+
+function T:test_killed_before_every_flush() lu.assertTrue(at_every_step "KILL=FlushFileBuffers:%d:before" >= 10) end
+function T:test_killed_after_every_flush() lu.assertTrue(at_every_step "KILL=FlushFileBuffers:%d:after" >= 10) end
+function T:test_disk_full_at_every_line() lu.assertTrue(at_every_step("FAIL=WriteFile:%d:112", 1) >= 10) end
+function T:test_flush_fails_at_every_line() lu.assertTrue(at_every_step("FAIL=FlushFileBuffers:%d:1117", 1) >= 10) end
+
+function T:test_one_flush_per_line()
+  prepare()
+  case.exits(run(), 0)
+  local lines = select(2, case.read(case.state .. "\\runs\\000001.jsonl"):gsub("\n", ""))
+  prepare()
+  case.state = case.path "second"
+  case.exits(run {P80_SHIM_KILL = ("FlushFileBuffers:%d"):format(lines + 1)}, 0)
+end
