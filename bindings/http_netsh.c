@@ -8,15 +8,28 @@
 #include "luax.h"
 #include "winapi.h"
 
-enum { PATH_ROOM = MAX_PATH + 16 };
+enum { PATH_ROOM = MAX_PATH + 32 };
 
-/* The full path of System32\netsh.exe; 0 when there is none. */
-static int find_netsh(wchar_t path[PATH_ROOM]) {
-  UINT n = GetSystemDirectoryW(path, MAX_PATH);
-  if (n == 0 || n >= MAX_PATH) return 0;
-  wcscpy(path + n, L"\\netsh.exe");
+/* path = folder \ name; returns whether there is such a file. */
+static int find_file(wchar_t path[PATH_ROOM], const wchar_t *folder, const wchar_t *name) {
+  _snwprintf(path, PATH_ROOM, L"%ls\\%ls", folder, name);
+  path[PATH_ROOM - 1] = 0;
   DWORD attributes = GetFileAttributesW(path);
   return attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) == 0;
+}
+
+/* The full path of netsh.exe in System32; 0 when it or its helper for HTTP is not there. Sysnative is how a 32-bit
+ * program sees the System32 of a 64-bit Windows, and is nothing to others.
+ * https://learn.microsoft.com/windows/win32/winprog64/file-system-redirector */
+static int find_netsh(wchar_t path[PATH_ROOM]) {
+  static const wchar_t tool[] = L"netsh.exe", helper[] = L"nshhttp.dll";
+  wchar_t folder[PATH_ROOM];
+  UINT n = GetSystemWindowsDirectoryW(folder, MAX_PATH);
+  if (n == 0 || n >= MAX_PATH) return 0;
+  wcscpy(folder + n, L"\\Sysnative");
+  if (find_file(path, folder, helper)) return find_file(path, folder, tool);
+  n = GetSystemDirectoryW(folder, MAX_PATH);
+  return n > 0 && n < MAX_PATH && find_file(path, folder, helper) && find_file(path, folder, tool);
 }
 
 /* ---- Running it ---- */
@@ -124,8 +137,8 @@ static void decode(lua_State *L, UINT page) {
 }
 
 /* http.servicestate([timeout]) -> text of `netsh http show servicestate view=requestq`, or nil and the reason
- * ("missing": this Windows has no netsh; "timeout": it took longer than `timeout` seconds, 20, and was ended). It
- * starts a stopped HTTP service: http.lua asks the SCM first.
+ * ("missing": this Windows has no netsh for HTTP; "timeout": it took longer than `timeout` seconds, 20, and was
+ * ended). It starts a stopped HTTP service: http.lua asks the SCM first.
  * https://learn.microsoft.com/windows-server/administration/windows-commands/netsh-http */
 int http_servicestate(lua_State *L) {
   wchar_t path[PATH_ROOM];

@@ -86,11 +86,11 @@ static int urlacl_canonical(lua_State *L) {
   const wchar_t *text = luax_checkwide(L, 1, "sddl", NULL);
   luax_handle *slot = luax_newhandle(L, free_local);
   if (!win32.ConvertStringSecurityDescriptorToSecurityDescriptorW(text, SDDL_REVISION_1, &descriptor, NULL))
-    luax_badvalue(L, 1, "sddl", "an access list as SDDL, such as D:(A;;GX;;;S-1-5-20),");
+    luax_badvalue(L, 1, "sddl", "an access list as SDDL such as D:(A;;GX;;;S-1-5-20)");
   slot->value = (UINT_PTR)descriptor;
   push_sddl(L, descriptor);
   if (strncmp(lua_tostring(L, -1), "D:", 2) != 0)
-    luax_badvalue(L, 1, "sddl", "an access list as SDDL, such as D:(A;;GX;;;S-1-5-20),");
+    luax_badvalue(L, 1, "sddl", "an access list as SDDL such as D:(A;;GX;;;S-1-5-20)");
   return 1;
 }
 

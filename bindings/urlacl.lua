@@ -34,8 +34,11 @@ local function account(text)
   return names[text][1], names[text][2]
 end
 
--- What the entries of an access list let each account do: {sid=, name=, listen=, delegate=}, in order.
-local function users_of(sddl)
+--- win.http.urlacl.users(sddl) -> array of {sid=, name=, listen=, delegate=}
+-- What the entries of an access list let each account do, in order. `name` is nil for an account that is not known
+-- here.
+function urlacl.users(sddl)
+  if type(sddl) ~= "string" then bad("http.urlacl.users", "sddl", ("text expected, got %s."):format(tostring(sddl))) end
   local users, by_sid = {}, {}
   for kind, rights, trustee in sddl:gmatch "%((%a*);[^;)]*;([^;)]*);[^;)]*;[^;)]*;([^;)]*)%)" do
     local sid, name = account(trustee)
@@ -81,7 +84,7 @@ function urlacl.list(...)
   else
     rows, source = list_registry(), "registry"
   end
-  for _, row in ipairs(rows) do row.users = users_of(row.sddl or "") end
+  for _, row in ipairs(rows) do row.users = urlacl.users(row.sddl or "") end
   return rows, source
 end
 
@@ -114,14 +117,22 @@ local function check_options(options)
   end
 end
 
+-- Calls a function of C whose errors are to be about urlacl.sddl.
+local function ask(f, ...)
+  local ok, result = pcall(f, ...)
+  if ok then return result end
+  if type(result) ~= "table" then error(result, 0) end
+  x.fail("http.urlacl.sddl", result.target, result.code, result.message, result.hint)
+end
+
 --- win.http.urlacl.sddl{user=, listen=true, delegate=false} -> the access list of a reservation for that account, as
 -- `netsh http add urlacl` makes it; win.http.urlacl.sddl{sddl=} -> that one as Windows writes it
 -- `user` is an account's name, which depends on the language of Windows for built-in accounts, or its SID.
 function urlacl.sddl(options)
   check_options(options)
-  if options.sddl then return canonical(options.sddl) end
+  if options.sddl then return ask(canonical, options.sddl) end
   local listen, delegate = options.listen ~= false, options.delegate == true
   local rights = listen and delegate and "GA" or listen and "GX" or delegate and "GW"
   local entry = rights and "D:(A;;%s;;;%s)" or "D:(D;;%s;;;%s)"
-  return canonical(entry:format(rights or "GA", sid_of(options.user)))
+  return ask(canonical, entry:format(rights or "GA", ask(sid_of, options.user)))
 end

@@ -1,6 +1,6 @@
 /* p80-test.exe SCRIPT [ARGS]: runs Lua with all of `win` raw (reads and writes, no gate) and the module `test`
  * (tests/lib/test.lua and runner.c). Unit tests and the drivers of system tests run in it, as luaunit suites: when
- * the script ends and luaunit was required, the suite is run and the exit code says how many tests failed. */
+ * the script ends and luaunit was required, the suite is run and the exit code says whether it passed. */
 #include <lauxlib.h>
 #include <lfs.h>
 #include <lualib.h>
@@ -84,5 +84,9 @@ int wmain(int argc, wchar_t **argv) {
   if (failed) fprintf(stderr, "%s\n", luaL_tolstring(L, -1, NULL));
   int code = failed ? EXIT_FAILURE : (int)lua_tointeger(L, -1);
   lua_close(L);
+  if (alloc_live_blocks() != 0) {
+    fprintf(stderr, "%lu blocks of memory left behind\n", (unsigned long)alloc_live_blocks());
+    return EXIT_FAILURE;
+  }
   return code;
 }

@@ -8,6 +8,7 @@
 --     same = function(have, want) ... end,    -- default: every field of `want` is in `have`
 --     undo = false,                           -- when it cannot be taken back
 --     whole = true,                           -- when `want` is always the whole state
+--     planned = function(id, want) ... end,   -- told what --check plans, for reads that list such things
 --   }
 local core = ...
 local data, grants, journal = core.data, core.grants, core.journal
@@ -60,6 +61,7 @@ end
 local function plan(declaration, id, want, have)
   local state = declaration.whole and want or data.overlay(have, want)
   planned[identity(declaration, id)] = {state = state}
+  if declaration.planned then declaration.planned(id, want) end
   note(declaration, id, have, state, true)
 end
 

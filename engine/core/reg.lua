@@ -49,7 +49,7 @@ local function split(key) return key:match "^(.*)\\([^\\]*)$" end
 -- ---- What --check has planned ----
 
 local gone = {} -- by folded key: keys that would have been deleted with what was in them
-local inside = {} -- by folded key: what was planned in it, {key=, view=, keys={[folded]=name}, values={[folded]=name}}
+local inside = {} -- by folded key: what was planned in it, {key=, view=, keys={[folded]=name}, values={the same}}
 
 local function fold(key, view) return key:lower() .. "\0" .. (view or "") end
 
@@ -84,24 +84,16 @@ local function forget_inside(key, view)
   end
 end
 
--- core.change for a value or a key, remembered in --check for the reads that list.
-local function change_value(id, want)
-  local changed = core.change("reg.value", id, want)
-  if changed and core.checking then plans_in(id.key, id.view).values[id.name:lower()] = id.name end
-  return changed
-end
+-- What the gate calls when --check plans a change: remembered for the reads that list.
+local function plan_value(id) plans_in(id.key, id.view).values[id.name:lower()] = id.name end
 
-local function change_key(id, want)
-  local changed = core.change("reg.key", id, want)
-  if changed and core.checking then
-    if want == nil then
-      gone[fold(id.key, id.view)] = true
-      forget_inside(id.key, id.view)
-    end
-    local above, name = split(id.key)
-    plans_in(above, id.view).keys[name:lower()] = name
+local function plan_key(id, want)
+  if want == nil then
+    gone[fold(id.key, id.view)] = true
+    forget_inside(id.key, id.view)
   end
-  return changed
+  local above, name = split(id.key)
+  plans_in(above, id.view).keys[name:lower()] = name
 end
 
 -- Whether the key is there, in --check as it would be by now.
@@ -201,6 +193,19 @@ end)
 
 -- ---- Resources ----
 
+-- What raw.info and raw.tree tell, in --check as it would be by now.
+local function info_now(key, view)
+  local info = raw.info(key, {view = view})
+  if core.checking then return planned_info(core.gate.planned, info, key, view) end
+  return info
+end
+
+local function tree_now(id)
+  local tree = raw.tree(id.key, {view = id.view})
+  if core.checking then return planned_tree(core.gate.planned, tree, id.key, id.view) end
+  return tree
+end
+
 core.resource {
   kind = "reg.value",
   label = value_label,
@@ -220,6 +225,7 @@ core.resource {
   end,
   same = data.equal,
   whole = true,
+  planned = plan_value,
 }
 
 -- Whether two states of a key are the same. Access lists do not count: Windows may write the same one differently.
@@ -242,11 +248,10 @@ core.resource {
   -- change never deletes.
   get = function(id)
     if is_masked(id.key, id.view) then return nil end
-    local options = {view = id.view}
-    if id.tree then return raw.tree(id.key, options) end
-    local info = raw.info(id.key, options)
+    if id.tree then return tree_now(id) end
+    local info = info_now(id.key, id.view)
     if info and not info.link and info.keys + info.values > 0 then return {filled = true} end
-    return info and raw.tree(id.key, options)
+    return info and tree_now(id)
   end,
   -- {} wants the key with whatever is in it.
   set = function(id, want, have)
@@ -257,6 +262,7 @@ core.resource {
     if have == nil or want == nil then return have == want end
     return next(want) == nil or next(have) ~= nil and same_tree(have, want)
   end,
+  planned = plan_key,
 }
 
 -- ---- Writes ----
@@ -266,7 +272,7 @@ local function ensure_key(key, view)
   if exists(key, view) then return false end
   local above = split(key)
   if above then ensure_key(above, view) end
-  return change_key(key_id(key, view), {})
+  return core.change("reg.key", key_id(key, view), {})
 end
 
 local function check_below_hive(key)
@@ -330,7 +336,7 @@ core.write("reg.set", function(...)
   ask(raw.get, key, name, {view = options.view}) -- checks these three
   local id = value_id(canonical(key), view_of(options), name)
   local created = ensure_key(id.key, id.view)
-  return change_value(id, want) or created
+  return core.change("reg.value", id, want) or created
 end)
 
 --- win.reg.create(key [, {view=}]) -> changed
@@ -350,13 +356,12 @@ local function delete_key(key, view, tree)
     core.fail(key, code.ERROR_NOT_SUPPORTED, nil,
       [[HKCR is two trees in one; name HKLM\SOFTWARE\Classes or HKCU\Software\Classes instead]])
   end
-  local info = ask(raw.info, key, {view = view})
-  if core.checking then info = planned_info(core.gate.planned, info, key, view) end
+  local info = ask(info_now, key, view)
   if not tree and info and not info.link and info.keys + info.values > 0 then
     core.fail(key, code.ERROR_DIR_NOT_EMPTY, ("The key has %d subkeys and %d values."):format(info.keys, info.values),
       "pass {tree=true} to delete all of it")
   end
-  return change_key({key = key, view = view, tree = tree or nil}, nil)
+  return core.change("reg.key", {key = key, view = view, tree = tree or nil}, nil)
 end
 
 --- win.reg.delete(key, name [, {view=}]) -> changed
@@ -375,5 +380,5 @@ core.write("reg.delete", function(...)
   end
   if tree then check.bad("name", name, "no name with tree=true") end
   ask(raw.get, key, name, {view = options.view})
-  return change_value(value_id(canonical(key), view_of(options), name), nil)
+  return core.change("reg.value", value_id(canonical(key), view_of(options), name), nil)
 end)

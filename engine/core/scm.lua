@@ -403,21 +403,13 @@ core.view("scm.list", function(planned, rows, options)
 end)
 
 -- Waiting for what is only planned would take until the deadline.
-if core.checking then
-  local wait = raw.wait
-
-  local function wait_for_plan(planned, ...)
-    check.arguments(select("#", ...), 2, 3)
-    local name, state, options = ...
-    check.one_of("state", state, {"running", "stopped", "paused"})
-    check.opt_seconds("timeout", check.options(options, {"timeout", "requested"}).timeout)
-    if planned.state == state then return true end
-    core.fail(name, code.ERROR_TIMEOUT, nil, ("it would be %s by now"):format(planned.state))
-  end
-
-  function raw.wait(name, ...)
-    local is_planned, state = gate.planned("scm.state", {name = type(name) == "string" and name or ""})
-    if is_planned then return wait_for_plan(state, name, ...) end
-    return wait(name, ...)
-  end
-end
+core.answer("scm.wait", function(planned, ...)
+  local name, state, options = ...
+  local is_planned, plan = planned("scm.state", {name = type(name) == "string" and name or ""})
+  if not is_planned then return false end
+  check.arguments(select("#", ...), 2, 3)
+  check.one_of("state", state, {"running", "stopped", "paused"})
+  check.opt_seconds("timeout", check.options(options, {"timeout", "requested"}).timeout)
+  if plan.state == state then return true, true end
+  core.fail(name, code.ERROR_TIMEOUT, nil, ("it would be %s by now"):format(plan.state))
+end)

@@ -73,7 +73,7 @@ TestServer2003 = {}
 function TestServer2003.setUp()
   if not win.reg.exists [[HKCU\Software\Wine]] then lu.skip "this is no Wine" end
   win.reg.create(APP)
-  win.reg.set(APP, "Version", "win2003")
+  win.reg.set(APP, "Version", "win2003", {type = "sz"})
 end
 
 function TestServer2003.tearDown() pcall(win.reg.delete, APP, nil, {tree = true}) end

@@ -17,7 +17,8 @@ local library = {
   nearest = function() return nil end,
   fail = function(op, target, code, message, hint)
     local e = {op = op, target = target, code = code, message = message, hint = hint}
-    error(setmetatable(e, {__tostring = function() return ("%s '%s': %s (%d)"):format(op, target, message, code) end}), 0)
+    local function show() return ("%s '%s': %s (%d)"):format(op, target, message, code) end
+    error(setmetatable(e, {__tostring = show}), 0)
   end,
 }
 
@@ -45,7 +46,8 @@ local function new_core(options)
   local subjects = {process = true, scm = true, http = true}
   local writes = {"reg.set", "reg.delete", "reg.create"}
   return test.bundled("core", "init") {
-    win = {reg = options.reg or reg}, x = library, writes = writes, store = store, options = options, pid = 1, version = "test",
+    win = {reg = options.reg or reg}, x = library, writes = writes, store = store, options = options,
+    pid = 1, version = "test",
     script = {name = "test", kind = "code"},
     now = function() return "2026-01-01T00:00:00Z" end,
     lib = function() return {} end,
@@ -116,7 +118,8 @@ end
 TestGateValues = {setUp = fresh, tearDown = clean}
 
 local VALUES = {
-  {"text", nil, "sz"}, {"", nil, "sz"}, {"%x%", "expand_sz"}, {7, nil, "dword"}, {0xFFFFFFFF, nil, "dword"}, {8.0, nil, "dword"},
+  {"text", nil, "sz"}, {"", nil, "sz"}, {"%x%", "expand_sz"}, {7, nil, "dword"}, {0xFFFFFFFF, nil, "dword"},
+  {8.0, nil, "dword"},
   {-1, "qword"}, {math.mininteger, "qword"}, {math.maxinteger, "qword"}, {1, "dword_big_endian"},
   {{"a", "b"}, nil, "multi_sz"}, {{}, nil, "multi_sz"}, {"\0\1\xFF", "binary"}, {"", "none"}, {"x", "type_77"},
   {"\u{E4}\u{1F600}\xED\xA0\x80", nil, "sz"},
@@ -155,7 +158,8 @@ function TestGateValues.test_undo_removes_only_what_it_created()
 end
 
 function TestGateValues.test_odd_bytes_come_back()
-  for _, case in ipairs {{"sz", "a\0b"}, {"dword", "\1"}, {"multi_sz", "a\0"}, {"sz", "a\0\0\0b\0\0\0"}, {"link", ""}} do
+  local cases = {{"sz", "a\0b"}, {"dword", "\1"}, {"multi_sz", "a\0"}, {"sz", "a\0\0\0b\0\0\0"}, {"link", ""}}
+  for _, case in ipairs(cases) do
     reg.set(ROOT, "v", nil, {type = case[1], raw = case[2]})
     assert_taken_back(function(call)
       lu.assertTrue(call.set(ROOT, "v", "new"))
@@ -227,7 +231,8 @@ local function plant()
   reg.set(sub [[t\a]], "odd", nil, {type = "sz", raw = "\1\2\3"})
   reg.set(sub [[t\a\b]], "", "x", {type = "expand_sz"})
   reg.set(sub "outside", "v", "there", {type = "sz"})
-  reg.create(sub [[t\link]], {tree = {link = [[\Registry\Machine\SOFTWARE\p80-reg-gate\outside]], keys = {}, values = {}}})
+  local target = [[\Registry\Machine\SOFTWARE\p80-reg-gate\outside]]
+  reg.create(sub [[t\link]], {tree = {link = target, keys = {}, values = {}}})
 end
 
 function TestGateKeys.test_create()
@@ -318,7 +323,8 @@ function TestGateCheck.test_reads_show_the_plan()
   local function story(call)
     local seen = {}
     local function look()
-      for _, key in ipairs {ROOT, sub "t", sub [[t\a]], sub [[t\a\b]], sub [[t\new]], sub [[t\new\deep]], sub [[t\link]]} do
+      for _, name in ipairs {"", [[\t]], [[\t\a]], [[\t\a\b]], [[\t\new]], [[\t\new\deep]], [[\t\link]]} do
+        local key = ROOT .. name
         local info, tree = call.info(key), call.tree(key)
         if info then info.written = nil end
         local function plain(node)
@@ -330,7 +336,8 @@ function TestGateCheck.test_reads_show_the_plan()
         local keys, values = call.keys(key), call.values(key)
         if keys then table.sort(keys, function(a, b) return a:lower() < b:lower() end) end
         if values then table.sort(values, function(a, b) return a.name < b.name end) end
-        seen[#seen + 1] = {key, info or "-", tree or "-", keys or "-", values or "-", call.exists(key), {call.get(key, "v")}}
+        local value = {call.get(key, "v")}
+        seen[#seen + 1] = {key, info or "-", tree or "-", keys or "-", values or "-", call.exists(key), value}
       end
     end
     look()
@@ -410,7 +417,10 @@ function TestGateRefusals.test_a_write_that_does_not_take()
   local idle = setmetatable({set = function() end, delete = function() end, create = function() end}, {__index = reg})
   reg.set(ROOT, "there", 1, {type = "dword"})
   run({reg = idle}, function(call)
-    for _, write in ipairs {{"set", ROOT, "v", 1}, {"delete", ROOT, "there"}, {"create", sub "x"}, {"delete", ROOT, {tree = true}}} do
+    local writes = {
+      {"set", ROOT, "v", 1}, {"delete", ROOT, "there"}, {"create", sub "x"}, {"delete", ROOT, {tree = true}},
+    }
+    for _, write in ipairs(writes) do
       local e = problem(call[write[1]], table.unpack(write, 2))
       lu.assertEquals({e.op, e.code}, {"reg." .. write[1], NOT_TAKEN})
     end
@@ -425,7 +435,8 @@ function TestGateBadInput.test_is_refused_before_anything_is_done()
   local before = everything()
   local new = sub [[never\made]]
   local cases = {
-    {"key", "set", [[HKLX\x]], "v", 1}, {"key", "set", nil, "v", 1}, {"key", "create", [[HKLM\x\]]}, {"key", "create", "HKLM"},
+    {"key", "set", [[HKLX\x]], "v", 1}, {"key", "set", nil, "v", 1}, {"key", "create", [[HKLM\x\]]},
+    {"key", "create", "HKLM"},
     {"key", "delete", "HKLM", {tree = true}}, {"key", "delete", "HKLM"}, {"key", "delete", [[x\y]], "v"},
     {"key", "create", "HKLM\\" .. ("k"):rep(256)},
     {"name", "set", new, "a\0b", 1}, {"name", "set", new, ("n"):rep(16384), 1}, {"name", "set", new, 7, 1},
@@ -436,12 +447,15 @@ function TestGateBadInput.test_is_refused_before_anything_is_done()
     {"value", "set", new, "v", "\xF4\x90\x80\x80"}, {"value", "set", new, "v", "x", "dword"},
     {"value", "set", new, "v", 1, "sz"}, {"value", "set", new, "v", 1, "binary"}, {"value", "set", new, "v", {x = 1}},
     {"value[2]", "set", new, "v", {"a", ""}}, {"value[1]", "set", new, "v", {1}},
-    {"type", "set", new, "v", "x", "swz"}, {"type", "set", new, "v", "x", {type = 4}}, {"type", "set", new, "v", "x", "type_3"},
+    {"type", "set", new, "v", "x", "swz"}, {"type", "set", new, "v", "x", {type = 4}},
+    {"type", "set", new, "v", "x", "type_3"},
     {"type", "set", new, "v", "x", "type_4294967296"},
-    {"view", "set", new, "v", "x", {view = 16}}, {"view", "create", new, {view = "64"}}, {"view", "delete", new, "v", {view = 1}},
+    {"view", "set", new, "v", "x", {view = 16}}, {"view", "create", new, {view = "64"}},
+    {"view", "delete", new, "v", {view = 1}},
     {"options", "set", new, "v", "x", 5}, {"options", "create", new, 64}, {"veiw", "set", new, "v", "x", {veiw = 32}},
     {"tree", "delete", ROOT, {tree = "x"}}, {"raw", "set", new, "v", "x", {raw = "x"}},
-    {"arguments", "set", new, "v"}, {"arguments", "set", new, "v", 1, "sz", 5}, {"arguments", "create"}, {"arguments", "delete"},
+    {"arguments", "set", new, "v"}, {"arguments", "set", new, "v", 1, "sz", 5}, {"arguments", "create"},
+    {"arguments", "delete"},
   }
   for _, check in ipairs {true, false} do
     run({check = check}, function(call)
@@ -450,7 +464,8 @@ function TestGateBadInput.test_is_refused_before_anything_is_done()
         for k in pairs(case) do count = math.max(count, k) end
         if case[1] == "value" then count = math.max(count, 5) end
         local e = problem(call[case[2]], table.unpack(case, 3, count))
-        lu.assertEquals({e.op, e.target, e.code}, {"reg." .. case[2], case[1], 87}, "case " .. i .. " " .. tostring(e))
+        local expected = {"reg." .. case[2], case[1], 87}
+        lu.assertEquals({e.op, e.target, e.code}, expected, "case " .. i .. " " .. tostring(e))
       end
       lu.assertEquals(problem(call.delete, [[HKCR\.p80]], {tree = true}).code, 50)
     end)

@@ -48,12 +48,16 @@ end
 
 function TestValues.test_text()
   for _, value_type in ipairs {"sz", "expand_sz", "link"} do
-    for _, value in ipairs {"", "x", "%SystemRoot%\\x", ODD, ("\u{20AC}"):rep(5000)} do round_trip(value_type, value) end
+    for _, value in ipairs {"", "x", "%SystemRoot%\\x", ODD, ("\u{20AC}"):rep(5000)} do
+      round_trip(value_type, value)
+    end
   end
 end
 
 function TestValues.test_multi_sz()
-  for _, value in ipairs {{}, {"one"}, {"one", "two", ODD}, {("x"):rep(70000), " "}} do round_trip("multi_sz", value) end
+  for _, value in ipairs {{}, {"one"}, {"one", "two", ODD}, {("x"):rep(70000), " "}} do
+    round_trip("multi_sz", value)
+  end
 end
 
 function TestValues.test_integers()
@@ -66,8 +70,10 @@ function TestValues.test_integers()
 end
 
 function TestValues.test_bytes()
-  local types = {"none", "binary", "resource_list", "full_resource_descriptor", "resource_requirements_list", "type_12",
-    "type_305419896", "type_4294967295"}
+  local types = {
+    "none", "binary", "resource_list", "full_resource_descriptor", "resource_requirements_list", "type_12",
+    "type_305419896", "type_4294967295",
+  }
   local all = {}
   for i = 0, 255 do all[i + 1] = string.char(i) end
   for _, value_type in ipairs(types) do
@@ -194,8 +200,11 @@ end
 function TestValues.test_types()
   lu.assertEquals(assert_problem(INVALID, "type", "'dwrod'", reg.set, ROOT, "v", 1, {type = "dwrod"}).hint,
     "did you mean 'dword'?")
-  for _, word in ipairs {"", "type_", "type_3", "type_11", "type_012", "type_4294967296", "type_-1", "DWORD", "type_12x",
-    "type_99999999999999999999"} do
+  local bad = {
+    "", "type_", "type_3", "type_11", "type_012", "type_4294967296", "type_-1", "DWORD", "type_12x",
+    "type_99999999999999999999",
+  }
+  for _, word in ipairs(bad) do
     assert_problem(INVALID, "type", "a type such as", reg.set, ROOT, "v", "1", {type = word})
   end
   assert_problem(INVALID, "type", "text expected, got nil", reg.set, ROOT, "v", "1", {})
@@ -527,8 +536,11 @@ function TestBadInput.test_value_names()
 end
 
 function TestBadInput.test_counts()
-  for name, counts in pairs {get = {0, 4}, values = {0, 3}, keys = {0, 3}, exists = {0, 3}, info = {0, 3}, tree = {0, 3},
-    set = {3, 5}, delete = {0, 4}, create = {0, 3}} do
+  local wrong = {
+    get = {0, 4}, values = {0, 3}, keys = {0, 3}, exists = {0, 3}, info = {0, 3}, tree = {0, 3}, set = {3, 5},
+    delete = {0, 4}, create = {0, 3},
+  }
+  for name, counts in pairs(wrong) do
     for _, count in ipairs(counts) do
       local arguments = {ROOT, "v", 1, {type = "dword"}, 5}
       local e = problem(reg[name], table.unpack(arguments, 1, count))

@@ -1,0 +1,66 @@
+/* P80_SHIM_NT52=1: Windows Server 2003 SP1 instead of what is there. The functions that winapi.h lists as newer are
+ * not found (tests/nt52/check-winapi sees to it that the list is right), levels and classes that came later are
+ * refused, and the version is 5.2.3790.
+ * https://learn.microsoft.com/windows/win32/api/winsvc/nf-winsvc-queryserviceconfig2w (levels by version)
+ * https://learn.microsoft.com/windows/win32/sysinfo/operating-system-version */
+#include <string.h>
+
+#include "shim.h"
+#include "winapi.h"
+
+static int is_on(void) { return shim_is_set("P80_SHIM_NT52", "1"); }
+
+#define EVERYWHERE(name)
+#define NEWER(since, type, name, parameters) #name,
+#define NAMES(dll, list) list(EVERYWHERE, NEWER)
+
+int shim_is_hidden(const char *name) {
+  static const char *const newer[] = {WINAPI_DLLS(NAMES) NULL};
+  if (!is_on()) return 0;
+  for (int i = 0; newer[i]; i++)
+    if (strcmp(newer[i], name) == 0) return 1;
+  return 0;
+}
+
+static BOOL refuse_level(DWORD level) {
+  if (!is_on() || level <= SERVICE_CONFIG_FAILURE_ACTIONS) return FALSE;
+  SetLastError(ERROR_INVALID_LEVEL);
+  return TRUE;
+}
+
+static BOOL WINAPI query_config2(SC_HANDLE service, DWORD level, LPBYTE buffer, DWORD size, LPDWORD needed) {
+  return !refuse_level(level) && QueryServiceConfig2W(service, level, buffer, size, needed);
+}
+
+static BOOL WINAPI change_config2(SC_HANDLE service, DWORD level, LPVOID info) {
+  return !refuse_level(level) && ChangeServiceConfig2W(service, level, info);
+}
+
+static NTSTATUS WINAPI query_system(SYSTEM_INFORMATION_CLASS class, PVOID buffer, ULONG size, PULONG needed) {
+  static const NTSTATUS invalid_info_class = (NTSTATUS)0xC0000003;
+  enum { EXTENDED_HANDLES = 64 };
+  if (is_on() && (int)class == EXTENDED_HANDLES) return invalid_info_class;
+  return NtQuerySystemInformation(class, buffer, size, needed);
+}
+
+static NTSTATUS WINAPI get_version(PRTL_OSVERSIONINFOW info) {
+  NTSTATUS status = RtlGetVersion(info);
+  if (!is_on()) return status;
+  info->dwMajorVersion = 5;
+  info->dwMinorVersion = 2;
+  info->dwBuildNumber = 3790;
+  wcscpy(info->szCSDVersion, L"Service Pack 1");
+  if (info->dwOSVersionInfoSize >= sizeof(RTL_OSVERSIONINFOEXW)) {
+    RTL_OSVERSIONINFOEXW *more = (RTL_OSVERSIONINFOEXW *)info;
+    more->wServicePackMajor = 1;
+    more->wServicePackMinor = 0;
+    more->wProductType = VER_NT_SERVER;
+  }
+  return status;
+}
+
+const shim_replacement shim_old_windows[] = {SHIM_REPLACE(QueryServiceConfig2W, query_config2),
+                                             SHIM_REPLACE(ChangeServiceConfig2W, change_config2),
+                                             SHIM_REPLACE(NtQuerySystemInformation, query_system),
+                                             SHIM_REPLACE(RtlGetVersion, get_version),
+                                             {NULL, NULL}};

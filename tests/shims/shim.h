@@ -1,0 +1,94 @@
+/* Shims: p80-shim.exe is p80.exe's own objects with these beside them. They stand in for what Wine lacks, as
+ * Microsoft documents it, and make calls fail. Everything is off until an environment variable asks for it:
+ *
+ *   P80_SHIM_FAIL=Name:N[+][:code],...   the N-th call of Name (with +: that and all later ones) fails with the
+ *                                        Win32 error code (31; for WriteFile and FlushFileBuffers 112)
+ *   P80_SHIM_KILL=Name:N[:after],...     the process ends at once before (or after) the N-th call of Name
+ *   P80_SHIM_HANG=Name:N[+],...          the N-th call of Name never returns
+ *   P80_SHIM_COUNT=file                  at its end the process writes "Name calls" lines there
+ *   P80_SHIM_HTTP_CONFIG=1|2             http_config.c   (2: another answer for an empty listen list)
+ *   P80_SHIM_SCM=1                       scm.c
+ *   P80_SHIM_HTTP_STOP=hang              scm.c: http stays in STOP_PENDING when it is stopped
+ *   P80_SHIM_TCP_OWNER=1                 tcp_table.c
+ *   P80_SHIM_TCP_ROWS=n                  tcp_table.c
+ *   P80_SHIM_NT52=1                      old_windows.c
+ *
+ * How: p80 imports from kernel32 alone and finds all else with GetProcAddress. An object that defines the pointer
+ * __imp_NAME takes the place of that one import, so intercept.c puts a wrapper around GetProcAddress, which hands
+ * out wrappers, and around the imports listed here. A name in P80_SHIM_FAIL, _KILL or _HANG that is in neither list
+ * ends the process with exit code 99. */
+#ifndef P80_SHIM_H
+#define P80_SHIM_H
+
+#include <winsock2.h>
+#include <windows.h>
+
+#include "compiler.h"
+
+/* What a call that is made to fail returns. */
+typedef enum shim_failure {
+  LAST_ERROR,   /* 0, and SetLastError */
+  LAST_INVALID, /* -1, and SetLastError */
+  CODE,         /* the code */
+  STATUS        /* the code as an NTSTATUS */
+} shim_failure;
+
+/* name, number of arguments in words, failure: what p80 finds with GetProcAddress ... */
+#define SHIM_FOUND(F)                                                                                              \
+  F(OpenSCManagerW, 3, LAST_ERROR) F(OpenServiceW, 3, LAST_ERROR) F(CloseServiceHandle, 1, LAST_ERROR)             \
+  F(EnumServicesStatusExW, 10, LAST_ERROR) F(QueryServiceConfigW, 4, LAST_ERROR)                                   \
+  F(QueryServiceConfig2W, 5, LAST_ERROR) F(QueryServiceStatusEx, 5, LAST_ERROR)                                    \
+  F(ChangeServiceConfigW, 11, LAST_ERROR) F(ChangeServiceConfig2W, 3, LAST_ERROR)                                  \
+  F(StartServiceW, 3, LAST_ERROR) F(ControlService, 3, LAST_ERROR) F(EnumDependentServicesW, 6, LAST_ERROR)        \
+  F(RegOpenKeyExW, 5, CODE) F(RegCreateKeyExW, 9, CODE) F(RegCloseKey, 1, CODE) F(RegQueryValueExW, 6, CODE)       \
+  F(RegSetValueExW, 6, CODE) F(RegDeleteValueW, 2, CODE) F(RegDeleteKeyW, 2, CODE) F(RegDeleteKeyExW, 4, CODE)     \
+  F(RegEnumKeyExW, 8, CODE) F(RegEnumValueW, 8, CODE) F(RegQueryInfoKeyW, 12, CODE) F(RegFlushKey, 1, CODE)        \
+  F(OpenProcessToken, 3, LAST_ERROR) F(GetTokenInformation, 5, LAST_ERROR)                                         \
+  F(LookupPrivilegeValueW, 3, LAST_ERROR) F(AdjustTokenPrivileges, 6, LAST_ERROR)                                  \
+  F(LookupAccountNameW, 7, LAST_ERROR) F(LookupAccountSidW, 7, LAST_ERROR)                                         \
+  F(CheckTokenMembership, 3, LAST_ERROR) F(GetNamedSecurityInfoW, 8, CODE)                                         \
+  F(ConvertStringSecurityDescriptorToSecurityDescriptorW, 4, LAST_ERROR)                                           \
+  F(ConvertSecurityDescriptorToStringSecurityDescriptorW, 5, LAST_ERROR)                                           \
+  F(WSAStartup, 2, CODE) F(socket, 3, LAST_INVALID) F(bind, 3, LAST_INVALID) F(setsockopt, 5, LAST_INVALID)        \
+  F(GetExtendedTcpTable, 6, CODE) F(GetProcessImageFileNameW, 3, LAST_ERROR)                                       \
+  F(QueryFullProcessImageNameW, 4, LAST_ERROR) F(SHGetFolderPathW, 5, STATUS)                                      \
+  F(HttpInitialize, 3, CODE) F(HttpTerminate, 2, CODE) F(HttpSetServiceConfiguration, 5, CODE)                     \
+  F(HttpDeleteServiceConfiguration, 5, CODE) F(HttpQueryServiceConfiguration, 8, CODE)                             \
+  F(NtQuerySystemInformation, 4, STATUS) F(NtQueryObject, 5, STATUS) F(RtlGetVersion, 1, STATUS)
+
+/* ... and what it imports from kernel32 (others pass untouched) */
+#define SHIM_IMPORTED(F)                                                                                           \
+  F(CreateFileW, 7, LAST_INVALID) F(WriteFile, 5, LAST_ERROR) F(ReadFile, 5, LAST_ERROR)                           \
+  F(FlushFileBuffers, 1, LAST_ERROR) F(GetFileSizeEx, 2, LAST_ERROR) F(CreateDirectoryW, 2, LAST_ERROR)            \
+  F(DeleteFileW, 1, LAST_ERROR) F(MoveFileExW, 3, LAST_ERROR) F(FindFirstFileW, 2, LAST_INVALID)                   \
+  F(GetFileAttributesW, 1, LAST_INVALID) F(CreateMutexW, 3, LAST_ERROR) F(CreateEventW, 4, LAST_ERROR)             \
+  F(CreateThread, 6, LAST_ERROR) F(CreatePipe, 4, LAST_ERROR) F(CreateProcessW, 10, LAST_ERROR)                    \
+  F(OpenProcess, 3, LAST_ERROR) F(TerminateProcess, 2, LAST_ERROR) F(DuplicateHandle, 7, LAST_ERROR)               \
+  F(LoadLibraryW, 1, LAST_ERROR) F(ProcessIdToSessionId, 2, LAST_ERROR) F(GetProcessTimes, 5, LAST_ERROR)
+
+#define SHIM_INDEX(name, words, failure) SHIM_##name,
+enum { SHIM_FOUND(SHIM_INDEX) SHIM_IMPORTED(SHIM_INDEX) SHIM_FUNCTIONS };
+#undef SHIM_INDEX
+
+/* What stands in for a function of the first list while its variable is set; it calls the real one by its name.
+ * Each file has an array of them, ended by a NULL name. */
+typedef struct shim_replacement {
+  const char *name;
+  FARPROC function;
+} shim_replacement;
+#define SHIM_REPLACE(name, function) {#name, (FARPROC)(void (*)(void))(function)}
+
+extern const shim_replacement shim_http_config[], shim_scm[], shim_tcp_table[], shim_old_windows[];
+
+/* Whether GetProcAddress must not find `name`. */
+int shim_is_hidden(const char *name);
+
+/* The number in an environment variable, 0 when it is not set; shim_is_set for one that is not a number. */
+unsigned long shim_number(const char *variable);
+int shim_is_set(const char *variable, const char *value);
+
+/* The real function of the second list. */
+FARPROC shim_real(int index);
+#define SHIM_REAL(name) ((P80_TYPEOF(name) *)(void (*)(void))shim_real(SHIM_##name))
+
+#endif
