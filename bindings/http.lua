@@ -129,6 +129,7 @@ end
 
 -- Adds what one line below a queue's says; `following` is the line after it.
 local function read_detail(queue, line, following, controllers)
+  if line.indent ~= queue.indent then queue.indent = nil end
   if is_url(line.text) then
     queue.urls[#queue.urls + 1] = shown_url(line.text)
     return

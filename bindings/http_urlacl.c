@@ -65,16 +65,18 @@ static int urlacl_list(lua_State *L) {
 
 static void free_local(UINT_PTR memory) { LocalFree((HLOCAL)memory); }
 
-/* Pushes the access list of a security descriptor as SDDL.
+/* Pushes the access list of a security descriptor as SDDL (+2); returns Windows' code, and pushes nothing of use when
+ * that is not 0.
  * https://learn.microsoft.com/windows/win32/api/sddl/nf-sddl-convertsecuritydescriptortostringsecuritydescriptorw */
-static void push_sddl(lua_State *L, PSECURITY_DESCRIPTOR descriptor) {
+static DWORD push_sddl(lua_State *L, PSECURITY_DESCRIPTOR descriptor) {
   wchar_t *text;
   luax_handle *slot = luax_newhandle(L, free_local);
   if (!win32.ConvertSecurityDescriptorToStringSecurityDescriptorW(descriptor, SDDL_REVISION_1,
                                                                   DACL_SECURITY_INFORMATION, &text, NULL))
-    luax_fail(L, "security descriptor", GetLastError());
+    return GetLastError();
   slot->value = (UINT_PTR)text;
   luax_pushwidez(L, text);
+  return NO_ERROR;
 }
 
 /* http.urlacl.canonical(sddl) -> the access list in it as Windows writes it, so that equal ones are equal text
@@ -88,7 +90,8 @@ static int urlacl_canonical(lua_State *L) {
   if (!win32.ConvertStringSecurityDescriptorToSecurityDescriptorW(text, SDDL_REVISION_1, &descriptor, NULL))
     luax_badvalue(L, 1, "sddl", "an access list as SDDL such as D:(A;;GX;;;S-1-5-20)");
   slot->value = (UINT_PTR)descriptor;
-  push_sddl(L, descriptor);
+  DWORD code = push_sddl(L, descriptor);
+  if (code != NO_ERROR) luax_fail(L, "sddl", code);
   if (strncmp(lua_tostring(L, -1), "D:", 2) != 0)
     luax_badvalue(L, 1, "sddl", "an access list as SDDL such as D:(A;;GX;;;S-1-5-20)");
   return 1;
@@ -118,9 +121,7 @@ static int urlacl_sddl_of(lua_State *L) {
   winapi_load(L, "advapi32");
   const char *bytes = luaL_checklstring(L, 1, &size);
   PSECURITY_DESCRIPTOR descriptor = copy_descriptor(L, bytes, size);
-  if (descriptor == NULL) return 0;
-  push_sddl(L, descriptor);
-  return 1;
+  return descriptor != NULL && push_sddl(L, descriptor) == NO_ERROR;
 }
 
 /* ---- Accounts ---- */

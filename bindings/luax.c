@@ -93,7 +93,7 @@ int luax_checkword(lua_State *L, int index, const char *name, const char *const 
   if (lua_isnoneornil(L, index) && missing >= 0) return missing;
   if (lua_type(L, index) == LUA_TSTRING)
     for (int i = 0; words[i]; i++)
-      if (strcmp(lua_tostring(L, index), words[i]) == 0) return i;
+      if (strlen(words[i]) == lua_rawlen(L, index) && strcmp(lua_tostring(L, index), words[i]) == 0) return i;
   luaL_Buffer b;
   luaL_buffinit(L, &b);
   luaL_addstring(&b, "one of ");
@@ -125,7 +125,7 @@ int luax_options(lua_State *L, int index, const char *const known[]) {
     const char *key = lua_tostring(L, -2);
     int i = 0;
     while (known[i] && strcmp(known[i], key) != 0) i++;
-    if (!known[i]) unknown_option(L, key, known);
+    if (!known[i] || strlen(known[i]) != lua_rawlen(L, -2)) unknown_option(L, key, known);
     lua_pop(L, 1);
   }
   return 1;

@@ -210,6 +210,14 @@ static void set_integer(const converter *c, int field, lua_Integer value) {
   lua_rawset(c->L, -3);
 }
 
+/* The zone of a link-local or site-local address, which follows it in network order. Others need none, whatever
+ * Windows says there. */
+static DWORD zone_of(const unsigned char *address) {
+  const unsigned char *zone = address + 16;
+  int scoped = address[0] == 0xFE && address[1] >= 0x80;
+  return scoped ? (DWORD)zone[0] << 24 | (DWORD)zone[1] << 16 | (DWORD)zone[2] << 8 | zone[3] : 0;
+}
+
 /* An address of the row on top. Neighbours often share theirs, so the last text is kept. */
 static void set_address(converter *c, int family, int field, int end, const unsigned char *address) {
   enum { IPV4_BYTES = 4, IPV6_BYTES = 20 };
@@ -220,8 +228,7 @@ static void set_address(converter *c, int family, int field, int end, const unsi
     if (family == IPV4) {
       n = address_write4(address, text);
     } else {
-      const unsigned char *zone = address + 16; /* network order */
-      n = address_write6(address, (DWORD)zone[0] << 24 | (DWORD)zone[1] << 16 | (DWORD)zone[2] << 8 | zone[3], text);
+      n = address_write6(address, zone_of(address), text);
     }
     lua_pushlstring(c->L, text, n);
     lua_replace(c->L, c->address[end]);

@@ -137,7 +137,7 @@ make_template() {
   say "making a Wine prefix for the tests to clone, with $version (20 seconds)"
   rm -rf "$template" "$template.new"
   mkdir -p "$template.new/home"
-  logged sh "$top/tests/wine-run.sh" --prefix "$template.new" wineboot -i
+  logged sh "$top/tests/wine-run.sh" --prefix "$template.new" sh -c 'wineboot -i && wineserver -w'
   # Links to folders of this user's home would let a test write there.
   find "$template.new/drive_c/users" -type l -exec sh -c 'rm "$1" && mkdir "$1"' - {} \;
   echo "$version" >"$template.new/p80-made-by"

@@ -2,11 +2,13 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "alloc.h"
 #include "bundle.h"
+#include "console.h"
 #include "host.h"
 #include "luax.h"
 #include "searcher.h"
@@ -129,6 +131,8 @@ static void push_host(lua_State *L) {
   lua_setfield(L, -2, "options");
   push_script(L);
   lua_setfield(L, -2, "script");
+  lua_pushnumber(L, console_is_terminal(stdout) ? console_width(stdout) : HUGE_VAL); /* what is piped is not cut */
+  lua_setfield(L, -2, "width");
   luax_settext(L, "version", P80_VERSION);
   luax_setinteger(L, "pid", (lua_Integer)GetCurrentProcessId());
 }

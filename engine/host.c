@@ -355,7 +355,9 @@ static int run_repl(lua_State *L) {
   lua_getglobal(L, "require");
   lua_pushliteral(L, "repl");
   lua_call(L, 1, 1);
-  return run(L, 0);
+  lua_newtable(L);
+  luax_settext(L, "banner", "p80 " P80_VERSION ", " LUA_RELEASE ". `help` explains, `exit` leaves.");
+  return run(L, 1);
 }
 
 /* list, help, show, runs, undo: the core does them. */

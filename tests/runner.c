@@ -183,36 +183,62 @@ static int set_environment(lua_State *L) {
   return 0;
 }
 
-/* Sets the environment variables of the table at `wanted`; what they were goes to the table at `before` (0: none). */
-static void swap_environment(lua_State *L, int wanted, int before) {
-  if (!lua_istable(L, wanted)) return;
-  for (lua_pushnil(L); lua_next(L, wanted);) {
-    int value = lua_gettop(L), name = value - 1;
-    if (before) {
-      lua_pushvalue(L, name);
-      lua_pushcfunction(L, get_environment);
-      lua_pushvalue(L, name);
-      lua_call(L, 1, 1);
-      if (lua_isnil(L, -1)) lua_pushboolean(L, 0), lua_replace(L, -2);
-      lua_settable(L, before);
-    }
-    lua_pushcfunction(L, set_environment);
-    lua_pushvalue(L, name);
-    lua_pushvalue(L, value);
-    lua_call(L, 2, 0);
-    lua_settop(L, name);
+/* Adds this process's environment variables to the table on top. */
+static void add_environment(lua_State *L) {
+  wchar_t *all = GetEnvironmentStringsW();
+  for (wchar_t *entry = all; *entry; entry += wcslen(entry) + 1) {
+    const wchar_t *equals = wcschr(entry + 1, L'='); /* names such as "=C:" begin with one */
+    if (equals == NULL) continue;
+    luax_pushwide(L, entry, (size_t)(equals - entry));
+    luax_pushwidez(L, equals + 1);
+    lua_rawset(L, -3);
   }
+  FreeEnvironmentStringsW(all);
+}
+
+/* Pushes the environment block for a child: this process's with the variables of the table at `changes`, where false
+ * removes one. This process's own stays as it is: its shims read it. */
+static const wchar_t *environment_block(lua_State *L, int changes) {
+  if (!lua_istable(L, changes)) return NULL;
+  lua_newtable(L);
+  int all = lua_gettop(L);
+  add_environment(L);
+  for (lua_pushnil(L); lua_next(L, changes);) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    if (!lua_toboolean(L, -1)) lua_pushnil(L), lua_replace(L, -2);
+    lua_rawset(L, all);
+  }
+  lua_newtable(L);
+  int entries = lua_gettop(L);
+  lua_Integer n = 0;
+  for (lua_pushnil(L); lua_next(L, all);) {
+    lua_pushfstring(L, "%s=%s", lua_tostring(L, -2), lua_tostring(L, -1));
+    lua_rawseti(L, entries, ++n);
+    lua_pop(L, 1);
+  }
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  for (lua_Integer i = 1; i <= n; i++) {
+    lua_geti(L, entries, i);
+    luaL_addvalue(&b);
+    luaL_addchar(&b, 0);
+  }
+  luaL_addchar(&b, 0);
+  luaL_pushresult(&b);
+  return luax_checkwidebytes(L, lua_gettop(L), "env", NULL);
 }
 
 /* CreateProcess within the job, so that its children end with it, too. */
-static DWORD create(process *p, wchar_t *command, const wchar_t *folder, HANDLE in, HANDLE out, HANDLE err) {
+static DWORD create(process *p, wchar_t *command, const wchar_t *variables, const wchar_t *folder, HANDLE in,
+                    HANDLE out, HANDLE err) {
+  const DWORD flags = CREATE_SUSPENDED | CREATE_NEW_PROCESS_GROUP | CREATE_UNICODE_ENVIRONMENT;
   STARTUPINFOW start = {.cb = sizeof start, .dwFlags = STARTF_USESTDHANDLES};
   PROCESS_INFORMATION made;
   start.hStdInput = in;
   start.hStdOutput = out;
   start.hStdError = err;
-  if (!CreateProcessW(NULL, command, NULL, NULL, TRUE, CREATE_SUSPENDED | CREATE_NEW_PROCESS_GROUP, NULL, folder,
-                      &start, &made))
+  if (!CreateProcessW(NULL, command, NULL, NULL, TRUE, flags, (void *)variables, folder, &start, &made))
     return GetLastError();
   p->process = made.hProcess;
   p->pid = made.dwProcessId;
@@ -229,6 +255,8 @@ static int start(lua_State *L) {
   lua_settop(L, 1);
   wchar_t *command = command_line(L);
   const wchar_t *folder = wide_option(L, "cwd");
+  lua_getfield(L, 1, "env");
+  const wchar_t *variables = environment_block(L, lua_gettop(L));
   process *p = luax_buffer(L, sizeof *p);
   int self = lua_gettop(L);
   HANDLE in, out, err;
@@ -236,11 +264,7 @@ static int start(lua_State *L) {
   open_stream(L, &p->output, &out);
   open_stream(L, &p->errors, &err);
   p->job = CreateJobObjectW(NULL, NULL);
-  lua_getfield(L, 1, "env");
-  lua_newtable(L);
-  swap_environment(L, self + 1, self + 2);
-  DWORD failed = create(p, command, folder, in, out, err);
-  swap_environment(L, self + 2, 0); /* back */
+  DWORD failed = create(p, command, variables, folder, in, out, err);
   CloseHandle(in);
   CloseHandle(out);
   CloseHandle(err);

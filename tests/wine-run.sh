@@ -1,8 +1,9 @@
 #!/bin/sh
 # wine-run.sh x64|x86 PROGRAM.exe [ARGUMENTS...]
 #   runs a Windows program in a Wine prefix and a network of its own, and exits as it does (77: skipped).
-# wine-run.sh --prefix FOLDER wineboot|wineserver|... [ARGUMENTS...]
-#   runs one of Wine's own commands with that prefix instead (cmake/setup.sh makes the template with it).
+# wine-run.sh [--prefix FOLDER] COMMAND [ARGUMENTS...]
+#   runs a command of this system there, in which `wine64 PROGRAM` runs Windows programs; with --prefix in that
+#   prefix (cmake/setup.sh makes the template so).
 #
 # The prefix is a clone of build/wine/template: files are hard links, but for the registry. The network has a
 # loopback interface only, so that each test may own port 80. A process namespace around all of it ends every
@@ -27,7 +28,10 @@ inside() {
   case $1 in
     x64) loader=$wine/wine64 ;;
     x86) loader=$wine/wine ;;
-    *) "$@" && wineserver -w; return ;;
+    *)
+      "$@"
+      return
+      ;;
   esac
   shift
   phase=

@@ -3,7 +3,7 @@ local core, host = ...
 local code, data = core.code, core.data
 local commands = {}
 
-local function table_text(rows, columns) return host.lib "show".table(rows, columns) end
+local function table_text(rows, columns) return host.lib "show".table(rows, columns, {width = host.width}) .. "\n" end
 
 local function status(record)
   if record.unreadable then return "unreadable" end

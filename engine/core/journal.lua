@@ -14,9 +14,16 @@ local journal = {}
 local FORMAT = 1
 local ORDER = {"journal", "run", "step", "ended", "kind", "label", "id", "have", "want", "taken", "now", "error"}
 
-local open -- the running journal: {handle=, run=, steps=}
+local open -- the running journal: {handle=, run=, steps=, broken=}
 
-local function append(line) store.append(open.handle, data.encode(line, ORDER) .. "\n") end
+-- Appends one line. A line that could not be written may be there in part: nothing may follow it.
+local function append(line)
+  if open.broken then error(open.broken, 0) end
+  local ok, problem = pcall(store.append, open.handle, data.encode(line, ORDER) .. "\n")
+  if ok then return end
+  open.broken = problem
+  error(problem, 0)
+end
 
 local function file_name(run) return ("%06d.jsonl"):format(run) end
 
@@ -72,7 +79,7 @@ end
 
 function journal.finish(exit, changed)
   if not open then return end
-  append {ended = host.now(), exit = exit, changed = changed}
+  if not open.broken then append {ended = host.now(), exit = exit, changed = changed} end
   store.close(open.handle)
   open = nil
 end

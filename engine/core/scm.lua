@@ -48,8 +48,10 @@ local function state_of(name)
   return state and state.state
 end
 
+-- "auto", ..., likewise; nil also when p80 may not read it.
 local function start_of(name)
-  local config = gate.state("scm.config", {name = name})
+  local is_planned, config = gate.planned("scm.config", {name = name})
+  if not is_planned then config = raw.get(name) end
   return config and config.start
 end
 
@@ -62,7 +64,7 @@ local function settle(name, timeout)
   if not destination then return state end
   local ok, problem = pcall(raw.wait, name, destination, {timeout = timeout})
   state = state_of(name)
-  if ok or not DESTINATION[state] then return state end
+  if ok or not DESTINATION[state] and not core.is_interrupt(problem) then return state end
   core.ask(error, problem, 0)
 end
 
@@ -139,16 +141,16 @@ end
 local start
 
 -- Starts what a service needs and is not running. Windows would, too, but nobody would be told, nor could take it
--- back.
+-- back. What p80 may not look at is left to Windows.
 local function start_dependencies(name, timeout, seen)
   for _, needed in ipairs(raw.get(name).dependencies or {}) do
     if needed:sub(1, 1) ~= "+" and not seen[needed:lower()] then
-      local record = core.ask(raw.get, needed)
-      if not record then
+      local readable, record = pcall(raw.get, needed)
+      if readable and not record then
         core.fail(name, code.ERROR_SERVICE_DEPENDENCY_DELETED, nil,
           ("it needs '%s', which is not there"):format(needed))
       end
-      if settle(record.name, timeout) == "stopped" then
+      if readable and record.state and settle(record.name, timeout) == "stopped" then
         if start_of(record.name) == "disabled" then
           core.fail(name, code.ERROR_SERVICE_DEPENDENCY_FAIL, nil,
             ("it needs '%s', which is disabled"):format(record.name))

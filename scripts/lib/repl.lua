@@ -1,5 +1,5 @@
--- `p80 -i`: reads Lua line by line, runs it and prints what it gives. The value of this module is run(env), which returns
--- at the end of the input; env may have
+-- `p80 -i`: reads Lua line by line, runs it and prints what it gives. The value of this module is run(env), which
+-- returns at the end of the input; env may have
 --   console   the table of engine/console.h; by default what require "console" gives
 --   help      function(topic or nil) -> text or nil
 --   banner    the first line
@@ -95,7 +95,7 @@ local function read_line(session, prompt)
   return line
 end
 
--- The chunk that `text` is: an expression first, so that its value shows. Without one: why, and whether more may follow.
+-- The chunk that `text` is: an expression first, so that its value shows. nil: why, and whether more may follow.
 local function compile(text)
   local expression = match(text, "^%s*=(.*)") or text
   local chunk = load("return " .. expression, "=" .. COMMAND, "t")

@@ -222,7 +222,7 @@ FARPROC(WINAPI *import_GetProcAddress)(HMODULE, LPCSTR) = find_function;
 static void write_counts(void) {
   wchar_t path[MAX_PATH];
   DWORD n = GetEnvironmentVariableW(L"P80_SHIM_COUNT", path, MAX_PATH);
-  FILE *file = n > 0 && n < MAX_PATH ? _wfopen(path, L"w") : NULL;
+  FILE *file = n > 0 && n < MAX_PATH ? _wfopen(path, L"wb") : NULL;
   if (file == NULL) return;
   for (int i = 0; i < SHIM_FUNCTIONS; i++)
     if (functions[i].calls) fprintf(file, "%s %ld\n", functions[i].name, functions[i].calls);

@@ -75,6 +75,20 @@ function TestGate:test_full_disk_before_a_step_leaves_the_thing_alone()
   lu.assertTrue(things.a.on)
 end
 
+function TestGate:test_nothing_is_changed_after_a_journal_that_could_not_be_written()
+  for fail_at = 1, 3 do
+    local files = {}
+    local core, store, things = fakecore.open {files = files, things = {a = {on = true}, b = {on = true}}}
+    store.fail_at = fail_at
+    pcall(core.change, "fake.thing", {name = "a"}, {on = false})
+    lu.assertEquals(failure(core.change, "fake.thing", {name = "b"}, {on = false}), "disk full")
+    lu.assertTrue(things.b.on)
+    lu.assertNil(files["000001.jsonl"]:find "ended")
+    core.finish(1)
+    lu.assertNil(fakecore.open({files = files}).undo.history()[1].unreadable)
+  end
+end
+
 function TestGate:test_a_second_run_waits_and_then_fails()
   local core, store, things = fakecore.open {things = {a = {on = true}}}
   store.locked_by_other = true

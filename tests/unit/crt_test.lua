@@ -199,6 +199,21 @@ function TestCrt:test_long_relative_path()
   lu.assertTrue(ok, message)
 end
 
+function TestCrt:test_chunks_from_files()
+  write(path "müdul.lua", "\xEF\xBB\xBFreturn ...")
+  lu.assertEquals(assert(loadfile(path "müdul.lua"))(5), 5)
+  local chunk, message = loadfile(path "fehlt-ü.lua")
+  lu.assertNil(chunk)
+  lu.assertStrContains(message, "fehlt-ü.lua")
+  local before = package.path
+  package.path = base .. "\\?.lua"
+  local ok, value = pcall(require, "müdul")
+  package.path = before
+  package.loaded["müdul"] = nil
+  lu.assertTrue(ok, value)
+  lu.assertEquals(value, "müdul")
+end
+
 function TestCrt:test_current_directory()
   local before = lfs.currentdir()
   local folder = path "Ordner-ж"

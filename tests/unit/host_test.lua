@@ -9,7 +9,9 @@ TestHost = {}
 
 function TestHost.test_version()
   local version = host.version()
-  for _, key in ipairs {"major", "minor", "build", "service_pack"} do lu.assertEquals(math.type(version[key]), "integer") end
+  for _, key in ipairs {"major", "minor", "build", "service_pack"} do
+    lu.assertEquals(math.type(version[key]), "integer")
+  end
   lu.assertTrue(version.major >= 5)
   lu.assertIsBoolean(version.server)
   lu.assertStrContains(version.text, ("(%d.%d.%d)"):format(version.major, version.minor, version.build))
@@ -61,6 +63,53 @@ function TestHost.test_arguments_are_refused()
   for name, f in pairs(host) do
     local _, problem = failure(f, 1)
     lu.assertEquals({problem.op, problem.target, problem.code}, {"host." .. name, "arguments", 87})
+  end
+end
+
+-- ---- The words for the numbers of other systems ----
+
+-- The half in Lua over these numbers.
+local function host_with(numbers)
+  local fake = {
+    version = function() return {
+      major = numbers[1], minor = numbers[2], build = numbers[3], service_pack = numbers[4], server = numbers.server,
+    } end,
+    edition = function() return numbers.product, numbers.suites, numbers.server end,
+  }
+  test.bundled("win", "host")(fake, win, test.x)
+  return fake
+end
+
+TestWords = {}
+
+function TestWords.test_versions()
+  for text, numbers in pairs {
+    ["Windows Server 2003 Service Pack 1 (5.2.3790)"] = {5, 2, 3790, 1, server = true},
+    ["Windows XP Professional x64 Edition Service Pack 2 (5.2.3790)"] = {5, 2, 3790, 2, server = false},
+    ["Windows Server 2008 R2 (6.1.7600)"] = {6, 1, 7600, 0, server = true},
+    ["Windows 8.1 (6.3.9600)"] = {6, 3, 9600, 0, server = false},
+    ["Windows Server 2016 (10.0.14393)"] = {10, 0, 14393, 0, server = true},
+    ["Windows Server 2019 (10.0.17763)"] = {10, 0, 17763, 0, server = true},
+    ["Windows Server 2025 (10.0.26100)"] = {10, 0, 26100, 0, server = true},
+    ["Windows Server 2025 (10.0.26500)"] = {10, 0, 26500, 0, server = true},
+    ["Windows 10 (10.0.19045)"] = {10, 0, 19045, 0, server = false},
+    ["Windows 11 (10.0.22631)"] = {10, 0, 22631, 0, server = false},
+    ["Windows (11.3.1)"] = {11, 3, 1, 0, server = false},
+  } do
+    lu.assertEquals(host_with(numbers).version().text, text)
+  end
+end
+
+function TestWords.test_editions()
+  for _, case in ipairs {
+    {"standard_server", suites = 0x110, server = true}, {"enterprise_server", suites = 0x112, server = true},
+    {"datacenter_server", suites = 0x192, server = true}, {"web_server", suites = 0x400, server = true},
+    {"cluster_server", suites = 0x4000, server = true}, {"professional", suites = 0x100, server = false},
+    {"smallbusiness_server", suites = 0x21, server = true}, {"datacenter_server_core", product = 0x0C},
+    {"datacenter_server_azure_edition", product = 407}, {"product_0x7777", product = 0x7777},
+    {"unlicensed", product = 0xABCDABCD},
+  } do
+    lu.assertEquals(host_with(case).edition(), case[1])
   end
 end
 

@@ -169,7 +169,9 @@ end
 
 function TestShow:test_nothing_reaches_the_console_unescaped()
   local evil = "\27]0;title\7 \u{9B}31m \r\n\8"
-  local texts = {show(evil), show {[evil] = evil}, show {{name = evil, [evil] = evil}}, show {x = {y = {evil, [evil] = 1}}}}
+  local texts = {
+    show(evil), show {[evil] = evil}, show {{name = evil, [evil] = evil}}, show {x = {y = {evil, [evil] = 1}}},
+  }
   for i, text in ipairs(texts) do
     lu.assertNil(text:gsub("\n", ""):find "%c", i)
     lu.assertNil(text:find "\xC2[\x80-\x9F]", i)
@@ -189,7 +191,9 @@ function TestShow:test_table_for_reports()
 end
 
 function TestShow:test_options_of_any_kind()
-  for _, options in ipairs {{width = 0}, {width = -5}, {width = "x"}, {width = 1e308}, {rows = 0}, {rows = -1}, {rows = 0.5}} do
+  for _, options in ipairs {
+    {width = 0}, {width = -5}, {width = "x"}, {width = 1e308}, {rows = 0}, {rows = -1}, {rows = 0.5},
+  } do
     lu.assertIsString(show({{a = 1}, {a = 2}}, options))
   end
 end

@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""processes.py BIN: wall time and peak memory of whole p80 processes under Wine, in pairs with what they are compared
+with; medians of the ratios. tests/bench/run.sh starts it inside a prefix and a network namespace of its own."""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+WINE = "/usr/lib/wine/wine64"
+SYSTEM = "C:\\windows\\system32\\"
+
+
+def run(command):
+    """-> seconds, peak resident KiB"""
+    began = time.perf_counter()
+    process = subprocess.Popen([WINE, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, _, usage = os.wait4(process.pid, 0)
+    return time.perf_counter() - began, usage.ru_maxrss
+
+
+def run_all(commands):
+    results = [run(command) for command in commands]
+    return sum(seconds for seconds, _ in results), max(peak for _, peak in results)
+
+
+def compare(what, ours, theirs, pairs):
+    times, peaks = [], []
+    for i in range(pairs):
+        order = (ours, theirs) if i % 2 else (theirs, ours)
+        measured = {id(side): run_all(side) for side in order}
+        (our_time, our_peak), (their_time, their_peak) = measured[id(ours)], measured[id(theirs)]
+        times.append((our_time / their_time, our_time, their_time))
+        peaks.append((our_peak / their_peak, our_peak, their_peak))
+    for name, rows, unit, scale in (("wall time", times, "ms", 1e3), ("peak memory", peaks, "KiB", 1)):
+        ratio, ours_median, theirs_median = (statistics.median(column) for column in zip(*rows))
+        print(f"{what}, {name}: {ratio:.2f} times ({ours_median * scale:.1f} to {theirs_median * scale:.1f} {unit}, "
+              f"{pairs} pairs)", flush=True)
+
+
+def main():
+    folder = sys.argv[1]
+    p80 = os.path.join(folder, "p80.exe")
+    compare('p80 -e "" to an empty program', [[p80, "-e", ""]], [[os.path.join(folder, "empty.exe")]], 60)
+    holder = "Z:" + os.path.join(folder, "holder.exe").replace("/", "\\")
+    run([SYSTEM + "sc.exe", "create", "Bench", "binPath=", holder + " --service --http http://+:80/"])
+    run([SYSTEM + "sc.exe", "start", "Bench"])
+    for _ in range(100):
+        if subprocess.run([WINE, p80, "free80.lua", "--check"], capture_output=True, check=False).returncode == 3:
+            break
+        time.sleep(0.1)
+    else:
+        sys.exit("the service did not take port 80")
+    tools = [[SYSTEM + "netstat.exe", "-ano"], [SYSTEM + "tasklist.exe", "/svc"], [SYSTEM + "sc.exe", "queryex", "Bench"],
+             [SYSTEM + "reg.exe", "query", "HKLM\\SYSTEM\\CurrentControlSet\\Services\\HTTP"]]
+    compare("p80 free80.lua --check to netstat, tasklist, sc and reg", [[p80, "free80.lua", "--check"]], tools, 25)
+
+
+main()

@@ -1,0 +1,15 @@
+#!/bin/sh
+# run.sh: sets up, builds, and measures p80; prints ratios (docs/benchmarks.md keeps the last ones). Takes minutes.
+set -eu
+
+cd "$(dirname "$0")/../.."
+sh cmake/setup.sh
+cmake --preset x64 >/dev/null
+cmake --build --preset x64 | tail -n 1
+
+work=$(mktemp -d "$PWD/build/wine/bench.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+cp -a build/wine/template "$work/prefix"
+sh tests/wine-run.sh --prefix "$work/prefix" sh -c \
+  'wineserver -p; /usr/bin/python3 "$1/tests/bench/processes.py" "$1/build/x64"; wineserver -k' - "$PWD"
+P80_TEST_SECONDS=1800 sh tests/wine-run.sh x64 build/x64/p80-test.exe "Z:$PWD/tests/bench/bench.lua"
