@@ -262,7 +262,7 @@ static worker *start_worker(lua_State *L, luax_handle *slot, search *s) {
 
 /* Waits until the thread is done or has not moved on for a while. */
 static int is_done(lua_State *L, const worker *w) {
-  enum { TICK_MS = 50, PATIENCE_MS = 400 };
+  enum { TICK_MS = 50, PATIENCE_MS = 250 };
   LONG last = w->search->next;
   for (DWORD still = 0; still < PATIENCE_MS;) {
     if (WaitForSingleObject(w->thread, TICK_MS) == WAIT_OBJECT_0) return 1;
@@ -276,7 +276,7 @@ static int is_done(lua_State *L, const worker *w) {
 
 /* Asks all candidates; returns how many did not answer. With very many of them the rest is not asked, either. */
 static LONG ask_names(lua_State *L, search *s) {
-  enum { MOST_SILENT = 40 };
+  enum { MOST_SILENT = 32 };
   luax_handle *slot = luax_newhandle(L, close_worker);
   for (LONG silent = 0;; silent++) {
     if (is_done(L, start_worker(L, slot, s))) return silent;

@@ -74,8 +74,8 @@ static void start_child(lua_State *L, child *c, const wchar_t *path, const wchar
   startup.hStdOutput = startup.hStdError = (HANDLE)c->their_output->value;
   _snwprintf(line, sizeof line / sizeof *line, L"\"%ls\" %ls", path, arguments);
   line[sizeof line / sizeof *line - 1] = 0;
-  wcscpy(folder, path);
-  *wcsrchr(folder, L'\\') = 0;
+  UINT n = GetSystemWindowsDirectoryW(folder, MAX_PATH);
+  if (n == 0 || n >= MAX_PATH) luax_failwide(L, path, ERROR_PATH_NOT_FOUND);
   if (!CreateProcessW(path, line, NULL, NULL, TRUE, CREATE_NO_WINDOW, NULL, folder, &startup, &started))
     luax_failwide(L, path, GetLastError());
   CloseHandle(started.hThread);

@@ -9,6 +9,7 @@
 #include "wtf8.h"
 
 HANDLE luax_interrupt;
+void (*luax_waiting)(void);
 
 /* ---- Arguments ---- */
 
@@ -234,9 +235,24 @@ luax_handle *luax_newhandle(lua_State *L, luax_closer close) {
 
 /* ---- Waiting ---- */
 
+/* Waits at most `ms` for Ctrl-C; returns whether it came. */
+static int is_interrupted(DWORD ms) {
+  if (luax_interrupt) return WaitForSingleObject(luax_interrupt, ms) == WAIT_OBJECT_0;
+  Sleep(ms);
+  return 0;
+}
+
 void luax_sleep(lua_State *L, DWORD ms) {
-  if (luax_interrupt == NULL) Sleep(ms);
-  else if (WaitForSingleObject(luax_interrupt, ms) == WAIT_OBJECT_0) luax_fail(L, NULL, ERROR_OPERATION_ABORTED);
+  enum { SLICE = 200 };
+  ULONGLONG end = luax_clock() + ms;
+  for (;;) {
+    ULONGLONG now = luax_clock();
+    DWORD left = now < end ? (DWORD)(end - now) : 0;
+    DWORD slice = luax_waiting && left > SLICE ? SLICE : left;
+    if (is_interrupted(slice)) luax_fail(L, NULL, ERROR_OPERATION_ABORTED);
+    if (slice == left) return;
+    luax_waiting();
+  }
 }
 
 ULONGLONG luax_clock(void) {

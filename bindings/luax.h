@@ -115,6 +115,8 @@ void luax_closekernel(UINT_PTR value);      /* CloseHandle as a luax_closer */
 
 /* The event that Ctrl-C sets; the engine makes it. */
 extern HANDLE luax_interrupt;
+/* Called again and again during waits, to show progress; the engine sets it. NULL: not called. */
+extern void (*luax_waiting)(void);
 /* Waits `ms`; raises ERROR_OPERATION_ABORTED at once when Ctrl-C comes. */
 void luax_sleep(lua_State *L, DWORD ms);
 /* Milliseconds since some moment, never running backwards, of 64 bits on every Windows. */

@@ -26,8 +26,11 @@ logged() {
 
 # Prints the packages whose program or file is absent.
 missing_packages() {
-  while read -r program package; do
-    command -v "$program" >/dev/null 2>&1 || [ -e "$program" ] || printf '%s ' "$package"
+  while read -r sign package; do
+    case $sign in
+      /*) [ -e "$sign" ] ;;
+      *) command -v "$sign" >/dev/null 2>&1 ;;
+    esac || printf '%s ' "$package"
   done <<LIST
 cmake cmake
 ninja ninja-build

@@ -57,6 +57,14 @@ static int host_lib(lua_State *L) {
   return 1;
 }
 
+/* host.progress([what]): shows that something takes its time, until it is called without. */
+static int host_progress(lua_State *L) {
+  const char *what = luaL_optstring(L, 1, NULL);
+  if (what) console_progress_begin(what);
+  else console_progress_end();
+  return 0;
+}
+
 /* host.scripts() -> the names of the bundled playbooks. */
 static int host_scripts(lua_State *L) {
   bundle_names(L, "script");
@@ -115,9 +123,10 @@ static void push_script(lua_State *L) {
 }
 
 static void push_host(lua_State *L) {
-  static const luaL_Reg functions[] = {{"now", host_now},         {"chunk", host_chunk},   {"lib", host_lib},
-                                       {"scripts", host_scripts}, {"source", host_source}, {"load_manifest", host_load_manifest},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"now", host_now},         {"chunk", host_chunk},   {"lib", host_lib},
+      {"scripts", host_scripts}, {"source", host_source}, {"load_manifest", host_load_manifest},
+      {"progress", host_progress}, {NULL, NULL}};
   luaL_newlib(L, functions);
   win_open(L, &raw_host);
   lua_setfield(L, -2, "win");
@@ -157,8 +166,12 @@ lua_State *core_state(void) {
     lua_pushcfunction(core, open_core);
     if (lua_pcall(core, 0, 0, 0) == LUA_OK) return core;
   }
-  fprintf(stderr, "p80: %s\n", core ? luaL_tolstring(core, -1, NULL) : "not enough memory");
-  exit(EXIT_FAILURE);
+  int usage = core && luax_iserror(core, -1); /* a wrong --allow */
+  const char *text = core ? luaL_tolstring(core, -1, NULL) : "not enough memory";
+  console_print(stderr, "p80: ");
+  console_print(stderr, text);
+  console_print(stderr, "\n");
+  exit(usage ? 2 : EXIT_FAILURE);
 }
 
 void core_close(void) {

@@ -49,6 +49,7 @@ static int is_read_mode(const char *mode) { return mode[0] == 'r' && strchr(mode
 /* io.open(path [, mode]): modes that write need file.write; in --check what is written goes nowhere. */
 static int guarded_open(lua_State *L) {
   luaL_checkstring(L, 1);
+  luax_checktext(L, 1, "path");
   if (!is_read_mode(luaL_optstring(L, 2, "r")) && ask_path(L, 1)) {
     lua_pushliteral(L, "NUL");
     lua_replace(L, 1);

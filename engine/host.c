@@ -44,9 +44,12 @@ static BOOL WINAPI on_console_event(DWORD event) {
   return TRUE;
 }
 
+static void show_waiting(void) { console_progress_step(-1); }
+
 static void catch_interrupts(void) {
   luax_interrupt = CreateEventW(NULL, TRUE, FALSE, NULL);
   SetConsoleCtrlHandler(on_console_event, TRUE);
+  luax_waiting = show_waiting;
 }
 
 /* ---- Standard output ---- */
@@ -71,6 +74,13 @@ static void restore_output(void) {
 static void print(FILE *stream, const char *text) {
   console_print(stream, text);
   fflush(stream);
+}
+
+/* p80's own last word, when nothing better can be said. */
+static void complain(const char *text) {
+  console_print(stderr, "p80: ");
+  console_print(stderr, text);
+  print(stderr, "\n");
 }
 
 /* ---- The playbook's state ---- */
@@ -155,7 +165,7 @@ static lua_State *new_playbook(int for_manifest) {
   lua_pushcfunction(L, open_playbook);
   lua_pushboolean(L, for_manifest);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-    fprintf(stderr, "p80: %s\n", luaL_tolstring(L, -1, NULL));
+    complain(luaL_tolstring(L, -1, NULL));
     lua_close(L);
     return NULL;
   }
@@ -219,7 +229,7 @@ static int finish(lua_State *L, int failed, int code) {
   int status = lua_pcall(L, 3, 3, 0);
   restore_output();
   if (status != LUA_OK) {
-    fprintf(stderr, "p80: %s\n", luaL_tolstring(L, -1, NULL));
+    complain(luaL_tolstring(L, -1, NULL));
     return EXIT_FAILURE;
   }
   print(stdout, lua_tostring(L, -3));
@@ -349,6 +359,21 @@ static int run_stdin(lua_State *L) {
   return run(L, push_words(L));
 }
 
+/* help(name) at the prompt: what `p80 help NAME` prints; without a name what there is. */
+static int repl_help(lua_State *L) {
+  if (lua_isnoneornil(L, 1)) {
+    lua_pushliteral(L,
+                    "Type Lua; the value of an expression is shown. `win.` has the subjects host, tcp, process, scm, reg\n"
+                    "and http: pairs(win.scm) lists a subject's functions. What changes something needs --allow.\n"
+                    "`help NAME` explains a playbook, `history` lists what was typed, `!n` runs it again.");
+    return 1;
+  }
+  lua_pushliteral(L, "help");
+  lua_insert(L, 1);
+  lua_settop(L, 2);
+  return gate_call(L, "command", 2);
+}
+
 static int run_repl(lua_State *L) {
   script = (core_script){"-i", NULL, "repl"};
   set_arguments(L, "-i");
@@ -357,6 +382,8 @@ static int run_repl(lua_State *L) {
   lua_call(L, 1, 1);
   lua_newtable(L);
   luax_settext(L, "banner", "p80 " P80_VERSION ", " LUA_RELEASE ". `help` explains, `exit` leaves.");
+  lua_pushcfunction(L, repl_help);
+  lua_setfield(L, -2, "help");
   return run(L, 1);
 }
 
@@ -413,7 +440,7 @@ static int run_in_playbook(void) {
   lua_pushcfunction(L, dispatch);
   int code = EXIT_FAILURE;
   if (lua_pcall(L, 0, 1, 0) == LUA_OK) code = (int)lua_tointeger(L, -1);
-  else fprintf(stderr, "p80: %s\n", luaL_tolstring(L, -1, NULL));
+  else complain(luaL_tolstring(L, -1, NULL));
   fflush(NULL);
   lua_close(L);
   core_close();
@@ -426,7 +453,8 @@ int host_main(const cli *given) {
   if (options->quiet) console_quiet();
   switch (options->command) {
     case CLI_WRONG:
-      fprintf(stderr, "p80: %s\n`p80 --help` shows what there is.\n", options->error);
+      complain(options->error);
+      print(stderr, "`p80 --help` shows what there is.\n");
       return 2;
     case CLI_USAGE: fputs(cli_usage, stdout); return 0;
     case CLI_VERSION: return print_version();

@@ -10,7 +10,7 @@
 --     whole = true,                           -- when `want` is always the whole state
 --     planned = function(id, want) ... end,   -- told what --check plans, for reads that list such things
 --   }
-local core = ...
+local core, host = ...
 local data, grants, journal = core.data, core.grants, core.journal
 local gate = {}
 
@@ -70,7 +70,9 @@ local function carry_out(declaration, id, want, have, options)
   local label = declaration.label(id)
   journal.begin(core.run_header())
   local step = journal.intent(declaration.kind, id, label, have, want)
+  host.progress(("%s %s"):format(declaration.kind, label))
   local set, problem = pcall(declaration.set, id, want, have, options)
+  host.progress()
   local read, now = pcall(declaration.get, id)
   local taken = set and read and declaration.same(now, want)
   if not set or not read then problem = set and now or problem end

@@ -44,7 +44,10 @@ local locked = false
 function journal.lock()
   if locked then return end
   store.prepare()
-  if not store.lock(core.timeout) then
+  host.progress "waiting for another p80 that is changing this machine"
+  local mine = store.lock(core.timeout)
+  host.progress()
+  if not mine then
     core.fail(nil, core.code.P80_OTHER_RUN,
       ("Another p80 has been changing this machine for %s seconds."):format(core.timeout))
   end

@@ -22,15 +22,6 @@ local function canonical(key)
   return (SHORT[hive] or hive) .. rest
 end
 
--- Calls a raw read with what the playbook passed; what it finds wrong is raised about the running operation.
-local function ask(read, ...)
-  local results = table.pack(pcall(read, ...))
-  if results[1] then return table.unpack(results, 2, results.n) end
-  local problem = results[2]
-  if type(problem) ~= "table" or core.is_interrupt(problem) then error(problem, 0) end
-  core.fail(problem.target, problem.code, problem.message, problem.hint)
-end
-
 local function view_of(options) return options and options.view == 32 and 32 or nil end
 
 local function key_id(key, view) return {key = key, view = view} end
@@ -333,7 +324,7 @@ core.write("reg.set", function(...)
   options = check.options(options, {"type", "view"})
   local value_type = options.type == nil and type_for(value) or check_type(options.type)
   local want = {type = value_type, value = (checks[value_type] or check_bytes)(value)}
-  ask(raw.get, key, name, {view = options.view}) -- checks these three
+  core.ask(raw.get, key, name, {view = options.view}) -- checks these three
   local id = value_id(canonical(key), view_of(options), name)
   local created = ensure_key(id.key, id.view)
   return core.change("reg.value", id, want) or created
@@ -345,7 +336,7 @@ core.write("reg.create", function(...)
   check.arguments(select("#", ...), 1, 2)
   local key, options = ...
   options = check.options(options, {"view"})
-  ask(raw.exists, key, {view = options.view})
+  core.ask(raw.exists, key, {view = options.view})
   check_below_hive(key)
   return ensure_key(canonical(key), view_of(options))
 end)
@@ -356,7 +347,7 @@ local function delete_key(key, view, tree)
     core.fail(key, code.ERROR_NOT_SUPPORTED, nil,
       [[HKCR is two trees in one; name HKLM\SOFTWARE\Classes or HKCU\Software\Classes instead]])
   end
-  local info = ask(info_now, key, view)
+  local info = core.ask(info_now, key, view)
   if not tree and info and not info.link and info.keys + info.values > 0 then
     core.fail(key, code.ERROR_DIR_NOT_EMPTY, ("The key has %d subkeys and %d values."):format(info.keys, info.values),
       "pass {tree=true} to delete all of it")
@@ -375,10 +366,10 @@ core.write("reg.delete", function(...)
   options = check.options(options, {"tree", "view"})
   local tree = check.opt_boolean("tree", options.tree)
   if name == nil then
-    ask(raw.exists, key, {view = options.view})
+    core.ask(raw.exists, key, {view = options.view})
     return delete_key(canonical(key), view_of(options), tree)
   end
   if tree then check.bad("name", name, "no name with tree=true") end
-  ask(raw.get, key, name, {view = options.view})
+  core.ask(raw.get, key, name, {view = options.view})
   return core.change("reg.value", value_id(canonical(key), view_of(options), name), nil)
 end)

@@ -64,6 +64,33 @@ local function take_back(step, force)
   return core.checking and "planned" or "restored"
 end
 
+-- What became of one step, as a row of the report.
+local function try(step, force)
+  local ok, outcome, reason = pcall(take_back, step, force)
+  if ok then return {kind = step.kind, label = step.label, outcome = outcome, reason = reason} end
+  if core.is_interrupt(outcome) then error(outcome, 0) end
+  return {kind = step.kind, label = step.label, outcome = "failed", reason = tostring(outcome), problem = outcome}
+end
+
+-- Takes back steps from the last to the first. One that fails may need what an earlier one restores (a service cannot
+-- start before it is enabled again), so those that failed are tried again as long as that helps.
+local function take_back_all(steps, force)
+  local rows, left = {}, 0
+  repeat
+    local before = left
+    left = 0
+    for i = #steps, 1, -1 do
+      local row = rows[#steps - i + 1]
+      if not row or row.outcome == "failed" then
+        row = try(steps[i], force)
+        rows[#steps - i + 1] = row
+        if row.outcome == "failed" then left = left + 1 end
+      end
+    end
+  until left == 0 or left == before
+  return rows
+end
+
 --- Takes back `run` (nil: the newest that changed something). Steps that fail or conflict do not stop the others.
 -- Returns {run=, steps={{kind, label, outcome, reason, problem}}, failed=}.
 function undo.run(run, force)
@@ -72,15 +99,9 @@ function undo.run(run, force)
   core.undoes = record.run
   if not core.checking then journal.begin(core.run_header()) end
   core.grants.add("undo", "*") -- what was allowed then may be taken back
-  local report = {run = record.run, steps = {}, failed = 0}
-  for i = #record.steps, 1, -1 do
-    local step = record.steps[i]
-    local ok, outcome, reason = pcall(take_back, step, force)
-    local row = {kind = step.kind, label = step.label, outcome = ok and outcome or "failed", reason = reason}
-    if not ok then row.problem, row.reason = outcome, tostring(outcome) end
+  local report = {run = record.run, steps = take_back_all(record.steps, force), failed = 0}
+  for _, row in ipairs(report.steps) do
     if not GOOD[row.outcome] then report.failed = report.failed + 1 end
-    report.steps[#report.steps + 1] = row
-    if core.is_interrupt(row.problem) then error(row.problem, 0) end
   end
   return report
 end

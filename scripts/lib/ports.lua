@@ -1,5 +1,6 @@
 --- Who holds a TCP port.
 local p80 = require "p80"
+local progress = require "console".progress
 local ports = {}
 
 -- Evidence, not names, makes a listener the kernel's: Windows gives PID 4 (System), some systems none at all, and
@@ -95,11 +96,13 @@ end
 function ports.wait_until_free(port, seconds)
   local deadline, pause = p80.clock() + seconds, 0.05
   local probe = win.tcp.probe(port)
+  progress(("waiting for port %d"):format(port))
   while not probe.free and p80.clock() < deadline do
     p80.sleep(math.min(pause, math.max(deadline - p80.clock(), 0)))
     pause = math.min(pause * 2, 1)
     probe = win.tcp.probe(port)
   end
+  progress()
   return probe
 end
 

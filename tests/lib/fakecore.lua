@@ -31,18 +31,18 @@ local function new_store(files)
   return store
 end
 
---- Opens a core. `given`: {files=, things=, options={check=, json=, allow=...}, script=}; returns core, store.
+--- Opens a core. `given`: {files=, things=, options={check=, json=, allow=...}, script=, win=}; returns core, store, things.
 function fakecore.open(given)
   given = given or {}
   local options = {allow = {"*"}, timeout = 1}
   for key, value in pairs(given.options or {}) do options[key] = value end
   local store = new_store(given.files or {})
   local host = {
-    win = win, x = test.x, store = store, options = options, version = "0.0.0", pid = 1, writes = given.writes or test.writes,
+    win = given.win or win, x = test.x, store = store, options = options, version = "0.0.0", pid = 1, writes = given.writes or test.writes,
     script = given.script or {name = "unit", kind = "file", words = {}},
     now = function() return "2026-01-01T00:00:00Z" end,
     chunk = function(name) return test.bundled("core", name) end,
-    lib = require, scripts = function() return {} end, source = function() end, load_manifest = function() return true end,
+    progress = function() end, lib = require, scripts = function() return {} end, source = function() end, load_manifest = function() return true end,
   }
   local core = test.bundled("core", "init")(host)
   local things = given.things or {}

@@ -204,6 +204,28 @@ function TestUndo:test_check_plans_the_undo()
   lu.assertEquals(select(3, core.finish()), 3)
 end
 
+function TestUndo:test_a_step_that_needs_an_earlier_one_first_is_tried_again()
+  local files, things = {}, {switch = {on = true}, lamp = {lit = true}}
+  local function open()
+    local core = fakecore.open {files = files, things = things}
+    core.resource {
+      kind = "fake.lamp", label = function(id) return id.name end, get = function() return {lit = things.lamp.lit} end,
+      set = function(_, want)
+        if want.lit and not things.switch.on then error("no power", 0) end
+        things.lamp.lit = want.lit
+      end,
+    }
+    return core
+  end
+  local core = open()
+  core.change("fake.thing", {name = "switch"}, {on = false})
+  core.change("fake.lamp", {name = "lamp"}, {lit = false})
+  core.finish()
+  core = open()
+  lu.assertEquals(core.undo.run().failed, 0)
+  lu.assertEquals(things, {switch = {on = true}, lamp = {lit = true}})
+end
+
 TestJournal = {}
 
 local function journal_with(text) return {["000001.jsonl"] = text} end

@@ -1,5 +1,6 @@
 -- win.reg behind the gate (engine/core/reg.lua): the core's own files on the real registry, with a journal in memory.
 local lu = require "luaunit"
+local fakecore = require "fakecore"
 local reg = win.reg
 
 local ROOT = [[HKLM\SOFTWARE\p80-reg-gate]]
@@ -7,52 +8,11 @@ local REFUSED, NOT_TAKEN = 0x20000004, 0x20000001
 
 local function sub(name) return ROOT .. "\\" .. name end
 
--- ---- A core without the engine ----
-
-for _, name in ipairs {"codes", "data"} do
-  package.preload["core." .. name] = test.bundled("core", name)
-end
-
-local library = {
-  nearest = function() return nil end,
-  fail = function(op, target, code, message, hint)
-    local e = {op = op, target = target, code = code, message = message, hint = hint}
-    local function show() return ("%s '%s': %s (%d)"):format(op, target, message, code) end
-    error(setmetatable(e, {__tostring = show}), 0)
-  end,
-}
-
 local files -- the state folder: name -> text
 
-local store = {
-  prepare = function() end,
-  lock = function() return true end,
-  create = function(name)
-    files[name] = ""
-    return name
-  end,
-  append = function(name, text) files[name] = files[name] .. text end,
-  close = function() end,
-  read = function(name) return files[name] end,
-  list = function()
-    local names = {}
-    for name in pairs(files) do names[#names + 1] = name end
-    return names
-  end,
-}
-
 local function new_core(options)
-  options.allow = options.allow or {"*"}
-  local subjects = {process = true, scm = true, http = true}
-  local writes = {"reg.set", "reg.delete", "reg.create"}
-  return test.bundled("core", "init") {
-    win = {reg = options.reg or reg}, x = library, writes = writes, store = store, options = options,
-    pid = 1, version = "test",
-    script = {name = "test", kind = "code"},
-    now = function() return "2026-01-01T00:00:00Z" end,
-    lib = function() return {} end,
-    chunk = function(name) return subjects[name] and function() end or test.bundled("core", name) end,
-  }
+  local machine = options.reg and setmetatable({reg = options.reg}, {__index = win})
+  return (fakecore.open {files = files, options = options, win = machine, script = {name = "test", kind = "code"}})
 end
 
 -- One run: f(call, core); call.set(...) is what win.reg.set(...) of a playbook comes down to.
