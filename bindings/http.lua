@@ -2,6 +2,7 @@
 local http, win, x = ...
 
 local ERROR_INVALID_PARAMETER <const> = 87
+local ERROR_OPERATION_ABORTED <const> = 995 -- Ctrl-C
 
 -- C's own functions, which are nobody else's business.
 local servicestate, handles = http.servicestate, http.holders
@@ -270,7 +271,11 @@ end
 
 -- The queues that netsh shows; nil and why not.
 local function queues_of_netsh()
-  local text, why = servicestate()
+  local ran, text, why = pcall(servicestate)
+  if not ran then
+    if type(text) ~= "table" or text.code == ERROR_OPERATION_ABORTED then error(text, 0) end
+    return nil, ("netsh does not run: %s (%d)"):format(text.message, text.code)
+  end
   if not text then return nil, why == "timeout" and "netsh did not answer in time" or "this Windows has no netsh http" end
   local queues = http.read_servicestate(text, controllers())
   if not queues[1] then return nil, "netsh showed no request queue" end

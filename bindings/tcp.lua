@@ -43,11 +43,17 @@ function tcp.owners(pids)
   return owners
 end
 
+-- Whether it is the kernel that listens: Windows says pid 4 (System), Wine none at all or the process in which it runs
+-- its drivers.
+local function is_kernel(pid, process)
+  return pid == 0 or pid == 4 or process ~= nil and process:lower() == "winedevice.exe"
+end
+
 local listeners = tcp.listeners
 
---- win.tcp.listeners([port]) -> rows of win.tcp.list in state "listen", each with `process` (image name), `path` and
--- `services` (array of names).
--- A port held by pid 4 ("System") is mostly HTTP.SYS's: win.http.state() tells for whom.
+--- win.tcp.listeners([port]) -> rows of win.tcp.list in state "listen", each with `process` (image name), `path`,
+-- `services` (array of names) and `kernel` (boolean).
+-- What the kernel listens on is mostly HTTP.SYS's: win.http.state() tells for whom.
 function tcp.listeners(...)
   local rows = listeners(...)
   local pids = {}
@@ -57,6 +63,7 @@ function tcp.listeners(...)
     local owner = owners[row.pid]
     row.process, row.path = owner.process, owner.path
     row.services = table.move(owner.services, 1, #owner.services, 1, {})
+    row.kernel = is_kernel(row.pid, owner.process)
   end
   return rows
 end

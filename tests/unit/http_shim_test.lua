@@ -252,6 +252,21 @@ function Holders.test_calls_that_fail()
   lu.assertEquals(#http.holders(), 1)
 end
 
+-- Windows may forbid to run programs.
+function Holders.test_a_netsh_that_does_not_run()
+  hold()
+  local native = [[C:\windows\sysnative]]
+  local folder = lfs.attributes(native, "mode") == "directory" and native or [[C:\windows\system32]]
+  case.write(folder .. "\\nshhttp.dll", "")
+  case.later(function() os.remove(folder .. "\\nshhttp.dll") end)
+  for _, wish in ipairs {"CreateProcessW:1:1260", "CreatePipe:1:1260"} do
+    shim("FAIL", wish)
+    local state = http.state()
+    lu.assertEquals({state.source, #state.queues}, {"holders", 1})
+    lu.assertStrContains(state.reason, "1260")
+  end
+end
+
 -- ---- The TCP tables ----
 
 local Tables = case.suite "Tables"

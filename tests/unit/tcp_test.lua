@@ -125,6 +125,12 @@ function Listeners.test_a_program()
   lu.assertStrContains(row.process, "p80-test")
   lu.assertStrContains(row.path, row.process)
   lu.assertEquals(row.services, {})
+  lu.assertFalse(row.kernel)
+end
+
+function Listeners.test_the_kernel()
+  case.holder {"--http", ("http://+:%d/"):format(PORT)}
+  lu.assertTrue(only(tcp.listeners(PORT)).kernel)
 end
 
 function Listeners.test_a_service()
