@@ -65,6 +65,13 @@ static int host_progress(lua_State *L) {
   return 0;
 }
 
+/* host.log(text): a line of diagnostics. */
+static int host_log(lua_State *L) {
+  console_print(stderr, lua_pushfstring(L, "p80: %s\n", luaL_checkstring(L, 1)));
+  fflush(stderr);
+  return 0;
+}
+
 /* host.scripts() -> the names of the bundled playbooks. */
 static int host_scripts(lua_State *L) {
   bundle_names(L, "script");
@@ -126,7 +133,7 @@ static void push_host(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"now", host_now},         {"chunk", host_chunk},   {"lib", host_lib},
       {"scripts", host_scripts}, {"source", host_source}, {"load_manifest", host_load_manifest},
-      {"progress", host_progress}, {NULL, NULL}};
+      {"progress", host_progress}, {"log", host_log},     {NULL, NULL}};
   luaL_newlib(L, functions);
   win_open(L, &raw_host);
   lua_setfield(L, -2, "win");

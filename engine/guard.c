@@ -23,15 +23,19 @@ static int ask(lua_State *L, const char *kind, const char *label) {
   lua_pushliteral(L, "p80.ask");
   lua_pushstring(L, kind);
   lua_pushstring(L, label);
-  gate_call(L, "call", 3);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  gate_call(L, "call", 4);
   int plan = strcmp(lua_tostring(L, -1), "plan") == 0;
   lua_pop(L, 1);
   return plan;
 }
 
+/* The path that was asked for takes the argument's place: a finalizer may change the current folder meanwhile. */
 static int ask_path(lua_State *L, int index) {
   int top = lua_gettop(L);
   int plan = ask(L, "file.write", push_full_path(L, index));
+  lua_pushvalue(L, top + FULL_PATH);
+  lua_replace(L, index);
   lua_settop(L, top);
   return plan;
 }

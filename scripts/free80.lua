@@ -88,13 +88,26 @@ local function kill_process(pid, name)
   return freed(row)
 end
 
--- The one service of a process, the one that --service names, or nil with advice.
+-- Those of `services` that need HTTP, as W3SVC does beside WAS in one process.
+local function on_http(services)
+  local http, needing = win.scm.get "HTTP", {}
+  for _, name in ipairs(services) do
+    for _, dependent in ipairs(http and http.dependents or {}) do
+      if name:lower() == dependent:lower() then needing[#needing + 1] = name end
+    end
+  end
+  return needing
+end
+
+-- The service of a process that holds the port: its only one, the one that --service names, the only one that needs
+-- HTTP; or nil with advice.
 local function service_of(process)
   local services = process.services or {}
-  if #services == 1 then return services[1] end
   for _, name in ipairs(services) do
     if args.service and name:lower() == args.service:lower() then return name end
   end
+  local needing = #services > 1 and on_http(services) or services
+  if #needing == 1 then return needing[1] end
   if #services > 1 then
     advise(("pid %d hosts %s: say which holds the port with --service NAME"):format(process.pid, table.concat(services, ", ")))
   end
@@ -110,12 +123,17 @@ local function release_process(process, certain)
   return false
 end
 
--- Frees the port from the processes behind HTTP.SYS. When nothing tells which of several it is, they are tried in turn.
+-- Frees the port from the processes behind HTTP.SYS. Services come first: a worker process of IIS goes with its service.
+-- When nothing tells which of several it is, they are tried in turn.
 local function release_all(holder)
   local free, certain = false, holder.certain or #holder.processes == 1
-  for _, process in ipairs(holder.processes) do
-    free = release_process(process, certain) or free
-    if free and not p80.check then return true end
+  for _, is_service in ipairs {true, false} do
+    for _, process in ipairs(holder.processes) do
+      if (#(process.services or {}) > 0) == is_service and not (free and not is_service) then
+        free = release_process(process, certain) or free
+        if free and not p80.check then return true end
+      end
+    end
   end
   return free
 end
@@ -148,8 +166,22 @@ local function disable_http()
   return false
 end
 
+-- In --check nobody knows whether the mild remedy will do, so what the harsher one would take down is named, too.
+local function announce_harsher()
+  if args.up_to ~= "iplisten" and args.up_to ~= "stop" and args.up_to ~= "disable" then return end
+  local text = "restrict HTTP.SYS to 127.0.0.1 (all of its ports)"
+  if args.up_to ~= "iplisten" then
+    local down = active_dependents "HTTP"
+    text = ("%s HTTP and %s"):format(args.up_to, #down > 0 and table.concat(down, ", ") or "nothing else")
+  end
+  advise("if that does not free the port: " .. text)
+end
+
 local function release_http(holder)
-  if allowed "service" and release_all(holder) then return true end
+  if allowed "service" and release_all(holder) then
+    if p80.check then announce_harsher() end
+    return true
+  end
   if args.up_to == "iplisten" then return restrict_http() end
   if args.up_to == "disable" then return disable_http() end
   if args.up_to == "stop" then return stop_http() end

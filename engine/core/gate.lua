@@ -56,6 +56,7 @@ local function note(declaration, id, before, after, taken, problem)
     kind = declaration.kind, label = declaration.label(id), before = before, after = after,
     taken = taken, error = problem, undoable = declaration.undo ~= false,
   }
+  if core.options.verbose then host.log(core.result.describe(changes[#changes])) end
 end
 
 local function plan(declaration, id, want, have)

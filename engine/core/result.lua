@@ -84,13 +84,18 @@ end
 
 local function plural(n, one, many) return ("%d %s"):format(n, n == 1 and one or many) end
 
+--- One line about a change: "scm.state W3SVC: state: running -> stopped".
+function result.describe(change)
+  local difference = result.difference(change.before, change.after)
+  return ("%s %s%s%s"):format(change.kind, change.label, difference ~= "" and ": " or "", difference)
+end
+
 -- What --check prints.
 local function plan_text(changes)
   if #changes == 0 then return "--check: nothing would change.\n" end
   local lines = {("--check: %s would be made:"):format(plural(#changes, "change", "changes"))}
   for _, change in ipairs(changes) do
-    local difference = result.difference(change.before, change.after)
-    lines[#lines + 1] = ("  %s %s%s%s"):format(change.kind, change.label, difference ~= "" and ": " or "", difference)
+    lines[#lines + 1] = "  " .. result.describe(change)
   end
   return table.concat(lines, "\n") .. "\n"
 end

@@ -1,0 +1,116 @@
+/* The command line parser by itself; see tests/CMakeLists.txt for how it is built. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+
+static int failures;
+
+#define CHECK(condition)                                                          \
+  do {                                                                            \
+    if (!(condition)) {                                                           \
+      printf("%s:%d: %s: %s\n", __FILE__, __LINE__, last_line, #condition);       \
+      failures++;                                                                 \
+    }                                                                             \
+  } while (0)
+
+static const char *last_line;
+
+/* Parses a command line whose words are divided by '|'. */
+static cli parse(const char *line) {
+  static char text[16384];
+  static const char *argv[4096];
+  cli out;
+  int argc = 0;
+  last_line = line;
+  snprintf(text, sizeof text, "p80%s%s", *line ? "|" : "", line);
+  for (char *word = text; word; argc++) {
+    argv[argc] = word;
+    word = strchr(word, '|');
+    if (word) *word++ = 0;
+  }
+  cli_parse(&out, argc, argv);
+  return out;
+}
+
+static int words_are(const cli *c, const char *expected) {
+  char joined[1024] = "";
+  for (int i = 0; i < c->word_count; i++) {
+    if (i > 0) strcat(joined, "|");
+    strcat(joined, c->words[i]);
+  }
+  return strcmp(joined, expected) == 0;
+}
+
+static void test_scripts(void) {
+  cli c = parse("--check|--allow|a|--allow=b|--state|S|--timeout|1.5|x.lua|-p|--port|80|--json|rest");
+  CHECK(c.command == CLI_SCRIPT && strcmp(c.script, "x.lua") == 0);
+  CHECK(c.check && c.json && !c.quiet && c.timeout == 1.5 && strcmp(c.state, "S") == 0);
+  CHECK(c.allow_count == 2 && strcmp(c.allow[1], "b") == 0);
+  CHECK(words_are(&c, "-p|--port|80|rest"));
+  c = parse("x|a|--|--check|--|b");
+  CHECK(!c.check && words_are(&c, "a|--check|--|b"));
+  c = parse("x|--allow|y|--state");
+  CHECK(c.allow_count == 0 && words_are(&c, "--allow|y|--state"));
+  c = parse("x|--dry-run");
+  CHECK(c.check);
+  c = parse("--what-if|x");
+  CHECK(c.check && c.command == CLI_SCRIPT);
+  c = parse("x|--help");
+  CHECK(c.command == CLI_HELP && strcmp(c.script, "x") == 0);
+}
+
+static void test_lone(void) {
+  cli c = parse("-e|print(1)|a|--json");
+  CHECK(c.command == CLI_CODE && strcmp(c.code, "print(1)") == 0 && c.json && words_are(&c, "a"));
+  c = parse("-e|");
+  CHECK(c.command == CLI_CODE && c.code[0] == 0);
+  c = parse("-|x");
+  CHECK(c.command == CLI_STDIN && words_are(&c, "x"));
+  CHECK(parse("-i").command == CLI_REPL);
+  CHECK(parse("--version").command == CLI_VERSION && parse("-v").command == CLI_VERSION);
+  CHECK(parse("").command == CLI_USAGE && parse("--help").command == CLI_USAGE && parse("help").command == CLI_USAGE);
+}
+
+static void test_commands(void) {
+  cli c = parse("undo|12|--force|--state|S|--check");
+  CHECK(c.command == CLI_UNDO && strcmp(c.script, "12") == 0 && c.force && c.check && strcmp(c.state, "S") == 0);
+  c = parse("undo");
+  CHECK(c.command == CLI_UNDO && c.script == NULL && !c.force);
+  c = parse("help|free80");
+  CHECK(c.command == CLI_HELP && strcmp(c.script, "free80") == 0);
+  CHECK(parse("list|--json").command == CLI_LIST && parse("runs").command == CLI_RUNS);
+}
+
+static void test_wrong(void) {
+  static const char *const lines[] = {"--chekc|x",     "--allow",   "--timeout|abc|x", "--timeout|1e9|x", "--timeout|-1|x",
+                                      "--timeout|nan", "--state=|x", "-e",              "show",            "list|x",
+                                      "undo|1|2",      "runs|x",    "help|a|b",        "undo|--forc",     "-x"};
+  for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+    cli c = parse(lines[i]);
+    CHECK(c.command == CLI_WRONG && c.error[0] != 0);
+  }
+  cli c = parse("--chekc|x");
+  CHECK(strstr(c.error, "--check") != NULL);
+}
+
+static void test_absurd_sizes(void) {
+  static char line[12000];
+  memset(line, 'x', sizeof line - 1);
+  memcpy(line, "--", 2);
+  cli c = parse(line);
+  CHECK(c.command == CLI_WRONG && strlen(c.error) < sizeof c.error);
+  size_t n = 0;
+  for (int i = 0; i < CLI_MOST_ALLOWS + 1; i++) n += (size_t)sprintf(line + n, "--allow|a|");
+  strcpy(line + n, "x");
+  CHECK(parse(line).command == CLI_WRONG);
+}
+
+int main(void) {
+  test_scripts();
+  test_lone();
+  test_commands();
+  test_wrong();
+  test_absurd_sizes();
+  return failures != 0;
+}
