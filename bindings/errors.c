@@ -101,6 +101,7 @@ static const known_code codes[] = {
     H(ERROR_PRIVILEGE_NOT_HELD, "run p80 elevated (as administrator)"),
     W(ERROR_NO_SUCH_LOGON_SESSION),
     W(ERROR_NONE_MAPPED),
+    W(ERROR_INVALID_OWNER),
     W(ERROR_INVALID_ACL),
     W(ERROR_INVALID_SID),
     W(ERROR_INVALID_SECURITY_DESCR),

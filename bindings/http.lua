@@ -276,7 +276,9 @@ local function queues_of_netsh()
     if type(text) ~= "table" or text.code == ERROR_OPERATION_ABORTED then error(text, 0) end
     return nil, ("netsh does not run: %s (%d)"):format(text.message, text.code)
   end
-  if not text then return nil, why == "timeout" and "netsh did not answer in time" or "this Windows has no netsh http" end
+  if not text then
+    return nil, why == "timeout" and "netsh did not answer in time" or "this Windows has no netsh http"
+  end
   local queues = http.read_servicestate(text, controllers())
   if not queues[1] then return nil, "netsh showed no request queue" end
   return complete(queues)
@@ -329,7 +331,9 @@ end
 function http.urls_on(...)
   local op, given, state, port = "http.urls_on", select("#", ...), ...
   if given ~= 2 then bad(op, "arguments", ("2 arguments expected, got %d (number)."):format(given)) end
-  if type(state) ~= "table" or type(state.queues) ~= "table" then bad(op, "state", "a result of http.state() expected.") end
+  if type(state) ~= "table" or type(state.queues) ~= "table" then
+    bad(op, "state", "a result of http.state() expected.")
+  end
   if math.type(port) ~= "integer" or port < 1 or port > 65535 then
     bad(op, "port", ("an integer from 1 to 65535 expected, got %s."):format(tostring(port)))
   end

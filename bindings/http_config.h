@@ -16,8 +16,8 @@ typedef enum http_record { HTTP_IPLISTEN = 0, HTTP_URLACL = 2 } http_record;
  * https://learn.microsoft.com/windows/win32/api/http/nf-http-httpinitialize */
 void http_config_open(lua_State *L);
 
-/* What Windows answers to a query (+1, a userdata that holds it), and the size of that; NULL (and nil) at the end of an
- * enumeration or when there is no such record.
+/* What Windows answers to a query (+1, a userdata that holds it), and the size of that; NULL (and nil) at the end of
+ * an enumeration or when there is no such record.
  * https://learn.microsoft.com/windows/win32/api/http/nf-http-httpqueryserviceconfiguration */
 void *http_config_query(lua_State *L, http_record kind, void *query, ULONG query_size, ULONG *size);
 

@@ -55,6 +55,18 @@ const wchar_t *luax_checkwide(lua_State *L, int index, const char *name, size_t 
   return luax_checkwidebytes(L, index, name, length);
 }
 
+const char *luax_pushfullpath(lua_State *L, int index, const char *name) {
+  int top = lua_gettop(L);
+  const wchar_t *wide = luax_checkwide(L, index, name, NULL);
+  DWORD size = GetFullPathNameW(wide, 0, NULL, NULL);
+  wchar_t *full = luax_buffer(L, ((size_t)size + 1) * sizeof *full);
+  if (size == 0 || GetFullPathNameW(wide, size, full, NULL) >= size) luax_failwide(L, wide, ERROR_INVALID_NAME);
+  luax_pushwidez(L, full);
+  lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
+  return lua_tostring(L, -1);
+}
+
 const wchar_t *luax_optwide(lua_State *L, int index, const char *name) {
   if (!lua_isnoneornil(L, index)) return luax_checkwide(L, index, name, NULL);
   lua_pushnil(L);

@@ -62,6 +62,8 @@ void luax_arguments(lua_State *L, int least, int most);
 const char *luax_checktext(lua_State *L, int index, const char *name);
 /* The same as UTF-16, kept in a userdata that is pushed on the stack (+1). `length` may be NULL. */
 const wchar_t *luax_checkwide(lua_State *L, int index, const char *name, size_t *length);
+/* Pushes the absolute path of the one at `index`. */
+const char *luax_pushfullpath(lua_State *L, int index, const char *name);
 /* luax_checkwide that lets nil through as NULL (and pushes nil). */
 const wchar_t *luax_optwide(lua_State *L, int index, const char *name);
 /* A string with any bytes as UTF-16 (+1); embedded NULs stay. */

@@ -23,6 +23,7 @@ enum { STATES = sizeof state_words / sizeof *state_words - 1 };
 typedef struct scratch {
   void *base[FAMILIES];
   ULONG size[FAMILIES];
+  int busy; /* its tables are being read */
   int kept; /* KiB that Lua had in use after the last full collection, see rest_collector */
 } scratch;
 
@@ -38,21 +39,28 @@ static int scratch_gc(lua_State *L) {
   return 0;
 }
 
+/* Pushes an empty one. */
+static scratch *new_scratch(lua_State *L) {
+  scratch *s = lua_newuserdatauv(L, sizeof *s, 0);
+  memset(s, 0, sizeof *s);
+  if (luaL_newmetatable(L, "p80.tcp.scratch")) {
+    lua_pushcfunction(L, scratch_gc);
+    lua_setfield(L, -2, "__gc");
+  }
+  lua_setmetatable(L, -2);
+  return s;
+}
+
+/* Pushes the one that stays; or another while a finalizer runs in the middle of the reading of that. */
 static scratch *get_scratch(lua_State *L) {
   static char key;
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) != LUA_TUSERDATA) {
-    memset(lua_newuserdatauv(L, sizeof(scratch), 0), 0, sizeof(scratch));
-    lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, scratch_gc);
-    lua_setfield(L, -2, "__gc");
-    lua_setmetatable(L, -2);
+    new_scratch(L);
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
-    lua_remove(L, -2); /* the nil */
   }
   scratch *s = lua_touserdata(L, -1);
-  lua_pop(L, 1); /* the registry keeps it */
-  return s;
+  return s->busy ? new_scratch(L) : s;
 }
 
 /* Makes room for `wanted` bytes, and for a table that grows a little until it is read. */
@@ -83,8 +91,7 @@ static int is_absent(int family, DWORD code) {
 }
 
 /* Reads the table of `family`; a family that is not installed is empty. Its count is checked against the buffer. */
-static tcp_table fetch(lua_State *L, int family, TCP_TABLE_CLASS rows) {
-  scratch *s = get_scratch(L);
+static tcp_table fetch(lua_State *L, scratch *s, int family, TCP_TABLE_CLASS rows) {
   tcp_table table = {.family = family};
   if (s->base[family] == NULL) grow_scratch(L, s, family, 0);
   for (;;) {
@@ -178,8 +185,13 @@ typedef struct converter {
   lua_State *L;
   int result, keys, states, family, address[ENDS]; /* stack indices */
   const unsigned char *last[ENDS];                 /* what `address` is the text of */
+  int texts;                                       /* stack index of the texts in the cache */
+  unsigned char *cached;                           /* what they are the texts of */
+  size_t cache_mask;
   lua_Integer rows;
 } converter;
+
+enum { IPV4_BYTES = 4, IPV6_BYTES = 20 }; /* of an address with its zone */
 
 static void open_converter(lua_State *L, converter *c, int rows) {
   memset(c, 0, sizeof *c);
@@ -195,6 +207,27 @@ static void open_converter(lua_State *L, converter *c, int rows) {
   c->address[LOCAL] = c->family + 1;
   c->address[REMOTE] = c->family + 2;
   lua_settop(L, c->address[REMOTE]);
+}
+
+/* Gives a big result a cache of its addresses' texts: Lua finds equal texts by itself, but among all that there are,
+ * far away in memory. */
+static void open_cache(converter *c, DWORD rows) {
+  enum { LARGEST = 1 << 16 };
+  size_t size = 1 << 10;
+  while (size < rows && size < LARGEST) size *= 2;
+  c->cache_mask = size - 1;
+  c->cached = luax_buffer(c->L, size * IPV6_BYTES);
+  lua_createtable(c->L, (int)size, 0);
+  c->texts = lua_gettop(c->L);
+}
+
+/* Where an address has its place in the cache. Those of one network differ at their end. */
+static size_t place_of(const converter *c, const unsigned char *address, size_t bytes) {
+  size_t hash = 0;
+  for (size_t i = 0; i < bytes; i += 4)
+    hash = hash * 31 + ((size_t)address[i] << 24 | (size_t)address[i + 1] << 16 | (size_t)address[i + 2] << 8 |
+                        (size_t)address[i + 3]);
+  return (hash ^ hash >> 16) & c->cache_mask;
 }
 
 /* row[field] = the value at stack index `value`, for the row on top. */
@@ -218,19 +251,33 @@ static DWORD zone_of(const unsigned char *address) {
   return scoped ? (DWORD)zone[0] << 24 | (DWORD)zone[1] << 16 | (DWORD)zone[2] << 8 | zone[3] : 0;
 }
 
+/* Pushes the text of an address. */
+static void push_text(const converter *c, int family, const unsigned char *address) {
+  char text[ADDRESS_ROOM];
+  size_t n = family == IPV4 ? address_write4(address, text) : address_write6(address, zone_of(address), text);
+  lua_pushlstring(c->L, text, n);
+}
+
+/* The same with the cache. */
+static void push_cached_text(const converter *c, int family, const unsigned char *address, size_t bytes) {
+  size_t place = place_of(c, address, bytes);
+  unsigned char *cached = c->cached + place * bytes;
+  if (memcmp(cached, address, bytes) == 0) {
+    if (lua_rawgeti(c->L, c->texts, (lua_Integer)place + 1) == LUA_TSTRING) return;
+    lua_pop(c->L, 1);
+  }
+  push_text(c, family, address);
+  memcpy(cached, address, bytes);
+  lua_pushvalue(c->L, -1);
+  lua_rawseti(c->L, c->texts, (lua_Integer)place + 1);
+}
+
 /* An address of the row on top. Neighbours often share theirs, so the last text is kept. */
 static void set_address(converter *c, int family, int field, int end, const unsigned char *address) {
-  enum { IPV4_BYTES = 4, IPV6_BYTES = 20 };
   size_t bytes = family == IPV4 ? IPV4_BYTES : IPV6_BYTES;
   if (c->last[end] == NULL || memcmp(c->last[end], address, bytes) != 0) {
-    char text[ADDRESS_ROOM];
-    size_t n;
-    if (family == IPV4) {
-      n = address_write4(address, text);
-    } else {
-      n = address_write6(address, zone_of(address), text);
-    }
-    lua_pushlstring(c->L, text, n);
+    if (c->cached) push_cached_text(c, family, address, bytes);
+    else push_text(c, family, address);
     lua_replace(c->L, c->address[end]);
     c->last[end] = address;
   }
@@ -252,10 +299,12 @@ static void add_row(converter *c, int family, const tcp_row *row) {
   lua_rawseti(c->L, c->result, ++c->rows);
 }
 
-static void add_table(converter *c, const tcp_filter *filter, const tcp_table *table) {
+static void add_table(converter *c, const tcp_filter *filter, const tcp_table *table, int is_big) {
   lua_pushstring(c->L, table->family == IPV4 ? "ipv4" : "ipv6");
   lua_replace(c->L, c->family);
   c->last[LOCAL] = c->last[REMOTE] = NULL;
+  c->cached = NULL;
+  if (is_big) open_cache(c, table->rows);
   for (DWORD i = 0; i < table->rows; i++) {
     tcp_row row = row_at(table, i);
     if (passes(filter, &row)) add_row(c, table->family, &row);
@@ -278,25 +327,35 @@ static void rest_collector(lua_State *L, scratch *s) {
   lua_gc(L, LUA_GCSTOP);
 }
 
-/* Pushes the rows that pass `filter`. */
+/* Pushes the rows of `n` tables that pass `filter`. */
+static void push_tables(lua_State *L, const tcp_filter *filter, const tcp_table *tables, int n, int rows,
+                        int is_big) {
+  converter c;
+  open_converter(L, &c, rows);
+  for (int i = 0; i < n; i++) add_table(&c, filter, &tables[i], is_big);
+  lua_pushvalue(L, c.result);
+}
+
+/* Pushes the rows that pass `filter`. Should memory run out on the way, the scratch stays busy and the next calls do
+ * without it. */
 static void push_rows(lua_State *L, const tcp_filter *filter) {
   enum { MANY = 2000 };
   tcp_table tables[FAMILIES];
   DWORD rows = 0;
   int n = 0;
   winapi_load(L, "iphlpapi");
+  scratch *s = get_scratch(L);
   for (int family = 0; family < FAMILIES; family++) {
     if (filter->family && filter->family != (family == IPV4 ? 4 : 6)) continue;
-    tables[n] = fetch(L, family,
+    tables[n] = fetch(L, s, family,
                       filter->state == MIB_TCP_STATE_LISTEN ? TCP_TABLE_OWNER_PID_LISTENER : TCP_TABLE_OWNER_PID_ALL);
     rows += count_passing(filter, &tables[n++]);
   }
   if (rows > INT_MAX) luax_fail(L, "TCP table", ERROR_NOT_ENOUGH_MEMORY);
-  converter c;
-  if (rows >= MANY) rest_collector(L, get_scratch(L));
-  open_converter(L, &c, (int)rows);
-  for (int i = 0; i < n; i++) add_table(&c, filter, &tables[i]);
-  lua_pushvalue(L, c.result);
+  s->busy = 1;
+  if (rows >= MANY) rest_collector(L, s);
+  push_tables(L, filter, tables, n, (int)rows, rows >= MANY);
+  s->busy = 0;
 }
 
 /* ---- The functions ---- */
@@ -351,16 +410,17 @@ typedef struct attempt {
   DWORD code;
 } attempt;
 
-/* Binds `port` on all addresses of the family for p80 alone, and gives it back when the function returns. Nothing is
- * sent and nothing listens. Before Vista IPv6 sockets never served IPv4, and the option for it does not exist. */
-static attempt try_bind(lua_State *L, int family, unsigned short port) {
+/* Binds `port` on all addresses of the family, for p80 alone if `exclusive`, and gives it back when the function
+ * returns. Nothing is sent and nothing listens. Before Vista IPv6 sockets never served IPv4, and the option for it
+ * does not exist. */
+static attempt try_bind(lua_State *L, int family, unsigned short port, int exclusive) {
   luax_handle *slot = luax_newhandle(L, close_socket);
   SOCKET s = win32.socket(family == IPV4 ? AF_INET : AF_INET6, SOCK_STREAM, IPPROTO_TCP);
   if (s == INVALID_SOCKET) return (attempt){"socket", (DWORD)win32.WSAGetLastError()};
   slot->value = (UINT_PTR)s;
   SetHandleInformation((HANDLE)s, HANDLE_FLAG_INHERIT, 0);
   const DWORD yes = 1;
-  if (win32.setsockopt(s, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, (const char *)&yes, sizeof yes) != 0)
+  if (exclusive && win32.setsockopt(s, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, (const char *)&yes, sizeof yes) != 0)
     return (attempt){"exclusive", (DWORD)win32.WSAGetLastError()};
   struct sockaddr_in ipv4 = {.sin_family = AF_INET, .sin_port = host_port(port)};
   struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6, .sin6_port = host_port(port)};
@@ -376,11 +436,14 @@ static attempt try_bind(lua_State *L, int family, unsigned short port) {
   return (attempt){"bind", code};
 }
 
-/* tcp.probe(port) -> {ipv4={step=, code=}, ipv6={step=, code=}}; the Lua half says what the codes mean.
- * https://learn.microsoft.com/windows/win32/winsock/using-so-reuseaddr-and-so-exclusiveaddruse */
+/* tcp.probe(port [, {exclusive=true}]) -> {ipv4={step=, code=}, ipv6={step=, code=}}; the Lua half says what the
+ * codes mean. https://learn.microsoft.com/windows/win32/winsock/using-so-reuseaddr-and-so-exclusiveaddruse */
 static int tcp_probe(lua_State *L) {
-  luax_arguments(L, 1, 1);
+  static const char *const known[] = {"exclusive", NULL};
+  luax_arguments(L, 1, 2);
   unsigned short port = luax_checkport(L, 1, "port");
+  int exclusive = 1;
+  if (luax_options(L, 2, known)) exclusive = luax_optboolean(L, luax_field(L, 2, "exclusive"), "exclusive", 1);
   winapi_load(L, "ws2_32");
   WSADATA data;
   luax_handle *winsock = luax_newhandle(L, close_winsock);
@@ -388,7 +451,7 @@ static int tcp_probe(lua_State *L) {
   if (code != 0) luax_fail(L, "Winsock", (DWORD)code);
   winsock->value = 1;
   attempt attempts[FAMILIES];
-  for (int family = 0; family < FAMILIES; family++) attempts[family] = try_bind(L, family, port);
+  for (int family = 0; family < FAMILIES; family++) attempts[family] = try_bind(L, family, port, exclusive);
   lua_createtable(L, 0, FAMILIES);
   for (int family = 0; family < FAMILIES; family++) {
     lua_createtable(L, 0, 4);

@@ -81,9 +81,10 @@ end
 
 local probe = tcp.probe
 
---- win.tcp.probe(port) -> {free=, ipv4={free=, reason=, code=}, ipv6={free=, reason=, code=}}
+--- win.tcp.probe(port [, {exclusive=true}]) -> {free=, ipv4={free=, reason=, code=}, ipv6={free=, reason=, code=}}
 -- Whether a server could take the port now: binds it for p80 alone, on all addresses of each family, and lets it go at
--- once. Nothing listens and nothing is sent. Reasons:
+-- once. Nothing listens and nothing is sent. With exclusive=false as a server binds it that does not ask to be alone,
+-- which Windows lets have all addresses beside one that has a single address. Reasons:
 --   free         it was bound
 --   in_use       somebody has it
 --   reserved     nobody has it, yet Windows refuses it: it lies in an excluded port range, or somebody bound it

@@ -94,7 +94,9 @@ local KEYS <const> = {"user", "sddl", "listen", "delegate"}
 
 local function check_options(options)
   local op = "http.urlacl.sddl"
-  if type(options) ~= "table" then bad(op, "options", ("a table of options expected, got %s."):format(type(options))) end
+  if type(options) ~= "table" then
+    bad(op, "options", ("a table of options expected, got %s."):format(type(options)))
+  end
   for key, value in pairs(options) do
     local expected = (key == "user" or key == "sddl") and "string" or "boolean"
     local known = false

@@ -31,7 +31,7 @@
   R(RegGetKeySecurity) R(RegSetKeySecurity) R(GetSecurityDescriptorControl) R(GetSecurityDescriptorDacl)        \
   R(GetAce)                                                                                                     \
   R(OpenProcessToken) R(GetTokenInformation) R(LookupPrivilegeValueW) R(AdjustTokenPrivileges)                  \
-  R(CheckTokenMembership) R(CreateWellKnownSid) R(LookupAccountNameW) R(LookupAccountSidW)                      \
+  R(CheckTokenMembership) R(CreateWellKnownSid) R(LookupAccountNameW) R(LookupAccountSidW) R(EqualSid)          \
   R(ConvertSidToStringSidW) R(ConvertStringSidToSidW) R(GetNamedSecurityInfoW)                                  \
   R(ConvertStringSecurityDescriptorToSecurityDescriptorW) R(GetSecurityDescriptorLength)                        \
   R(ConvertSecurityDescriptorToStringSecurityDescriptorW) R(IsValidSecurityDescriptor) R(RegDeleteKeyExW)

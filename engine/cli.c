@@ -73,6 +73,7 @@ static int take_timeout(cli *out, const char *value) {
 static int take_option(cli *out, int argc, const char **argv, int *i) {
   const char *word = argv[*i];
   if (take_switch(out, word)) return 1;
+  if (strcmp(word, "--force") == 0) return wrong(out, "%s goes behind undo: p80 undo [RUN] --force", word);
   int has_value = is_option(word, "--allow") || is_option(word, "--timeout") || is_option(word, "--state");
   if (!has_value) {
     const char *meant = nearest_word(word, option_words);

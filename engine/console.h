@@ -56,9 +56,12 @@ void console_restore(void);
  *   progress(what[, done])                begins, or steps when `what` is still the same
  *   progress()                            ends
  *   read(prompt) -> line or nil, boolean  a line that is typed; nil at the end of the input, or when Ctrl-C ended it
- *   interrupted() -> boolean              whether Ctrl-C came, and forgets that it did
+ *   interrupted() -> boolean              whether Ctrl-C came, and forgets that it did */
+int console_open(lua_State *L);
+
+/* Adds to the table on top what only the REPL has, because it writes a file:
  *   history() -> text or nil              the REPL's history, a file in the user's profile
  *   remember(text[, anew])                adds to it, or begins it anew */
-int console_open(lua_State *L);
+void console_add_history(lua_State *L);
 
 #endif

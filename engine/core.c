@@ -17,6 +17,7 @@
 
 static const cli *options;
 static const core_script *script;
+static const char *folder; /* of the runs; NULL: the default */
 static lua_State *core;
 static const char core_key;
 
@@ -26,6 +27,8 @@ void core_configure(const cli *given_options, const core_script *given_script) {
   options = given_options;
   script = given_script;
 }
+
+void core_set_folder(const char *given_folder) { folder = given_folder; }
 
 int core_is_open(void) { return core != NULL; }
 
@@ -141,7 +144,7 @@ static void push_host(lua_State *L) {
   lua_setfield(L, -2, "x");
   win_push_writes(L);
   lua_setfield(L, -2, "writes");
-  store_push(L, options->state);
+  store_push(L, folder);
   lua_setfield(L, -2, "store");
   push_options(L);
   lua_setfield(L, -2, "options");

@@ -16,6 +16,10 @@ typedef struct core_script {
 /* What the core will be opened with; both must stay valid. */
 void core_configure(const cli *options, const core_script *script);
 
+/* The folder of the runs that --state names, as an absolute path, since a script may change the current folder
+ * before the core is opened. It must stay valid. */
+void core_set_folder(const char *folder);
+
 /* The core's state, opened now if it was not. */
 lua_State *core_state(void);
 int core_is_open(void);

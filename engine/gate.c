@@ -116,7 +116,13 @@ static int core_traceback(lua_State *core) {
   return 1;
 }
 
+static int is_shut;
+
+void gate_shut(void) { is_shut = 1; }
+int gate_is_shut(void) { return is_shut; }
+
 int gate_call(lua_State *L, const char *field, int count) {
+  if (is_shut && strcmp(field, "call") == 0) return luaL_error(L, "the run has ended");
   lua_State *core = core_state();
   int core_top = lua_gettop(core), top = lua_gettop(L) - count;
   if (!lua_checkstack(core, 16)) return luaL_error(L, "p80: calls into the core are nested too deeply");

@@ -12,4 +12,8 @@ void gate_push_crossing(lua_State *L, const char *name);
  * it pops; pushes copies of the results and returns their number. Raises in `L`. */
 int gate_call(lua_State *L, const char *field, int count);
 
+/* Ends the run for the playbook: from now on "call" raises, so that no finalizer changes what nobody tells. */
+void gate_shut(void);
+int gate_is_shut(void);
+
 #endif

@@ -8,16 +8,6 @@
 #include "gate.h"
 #include "luax.h"
 
-/* Pushes the absolute path of the argument at `index`, so that "..\x" and "x" ask for the same grant. */
-static const char *push_full_path(lua_State *L, int index) {
-  const wchar_t *wide = luax_checkwide(L, index, "path", NULL);
-  DWORD size = GetFullPathNameW(wide, 0, NULL, NULL);
-  wchar_t *full = luax_buffer(L, ((size_t)size + 1) * sizeof *full);
-  if (size == 0 || GetFullPathNameW(wide, size, full, NULL) >= size) luax_failwide(L, wide, ERROR_INVALID_NAME);
-  luax_pushwidez(L, full);
-  return lua_tostring(L, -1);
-}
-
 /* Asks the core for a grant; raises P80_REFUSED without it. Returns whether --check wants it only planned. */
 static int ask(lua_State *L, const char *kind, const char *label) {
   lua_pushliteral(L, "p80.ask");
@@ -30,14 +20,12 @@ static int ask(lua_State *L, const char *kind, const char *label) {
   return plan;
 }
 
-/* The path that was asked for takes the argument's place: a finalizer may change the current folder meanwhile. */
+/* Asks for the absolute path of the argument at `index`, so that "..\x" and "x" need the same grant. That path takes
+ * the argument's place: a finalizer may change the current folder meanwhile. */
 static int ask_path(lua_State *L, int index) {
-  int top = lua_gettop(L);
-  int plan = ask(L, "file.write", push_full_path(L, index));
-  lua_pushvalue(L, top + FULL_PATH);
+  const char *path = luax_pushfullpath(L, index, "path");
   lua_replace(L, index);
-  lua_settop(L, top);
-  return plan;
+  return ask(L, "file.write", path);
 }
 
 /* Calls the original function (upvalue 2) with the arguments as they came. */
@@ -61,9 +49,9 @@ static int guarded_open(lua_State *L) {
   return call_original(L);
 }
 
-/* io.output([file or path]): a path is opened for writing. */
+/* io.output([file or path]): a path, which may be a number, is opened for writing. */
 static int guarded_output(lua_State *L) {
-  if (lua_type(L, 1) == LUA_TSTRING && ask_path(L, 1)) {
+  if (lua_tostring(L, 1) && ask_path(L, 1)) {
     lua_pushliteral(L, "NUL");
     lua_replace(L, 1);
   }
@@ -78,7 +66,7 @@ static int guarded_path(lua_State *L) {
   return 1;
 }
 
-/* os.rename(old, new) and lfs.link(old, new [, symbolic]) change both. */
+/* os.rename(old, new) and lfs.link(old, new) change both. */
 static int guarded_pair(lua_State *L) {
   luaL_checkstring(L, 1);
   luaL_checkstring(L, 2);
@@ -88,10 +76,32 @@ static int guarded_pair(lua_State *L) {
   return 1;
 }
 
-/* os.tmpname() and io.tmpfile() make a file in the temporary folder. */
-static int guarded_temporary(lua_State *L) {
-  ask(L, "file.write", "(temporary file)");
+/* lfs.link(old, new [, symbolic]): what is written through a symbolic link goes where no path tells, so that one
+ * needs a grant for more than paths. */
+static int guarded_link(lua_State *L) {
+  if (!lua_toboolean(L, 3)) return guarded_pair(L);
+  luaL_checkstring(L, 1);
+  luaL_checkstring(L, 2);
+  int plan = ask(L, "file.write", "(symbolic link)");
+  if (!(ask_path(L, 2) | plan)) return call_original(L);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static int ask_temporary(lua_State *L) { return ask(L, "file.write", "(temporary file)"); }
+
+/* io.tmpfile() makes a file in the temporary folder that is gone when it is closed. */
+static int guarded_tmpfile(lua_State *L) {
+  ask_temporary(L);
   return call_original(L);
+}
+
+/* os.tmpname() makes a file in the temporary folder; in --check it does not stay there. */
+static int guarded_tmpname(lua_State *L) {
+  int plan = ask_temporary(L), results = call_original(L);
+  if (plan) DeleteFileW(luax_checkwide(L, -1, "path", NULL));
+  lua_settop(L, results);
+  return results;
 }
 
 /* os.execute([command]): without a command it only says whether there is a shell. */
@@ -141,6 +151,21 @@ static int text_dofile(lua_State *L) {
   return lua_gettop(L) - 1;
 }
 
+/* debug.getinfo([thread,] f [, what]) without the function itself: a message handler or finalizer that runs within a
+ * guarded function would find the original there. */
+static int guarded_getinfo(lua_State *L) {
+  int f = lua_isthread(L, 1) ? 2 : 1, here = f == 1 || lua_tothread(L, 1) == L;
+  if (here && lua_isinteger(L, f)) { /* a level, from which this function is one step more */
+    lua_pushinteger(L, lua_tointeger(L, f) + 1);
+    lua_replace(L, f);
+  }
+  int results = call_original(L);
+  if (!lua_istable(L, -1)) return results;
+  lua_pushnil(L);
+  lua_setfield(L, -2, "func");
+  return results;
+}
+
 /* os.setlocale([locale [, category]]): it would change how the whole process reads numbers; only asking is left. */
 static int query_setlocale(lua_State *L) {
   if (lua_isnoneornil(L, 1)) return call_original(L);
@@ -170,14 +195,15 @@ static const replacement replacements[] = {
     {LUA_IOLIBNAME, "open", guarded_open},
     {LUA_IOLIBNAME, "output", guarded_output},
     {LUA_IOLIBNAME, "popen", guarded_popen},
-    {LUA_IOLIBNAME, "tmpfile", guarded_temporary},
+    {LUA_IOLIBNAME, "tmpfile", guarded_tmpfile},
     {LUA_OSLIBNAME, "execute", guarded_execute},
     {LUA_OSLIBNAME, "remove", guarded_path},
     {LUA_OSLIBNAME, "rename", guarded_pair},
-    {LUA_OSLIBNAME, "tmpname", guarded_temporary},
+    {LUA_OSLIBNAME, "tmpname", guarded_tmpname},
     {LUA_OSLIBNAME, "setlocale", query_setlocale},
     {LUA_STRLIBNAME, "dump", NULL},
     {LUA_DBLIBNAME, "debug", NULL},
+    {LUA_DBLIBNAME, "getinfo", guarded_getinfo},
     {LUA_DBLIBNAME, "gethook", NULL},
     {LUA_DBLIBNAME, "sethook", NULL},
     {LUA_DBLIBNAME, "getlocal", NULL},
@@ -196,7 +222,7 @@ static const replacement replacements[] = {
     {"lfs", "rmdir", guarded_path},
     {"lfs", "touch", guarded_path},
     {"lfs", "lock_dir", guarded_path},
-    {"lfs", "link", guarded_pair},
+    {"lfs", "link", guarded_link},
 };
 
 /* library[name] = replacement with the upvalues (name, original). */

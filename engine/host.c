@@ -191,19 +191,40 @@ static int call_protected(lua_State *L, int arguments, int results) {
 
 /* ---- Ending a run ---- */
 
-/* Turns an error that is neither text nor an error object into text, as lua.c does. */
-static void describe_error(lua_State *L, int index) {
-  if (lua_type(L, index) == LUA_TSTRING || luax_iserror(L, index)) return;
-  if (luaL_getmetafield(L, index, "__tostring")) luaL_tolstring(L, index, NULL);
-  else lua_pushfstring(L, "(the error is a %s value)", luaL_typename(L, index));
-  lua_replace(L, index);
+/* Pushes the error object at index 1 without what a script may have added to it. */
+static void push_plain_error(lua_State *L) {
+  static const char *const fields[] = {"op", "target", "code", "name", "message", "hint"};
+  lua_newtable(L);
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+    luax_field(L, 1, fields[i]);
+    if (!lua_isstring(L, -1)) lua_pop(L, 1);
+    else lua_setfield(L, -2, fields[i]);
+  }
+  lua_getmetatable(L, 1);
+  lua_setmetatable(L, -2);
+}
+
+/* Runs protected: turns an error that is neither text nor an error object into text, as lua.c does. */
+static int plain_error(lua_State *L) {
+  if (luax_iserror(L, 1)) push_plain_error(L);
+  else if (lua_type(L, 1) == LUA_TSTRING) lua_settop(L, 1);
+  else if (luaL_getmetafield(L, 1, "__tostring")) luaL_tolstring(L, 1, NULL);
+  else lua_pushfstring(L, "(the error is a %s value)", luaL_typename(L, 1));
+  return 1;
+}
+
+/* Replaces the error on top by what can cross. */
+static void describe_error(lua_State *L) {
+  lua_pushcfunction(L, plain_error);
+  lua_insert(L, -2);
+  if (lua_pcall(L, 1, 1, 0) == LUA_OK) return;
+  lua_pop(L, 1);
+  lua_pushliteral(L, "(the error's own __tostring failed)");
 }
 
 /* finish(code or nil, failed, error): crosses to core.finish. */
 static int call_finish(lua_State *L) {
   int failed = lua_toboolean(L, 2);
-  if (failed) describe_error(L, 3);
-  lua_settop(L, 3);
   lua_remove(L, 2);
   if (failed) lua_rawgetp(L, LUA_REGISTRYINDEX, &traceback_key);
   else lua_pushnil(L);
@@ -215,6 +236,8 @@ static int call_finish(lua_State *L) {
 static int finish(lua_State *L, int failed, int code) {
   running = NULL;
   lua_sethook(L, NULL, 0, 0);
+  if (failed) describe_error(L);
+  gate_shut();
   if (!failed && !core_is_open() && !options->json && !options->check) {
     restore_output();
     return code < 0 ? 0 : code;
@@ -239,6 +262,7 @@ static int finish(lua_State *L, int failed, int code) {
 
 /* os.exit: the process ends without unwinding the script. */
 static void end_run(lua_State *L, int code) {
+  if (gate_is_shut()) luaL_error(L, "the run has ended");
   fflush(NULL);
   exit(finish(L, 0, code));
 }
@@ -378,6 +402,11 @@ static int run_repl(lua_State *L) {
   script = (core_script){"-i", NULL, "repl"};
   set_arguments(L, "-i");
   lua_getglobal(L, "require");
+  lua_pushliteral(L, "console");
+  lua_call(L, 1, 1);
+  console_add_history(L);
+  lua_pop(L, 1);
+  lua_getglobal(L, "require");
   lua_pushliteral(L, "repl");
   lua_call(L, 1, 1);
   lua_newtable(L);
@@ -418,6 +447,10 @@ static int print_version(void) {
 /* Runs protected: does what the command line says; returns the exit code. */
 static int dispatch(lua_State *L) {
   int code = 0;
+  if (options->state) {
+    lua_pushstring(L, options->state);
+    core_set_folder(luax_pushfullpath(L, -1, "--state")); /* stays on the stack */
+  }
   switch (options->command) {
     case CLI_SCRIPT: code = run_script(L); break;
     case CLI_CODE: code = run_code(L); break;
@@ -466,12 +499,24 @@ int host_main(const cli *given) {
   return run_in_playbook();
 }
 
-int host_run_for_manifest(const char *word, char *problem, size_t size) {
+/* Runs protected. Argument: the script. */
+static int run_for_manifest(lua_State *L) {
   core_script found;
+  if (!load_script(L, lua_tostring(L, 1), &found)) return lua_error(L);
+  lua_call(L, 0, 0);
+  return 0;
+}
+
+int host_run_for_manifest(const char *word, char *problem, size_t size) {
   lua_State *L = new_playbook(1);
   if (L == NULL) return 0;
-  int ok = load_script(L, word, &found) && lua_pcall(L, 0, 0, 0) == LUA_OK;
-  if (!ok) snprintf(problem, size, "%s", luaL_tolstring(L, -1, NULL));
+  lua_pushcfunction(L, run_for_manifest);
+  lua_pushstring(L, word);
+  int ok = lua_pcall(L, 1, 0, 0) == LUA_OK;
+  if (!ok) {
+    describe_error(L);
+    snprintf(problem, size, "%s", luaL_tolstring(L, -1, NULL));
+  }
   lua_close(L);
   return ok;
 }

@@ -66,12 +66,14 @@ static int search_folder(lua_State *L) {
 }
 
 void searcher_add_folder(lua_State *L, const char *folder) {
+  int top = lua_gettop(L);
   lua_getglobal(L, LUA_LOADLIBNAME);
   lua_getfield(L, -1, "searchers");
   lua_pushstring(L, folder);
+  luax_pushfullpath(L, -1, "folder"); /* a script may change the current one */
   lua_pushcclosure(L, search_folder, 1);
-  lua_seti(L, -2, 3);
-  lua_pop(L, 2);
+  lua_seti(L, top + 2, 3);
+  lua_settop(L, top);
 }
 
 void searcher_install(lua_State *L, int with_core) {

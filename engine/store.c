@@ -45,6 +45,41 @@ static const wchar_t *run_file(lua_State *L, const char *name) {
 
 static void free_local(UINT_PTR memory) { LocalFree((HLOCAL)memory); }
 
+/* Whether p80 runs as this user. */
+static int is_own_user(PSID sid) {
+  union {
+    TOKEN_USER user;
+    BYTE bytes[sizeof(TOKEN_USER) + SECURITY_MAX_SID_SIZE];
+  } own;
+  HANDLE token;
+  DWORD size;
+  if (!win32.OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token)) return 0;
+  BOOL known = win32.GetTokenInformation(token, TokenUser, &own, sizeof own, &size);
+  CloseHandle(token);
+  return known && win32.EqualSid(own.user.User.Sid, sid);
+}
+
+/* Raises unless SYSTEM, the user or one of the user's groups (Administrators) owns the folder: every user may
+ * make folders in the common application data, and `p80 undo` does what it finds there. A folder that --state
+ * names is the user's own choice. */
+static void check_owner(lua_State *L, const wchar_t *path) {
+  if (!lua_isnil(L, lua_upvalueindex(2))) return;
+  luax_handle *memory = luax_newhandle(L, free_local);
+  PSECURITY_DESCRIPTOR descriptor = NULL;
+  PSID owner = NULL;
+  BYTE system[SECURITY_MAX_SID_SIZE];
+  DWORD size = sizeof system;
+  DWORD code = win32.GetNamedSecurityInfoW((wchar_t *)path, SE_FILE_OBJECT, OWNER_SECURITY_INFORMATION, &owner, NULL,
+                                           NULL, NULL, &descriptor);
+  if (code != ERROR_SUCCESS) luax_failwide(L, path, code);
+  memory->value = (UINT_PTR)descriptor;
+  BOOL mine = FALSE;
+  if (is_own_user(owner) || (win32.CheckTokenMembership(NULL, owner, &mine) && mine)) return;
+  if (win32.CreateWellKnownSid(WinLocalSystemSid, NULL, system, &size) && win32.EqualSid(owner, system)) return;
+  luax_pushwidez(L, path);
+  luax_failhint(L, lua_tostring(L, -1), ERROR_INVALID_OWNER, "another user made this folder; look at it and remove it");
+}
+
 /* Makes one folder with the security of the state folder; one that exists stays as it is. */
 static void make_folder(lua_State *L, const wchar_t *path) {
   winapi_load(L, "advapi32");
@@ -58,6 +93,7 @@ static void make_folder(lua_State *L, const wchar_t *path) {
   DWORD code = GetLastError();
   if (code != ERROR_ALREADY_EXISTS) luax_failwide(L, path, code);
   if (!(GetFileAttributesW(path) & FILE_ATTRIBUTE_DIRECTORY)) luax_failwide(L, path, ERROR_DIRECTORY);
+  check_owner(L, path);
 }
 
 /* store.prepare(): makes the state folder and its `runs`. */

@@ -29,6 +29,8 @@ local args = p80.playbook {
 local steps = {} -- what was done: {what=, took_down={...}, freed=, problem=}
 local advice = {} -- what the admin could do next
 local restart = false -- whether only a restart of Windows frees the port
+local shared = false -- whether HTTP.SYS keeps the loopback address
+local others = 0 -- how many more may hold the port and will be tried next
 
 local function allowed(remedy)
   for _, name in ipairs(REMEDIES) do
@@ -52,10 +54,11 @@ local function step(what, took_down, act)
   return row
 end
 
--- Whether the port is free after a step. In --check a planned step counts as one that works.
+-- Whether the port is free after a step; not waited for long while others may hold it, too. In --check a planned step
+-- counts as one that works.
 local function freed(row)
   if p80.check then return true end
-  row.freed = ports.wait_until_free(args.port, args.timeout).free
+  row.freed = ports.wait_until_free(args.port, others > 0 and math.min(args.timeout, 1) or args.timeout).free
   return row.freed
 end
 
@@ -99,14 +102,15 @@ local function on_http(services)
   return needing
 end
 
--- The service of a process that holds the port: its only one, the one that --service names, the only one that needs
--- HTTP; or nil with advice.
-local function service_of(process)
+-- The service of a process that holds the port: its only one, the one that --service names, that netsh names, for
+-- HTTP.SYS the only one that needs HTTP; or nil with advice.
+local function service_of(process, is_http)
   local services = process.services or {}
   for _, name in ipairs(services) do
     if args.service and name:lower() == args.service:lower() then return name end
   end
-  local needing = #services > 1 and on_http(services) or services
+  if process.tagged then return process.tagged end
+  local needing = is_http and #services > 1 and on_http(services) or services
   if #needing == 1 then return needing[1] end
   if #services > 1 then
     advise(("pid %d hosts %s: say which holds the port with --service NAME"):format(process.pid, table.concat(services, ", ")))
@@ -114,8 +118,8 @@ local function service_of(process)
 end
 
 -- Frees the port from one process; returns whether the port is free then.
-local function release_process(process, certain)
-  local service = service_of(process)
+local function release_process(process, certain, is_http)
+  local service = service_of(process, is_http)
   if service then return stop_service(service, certain) end
   if #(process.services or {}) > 0 then return false end
   if args.kill then return kill_process(process.pid, process.process or process.name) end
@@ -123,28 +127,59 @@ local function release_process(process, certain)
   return false
 end
 
--- Frees the port from the processes behind HTTP.SYS. Services come first: a worker process of IIS goes with its service.
--- When nothing tells which of several it is, they are tried in turn.
-local function release_all(holder)
-  local free, certain = false, holder.certain or #holder.processes == 1
-  for _, is_service in ipairs {true, false} do
-    for _, process in ipairs(holder.processes) do
-      if (#(process.services or {}) > 0) == is_service and not (free and not is_service) then
-        free = release_process(process, certain) or free
-        if free and not p80.check then return true end
-      end
-    end
+-- Frees the port from one process after the other until it is free, in --check from all; `more` others come next.
+local function release_each(processes, certain, more)
+  local free = false
+  for i, process in ipairs(processes) do
+    others = more + #processes - i
+    free = release_process(process, certain, true) or free
+    if free and not p80.check then break end
   end
   return free
 end
 
+-- Frees the port from the processes behind HTTP.SYS. Services come first: a worker process of IIS goes with its service.
+-- When nothing tells which of several it is, they are tried in turn.
+local function release_all(holder)
+  local services, programs = {}, {}
+  for _, process in ipairs(holder.processes) do
+    local list = #(process.services or {}) > 0 and services or programs
+    list[#list + 1] = process
+  end
+  local certain, before = holder.certain or #holder.processes == 1, others
+  local free = release_each(services, certain, before + (args.kill and #programs or 0))
+    or release_each(programs, certain, before)
+  others = before
+  return free
+end
+
+-- Those that use HTTP.SYS, by service or process.
+local function served_by_http()
+  local names = {}
+  for _, queue in ipairs(win.http.state().queues) do
+    for _, process in ipairs(queue.processes) do
+      local services = process.services or {}
+      for _, name in ipairs(#services > 0 and services or {process.name}) do names[name] = true end
+    end
+  end
+  local sorted = {}
+  for name in pairs(names) do sorted[#sorted + 1] = name end
+  table.sort(sorted)
+  return sorted
+end
+
 -- HTTP.SYS listens on the loopback address alone; this touches every port of it, so it is done only when asked for.
 local function restrict_http()
-  local row = step("restrict HTTP.SYS to 127.0.0.1 (all of its ports)", {}, function()
+  local row = step("restrict HTTP.SYS to 127.0.0.1 (all of its ports)", served_by_http(), function()
     win.http.iplisten.add("127.0.0.1")
+    for _, address in ipairs((win.http.iplisten.list())) do
+      if address ~= "127.0.0.1" then win.http.iplisten.delete(address) end
+    end
   end)
   if p80.check then return true end
   row.freed = ports.wait_until_shared(args.port, args.timeout).free
+  shared = row.freed
+  if shared then advise "HTTP.SYS keeps 127.0.0.1: a server that asks to be alone on the port (SO_EXCLUSIVEADDRUSE) may not get it" end
   if not row.freed then advise "HTTP.SYS may read its listen list only when HTTP or Windows restarts: --up-to stop, or restart" end
   return row.freed
 end
@@ -205,11 +240,18 @@ local RELEASE = {
   unknown = function() return false end,
 }
 
--- Frees the port from every holder; returns whether it is free then.
+-- Frees the port from one holder after the other; returns whether it is free then.
 local function release(found)
-  local free = false
-  for _, holder in ipairs(found.holders) do
-    free = RELEASE[holder.kind](holder) or free
+  local free = true
+  for i, holder in ipairs(found.holders) do
+    others = 0
+    for j = i + 1, #found.holders do
+      local kind = found.holders[j].kind
+      if kind == "http" or kind == "service" or kind == "process" and args.kill then others = others + 1 end
+    end
+    local done = RELEASE[holder.kind](holder)
+    if done and not p80.check then return true end
+    free = free and done
   end
   return free
 end
@@ -257,7 +299,7 @@ end
 local before = ports.who(args.port)
 local ok, free = true, before.free
 if not free then ok, free = pcall(release, before) end
-local after = win.tcp.probe(args.port)
+local after = win.tcp.probe(args.port, {exclusive = not shared})
 if not p80.json then show(before, after) end
 report(before, after, ok and free)
 if not ok then error(free, 0) end

@@ -67,6 +67,7 @@ end
 function commands.help(name)
   local m, why = core.playbook.manifest_of(name)
   if m then return core.manifest.help(m) end
+  core.about "help"
   core.fail(name, code.ERROR_NOT_FOUND, ("There is no help for it: %s."):format(why), "`p80 list` lists the playbooks")
 end
 

@@ -81,7 +81,7 @@ local function carry_out(declaration, id, want, have, options)
   if read then after = now end -- may be nil: absent
   problem = not taken and problem or nil
   if taken or not data.equal(have, after) then note(declaration, id, have, after, taken, problem) end
-  journal.outcome(step, taken, after, problem)
+  if read then journal.outcome(step, taken, now, problem) end -- without one, undo knows that it may be in any state
   if not set or not read then error(problem, 0) end
   if not taken then core.fail(label, core.code.P80_NOT_TAKEN) end
 end
@@ -96,9 +96,13 @@ function gate.change(kind, id, want, options)
   grants.ask(kind, declaration.label(id))
   if core.checking then
     plan(declaration, id, want, have)
-  else
-    carry_out(declaration, id, want, have, options)
+    return true
   end
+  if journal.lock() then -- the run that held the lock may have changed it
+    have = declaration.get(id)
+    if declaration.same(have, want) then return false end
+  end
+  carry_out(declaration, id, want, have, options)
   return true
 end
 

@@ -16,6 +16,9 @@ local core = {
 
 local running_op -- the name of the public function that is being called
 
+--- Names the operation that is running.
+function core.about(op) running_op = op end
+
 --- Raises an error object about `target` with the running operation as its `op`.
 function core.fail(target, code, message, hint) core.x.fail(running_op, target, code, message, hint) end
 

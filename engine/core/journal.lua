@@ -6,7 +6,8 @@
 --   {"step":1,"taken":true,"now":{"state":"stopped"}}
 --   {"ended":"...","exit":0,"changed":1}
 --
--- A field that is absent is nil: no "have" means that the thing was absent. A step without an outcome was cut off.
+-- A field that is absent is nil: no "have" means that the thing was absent. A step without an outcome was cut off,
+-- or could not be read back.
 local core, host = ...
 local data, store = core.data, host.store
 local journal = {}
@@ -41,8 +42,9 @@ end
 local locked = false
 
 --- Prepares the state folder and waits until no other p80 changes this machine. The lock ends with the process.
+-- Returns whether it was not locked yet: what was read before may have been changed by another run.
 function journal.lock()
-  if locked then return end
+  if locked then return false end
   store.prepare()
   host.progress "waiting for another p80 that is changing this machine"
   local mine = store.lock(core.timeout)
@@ -52,6 +54,7 @@ function journal.lock()
       ("Another p80 has been changing this machine for %s seconds."):format(core.timeout))
   end
   locked = true
+  return true
 end
 
 --- Starts the journal of this run, if it is not there yet, with its first line.
@@ -96,6 +99,7 @@ local function add_line(record, line)
   if line.journal then
     record.header = line
   elseif line.kind then
+    if line.step ~= #record.steps + 1 then return "a step is missing" end
     record.steps[line.step] = line
   elseif line.step then
     local step = record.steps[line.step]
@@ -135,9 +139,6 @@ function journal.read(run)
   if not record.header and not record.torn and text ~= "" then bad(run, 1, "the header is missing") end
   if record.header and record.header.journal > FORMAT then
     bad(run, 1, ("format %d is newer than this p80 knows (%d)"):format(record.header.journal, FORMAT))
-  end
-  for i = 1, #record.steps do
-    if not record.steps[i] then bad(run, number, "a step is missing") end
   end
   return record
 end

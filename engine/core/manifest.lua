@@ -68,6 +68,9 @@ local function check_arg(name, arg)
   checked(check.one_of, field .. ".type", arg.type, type_names)
   checked(check.opt_text, field .. ".help", arg.help)
   checked(check.opt_boolean, field .. ".required", arg.required)
+  for _, bound in ipairs {"least", "most"} do
+    if arg[bound] ~= nil then checked(check.number, field .. "." .. bound, arg[bound], -math.huge, math.huge) end
+  end
   if arg.type == "enum" then checked(check.list_of_text, field .. ".values", arg.values) end
   if arg.default ~= nil then checked(TYPES[arg.type].check, field .. ".default", arg.default, arg) end
 end

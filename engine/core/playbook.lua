@@ -53,8 +53,9 @@ core.write("p80.run", function() return core.journal.current() end)
 core.grants.declare("file.write")
 core.grants.declare("process.run")
 
---- Asks for a grant on behalf of io, os or lfs. Returns "plan" in --check (do nothing), else "go".
-core.write("p80.ask", function(kind, label)
+--- Asks for a grant on behalf of `op` of io, os or lfs. Returns "plan" in --check (do nothing), else "go".
+core.write("p80.ask", function(kind, label, op)
+  core.about(op)
   core.grants.ask(kind, label)
   core.result.note_ungated(kind, label)
   return core.checking and "plan" or "go"

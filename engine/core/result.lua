@@ -6,7 +6,13 @@ local result = {}
 local reported, restart
 local ungated = {} -- {kind=, label=}: granted writes of io, os and lfs
 
-function result.report(value) reported = value end
+function result.report(value)
+  if not pcall(data.document, value) then
+    core.check.bad("value", value, "plain data with text or numbers as keys, as JSON has it,")
+  end
+  reported = value
+end
+
 function result.restart_needed() restart = true end
 function result.note_ungated(kind, label) ungated[#ungated + 1] = {kind = kind, label = label, undoable = false} end
 
@@ -100,9 +106,8 @@ local function plan_text(changes)
   return table.concat(lines, "\n") .. "\n"
 end
 
-local function summary_text(changes)
+local function summary_text(run, changes)
   if #changes == 0 then return "" end
-  local run = core.journal.current()
   local lasting = 0
   for _, change in ipairs(changes) do
     if not change.undoable then lasting = lasting + 1 end
@@ -130,14 +135,14 @@ local function error_record(problem, traceback)
   return record
 end
 
-local function document(exit, changes, problem, traceback)
+local function document(run, exit, changes, problem, traceback)
   local rows = data.array {}
   for i, change in ipairs(changes) do
     rows[i] = {kind = change.kind, label = change.label, before = change.before, after = change.after,
       undoable = change.undoable, error = change.error and tostring(change.error)}
   end
   return data.document({
-    p80 = host.version, script = core.script.name, check = core.checking or false, run = core.journal.current(),
+    p80 = host.version, script = core.script.name, check = core.checking or false, run = run,
     exit = exit, failed = problem ~= nil, changed = #changes, restart_needed = restart or false, changes = rows,
     result = reported, error = error_record(problem, traceback),
   }, DOCUMENT) .. "\n"
@@ -151,18 +156,16 @@ function result.finish(exit, problem, traceback)
     exit = problem ~= nil and result.exit_for(problem) or core.checking and #changes > 0 and 3 or restart and 3010 or 0
   end
   if type(problem) == "table" and problem.code == code.P80_BAD_MANIFEST then traceback = nil end
+  local run = core.journal.current()
+  local ok, broken = pcall(core.journal.finish, exit, #changes)
+  if not ok and problem == nil then problem, exit = broken, exit == 0 and 1 or exit end
   local out, err = "", problem ~= nil and error_text(problem, traceback) or ""
   if core.options.json then
-    out = document(exit, changes, problem, traceback)
+    out = document(run, exit, changes, problem, traceback)
   elseif core.checking then
     out = plan_text(changes)
   elseif not core.options.quiet then
-    err = err .. summary_text(changes)
-  end
-  local ok, broken = pcall(core.journal.finish, exit, #changes)
-  if not ok then
-    err = err .. error_text(broken)
-    exit = exit == 0 and 1 or exit
+    err = err .. summary_text(run, changes)
   end
   return out, err, exit
 end

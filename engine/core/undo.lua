@@ -9,7 +9,7 @@ function undo.history()
   local history, by_run = {}, {}
   for _, run in ipairs(journal.runs()) do
     local ok, record = pcall(journal.read, run)
-    if not ok then record = {run = run, steps = {}, unreadable = tostring(record)} end
+    if not ok then record = {run = run, steps = {}, unreadable = record} end
     record.changed = 0
     for _, step in ipairs(record.steps) do
       if not step.done or step.taken or not data.equal(step.have, step.now) then record.changed = record.changed + 1 end
@@ -54,6 +54,7 @@ local GOOD = {restored = true, planned = true, unchanged = true}
 local function take_back(step, force)
   local declaration = gate.find(step.kind)
   if not declaration then return "impossible", ("this p80 does not know '%s'"):format(step.kind) end
+  if step.done and data.equal(step.have, step.now) then return "unchanged" end
   local now = gate.state(step.kind, step.id)
   if declaration.same(now, step.have) and declaration.same(step.have, now) then return "unchanged" end
   if declaration.undo == false then return "impossible", "this kind of change cannot be taken back" end

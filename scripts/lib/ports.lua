@@ -92,19 +92,26 @@ function ports.who(port)
   return found
 end
 
---- Waits until `port` can be bound in both families, at most `seconds`; returns the last probe.
-function ports.wait_until_free(port, seconds)
+-- Probes `port` with `how` until it is free, at most `seconds`; returns the last probe.
+local function wait_for(port, seconds, how)
   local deadline, pause = p80.clock() + seconds, 0.05
-  local probe = win.tcp.probe(port)
+  local probe = win.tcp.probe(port, how)
   progress(("waiting for port %d"):format(port))
   while not probe.free and p80.clock() < deadline do
     p80.sleep(math.min(pause, math.max(deadline - p80.clock(), 0)))
     pause = math.min(pause * 2, 1)
-    probe = win.tcp.probe(port)
+    probe = win.tcp.probe(port, how)
   end
   progress()
   return probe
 end
+
+--- Waits until `port` can be bound in both families, at most `seconds`; returns the last probe.
+function ports.wait_until_free(port, seconds) return wait_for(port, seconds) end
+
+--- Waits until `port` can be bound in both families by a server that does not ask to be alone, at most `seconds`: what
+-- is left may have a single address, as HTTP.SYS has 127.0.0.1. Returns the last probe.
+function ports.wait_until_shared(port, seconds) return wait_for(port, seconds, {exclusive = false}) end
 
 local function names(services) return table.concat(services, ", ") end
 

@@ -7,6 +7,7 @@
  *   a start starts the dependencies first; 1068 when one cannot be, 1075 when one does not exist
  *     https://learn.microsoft.com/windows/win32/api/winsvc/nf-winsvc-startservicew
  *   `http` stops: the winedevice.exe that hosts it ends, and from then on it is shown as stopped. Wine's cannot stop.
+ * P80_SHIM_SHARED=B:A: the running service B is shown in the process of A, as two of one svchost.exe are.
  * P80_SHIM_HTTP_STOP=hang: instead http stays in STOP_PENDING until the machine restarts, as Windows' does while a
  * process that is no dependent has \Device\Http open; further stops fail with 1061. */
 #include <winsock2.h>
@@ -169,6 +170,19 @@ static BOOL WINAPI query_status(SC_HANDLE service, SC_STATUS_TYPE level, LPBYTE 
   return TRUE;
 }
 
+/* Shows one service in the process of another. */
+static void share_process(ENUM_SERVICE_STATUS_PROCESSW *rows, DWORD count) {
+  wchar_t both[2 * LONGEST_NAME];
+  DWORD n = GetEnvironmentVariableW(L"P80_SHIM_SHARED", both, 2 * LONGEST_NAME), pid = 0;
+  wchar_t *colon = n > 0 && n < 2 * LONGEST_NAME ? wcschr(both, L':') : NULL;
+  if (colon == NULL) return;
+  *colon = 0;
+  for (DWORD i = 0; i < count; i++)
+    if (_wcsicmp(rows[i].lpServiceName, colon + 1) == 0) pid = rows[i].ServiceStatusProcess.dwProcessId;
+  for (DWORD i = 0; i < count && pid; i++)
+    if (_wcsicmp(rows[i].lpServiceName, both) == 0) rows[i].ServiceStatusProcess.dwProcessId = pid;
+}
+
 static BOOL WINAPI enumerate(SC_HANDLE manager, SC_ENUM_TYPE level, DWORD type, DWORD state, LPBYTE out, DWORD size,
                              LPDWORD needed, LPDWORD count, LPDWORD resume, LPCWSTR group) {
   if (!EnumServicesStatusExW(manager, level, type, state, out, size, needed, count, resume, group)) return FALSE;
@@ -181,6 +195,7 @@ static BOOL WINAPI enumerate(SC_HANDLE manager, SC_ENUM_TYPE level, DWORD type, 
     rows[kept++] = rows[i];
   }
   *count = kept;
+  share_process(rows, kept);
   return TRUE;
 }
 

@@ -14,11 +14,11 @@
 #include "shim.h"
 
 /* The pid noted for a port, or `missing`. */
-static DWORD noted_owner(DWORD network_port, DWORD missing) {
+static DWORD noted_owner(DWORD network_port, ULONG family, DWORD missing) {
   wchar_t name[16];
   DWORD pid = 0, size = sizeof pid;
   HKEY key;
-  _snwprintf(name, 16, L"%d", ntohs((u_short)network_port));
+  _snwprintf(name, 16, family == AF_INET6 ? L"%d/6" : L"%d", ntohs((u_short)network_port));
   if (RegOpenKeyExW(HKEY_LOCAL_MACHINE, L"SOFTWARE\\p80-test\\owners", 0, KEY_QUERY_VALUE | KEY_WOW64_64KEY, &key))
     return missing;
   LSTATUS failed = RegQueryValueExW(key, name, NULL, NULL, (BYTE *)&pid, &size);
@@ -31,11 +31,11 @@ static void set_owners(void *table, ULONG family) {
   MIB_TCP6TABLE_OWNER_PID *six = table;
   for (DWORD i = 0; family == AF_INET && i < four->dwNumEntries; i++) {
     MIB_TCPROW_OWNER_PID *row = &four->table[i];
-    if (row->dwState == MIB_TCP_STATE_LISTEN) row->dwOwningPid = noted_owner(row->dwLocalPort, row->dwOwningPid);
+    if (row->dwState == MIB_TCP_STATE_LISTEN) row->dwOwningPid = noted_owner(row->dwLocalPort, family, row->dwOwningPid);
   }
   for (DWORD i = 0; family == AF_INET6 && i < six->dwNumEntries; i++) {
     MIB_TCP6ROW_OWNER_PID *row = &six->table[i];
-    if (row->dwState == MIB_TCP_STATE_LISTEN) row->dwOwningPid = noted_owner(row->dwLocalPort, row->dwOwningPid);
+    if (row->dwState == MIB_TCP_STATE_LISTEN) row->dwOwningPid = noted_owner(row->dwLocalPort, family, row->dwOwningPid);
   }
 }
 

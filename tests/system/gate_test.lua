@@ -159,6 +159,79 @@ function T:test_files_and_programs_need_grants()
   case.exits(case.p80 {"--allow", "file.write:" .. case.folder .. "\\sub\\*", "-e", ("io.open([[%s\\sub\\..\\made.txt]], 'w')"):format(case.folder)}, 4)
 end
 
+function T:test_the_original_functions_cannot_be_found_on_the_stack()
+  local target = case.path "escaped.txt"
+  local result = case.exits(case.script([==[
+    local found
+    local function look() found = debug.getinfo(2, "f").func or debug.getinfo(2).func end
+    xpcall(io.open, look, "x", "rX") -- fails within the original
+    xpcall(io.output, look, {})
+    setmetatable({}, {__gc = look})
+    for i = 1, 1000 do local f = io.open(arg[0]) f:close() end
+    print(found, debug.getinfo(1, "l").currentline, debug.getinfo(look).what) ]==]), 0)
+  lu.assertStrContains(result.stdout, "nil\t7\tLua")
+  lu.assertNil(lfs.attributes(target))
+end
+
+function T:test_a_path_is_what_was_asked_for_whatever_its_type_and_the_current_folder()
+  assert(lfs.mkdir(case.path "safe"))
+  local allowed = "file.write:" .. case.path "safe" .. "\\*"
+  case.exits(case.p80 {cwd = case.folder, "--allow", allowed, "-e", "io.output(12345)"}, 4)
+  lu.assertNil(lfs.attributes(case.path "12345"))
+  case.exits(case.p80 {cwd = case.path "safe", "--allow", allowed, "-e", [==[
+    collectgarbage("incremental", 1, 1000)
+    for i = 1, 200 do
+      lfs.chdir [[]==] .. case.path "safe" .. [==[]]
+      setmetatable({}, {__gc = function() lfs.chdir ".." end})
+      local ok, f = pcall(io.open, "sub" .. i, "w")
+      if ok and f then f:close() end
+    end ]==]}, 0)
+  for _, name in ipairs(case.files(case.folder)) do lu.assertNotStrContains(name, "sub") end
+  case.exits(case.p80 {cwd = case.path "safe", "--allow", allowed, "-e", "lfs.link('..\\\\x', 'link', true)"}, 4)
+end
+
+function T:test_check_leaves_no_temporary_file()
+  local result = case.exits(case.p80 {"--check", "--allow", "*", "-e", "print(os.tmpname())"}, 3)
+  lu.assertNil(lfs.attributes(result.stdout:match "[^\r\n]+"))
+end
+
+function T:test_nothing_changes_after_the_end_and_one_document_is_printed()
+  local late = MANIFEST:format "'reg.*'" .. "setmetatable({}, {__gc = function() " .. SET .. " end})"
+  case.exits(case.script(late), 0)
+  case.exits(case.script(late, {"--json"}), 0)
+  lu.assertFalse(win.reg.exists(KEY))
+  local result = case.exits(case.script("setmetatable({}, {__gc = function() os.exit(7) end})", {"--json"}), 0)
+  lu.assertEquals(select(2, result.stdout:gsub('"p80":', "")), 1)
+  for _, code in ipairs {
+    "error(setmetatable({}, {__tostring = function() error 'x' end}))", "require 'p80'.report {[true] = 1}",
+    "local _, e = pcall(win.tcp.probe, 0) e.extra = print error(e)",
+  } do
+    lu.assertTrue(case.exits(case.p80 {"--json", "-e", code}, 1).json.failed, code)
+  end
+end
+
+function T:test_a_script_that_runs_for_its_manifest_has_no_grants()
+  local path = case.write("sly.lua", SET)
+  case.p80 {cwd = case.folder, stdin = "help sly.lua\n", "--allow", "*", "-i"}
+  lu.assertFalse(win.reg.exists(KEY))
+  lu.assertNotNil(lfs.attributes(path))
+end
+
+function T:test_the_state_folder_and_modules_stay_where_they_were_at_the_start()
+  assert(lfs.mkdir(case.path "there"))
+  case.write("m.lua", "return 'beside'")
+  case.write("there\\m.lua", "return 'elsewhere'")
+  case.write("s.lua", "lfs.chdir 'there' print(require 'm') " .. SET)
+  local result = case.exits(case.p80 {cwd = case.folder, state = "here", "--allow", "*", "s.lua"}, 0)
+  lu.assertStrContains(result.stdout, "beside")
+  lu.assertNil(lfs.attributes(case.path "there\\here"))
+  case.exits(case.p80 {cwd = case.folder, state = "here", "undo"}, 0)
+end
+
+function T:test_a_script_cannot_write_the_history()
+  case.exits(case.p80 {"-e", "local c = require 'console' assert(not c.remember and not c.history)"}, 0)
+end
+
 function T:test_two_runs_at_once_the_second_waits_and_then_exits_6()
   local first = case.command {"--allow", "*", "-e", SET .. " require 'p80'.sleep(4)"}
   local running = test.start(first)

@@ -56,6 +56,41 @@ function TestGate:test_a_write_that_does_not_take_raises()
   lu.assertEquals(#core.gate.changes(), 0)
 end
 
+function TestGate:test_what_another_run_changed_before_the_lock_is_read_again()
+  local core, store, things = fakecore.open {things = {a = {on = true}}}
+  function store.lock()
+    things.a.on = false
+    return true
+  end
+  lu.assertFalse(core.change("fake.thing", {name = "a"}, {on = false}))
+  lu.assertEquals(store.appends, 0)
+end
+
+function TestGate:test_a_change_that_cannot_be_read_back_counts_as_cut_off()
+  local files = {}
+  local core, _, things = fakecore.open {files = files, things = {a = {on = true}}}
+  local get = core.gate.find("fake.thing").get
+  lu.assertEquals(failure(core.change, "fake.thing", {name = "a"}, {on = false}, {set = function()
+    core.gate.find("fake.thing").get = function() error("unreadable", 0) end
+  end}), "unreadable")
+  core.gate.find("fake.thing").get = get
+  core.finish()
+  lu.assertFalse(things.a.on)
+  fakecore.open({files = files, things = things}).undo.run()
+  lu.assertTrue(things.a.on)
+end
+
+function TestGate:test_a_journal_that_cannot_be_finished_fails_the_run_in_its_document_too()
+  local core, store = fakecore.open {things = {a = {on = true}}, options = {json = true}}
+  core.change("fake.thing", {name = "a"}, {on = false})
+  store.fail_at = store.appends + 1
+  local out, err, exit = core.finish()
+  lu.assertEquals(exit, 1)
+  lu.assertStrContains(out, '"exit":1')
+  lu.assertStrContains(out, '"run":1')
+  lu.assertStrContains(err, "disk full")
+end
+
 function TestGate:test_an_error_half_way_counts_what_was_read_back()
   local core, _, things = fakecore.open {things = {a = {on = true, size = 1}}}
   local how = {pretend = true, set = function()
@@ -143,6 +178,16 @@ function TestUndo:test_conflict_is_left_alone_without_force()
   core = fakecore.open {files = files, things = things, options = {force = true}}
   report = core.undo.run(1, true)
   lu.assertEquals({report.failed, things.a.on}, {0, true})
+end
+
+function TestUndo:test_a_step_that_changed_nothing_is_no_conflict()
+  local files, things = {}, {a = {on = true}}
+  local core = fakecore.open {files = files, things = things}
+  failure(core.change, "fake.thing", {name = "a"}, {on = false}, {pretend = true})
+  core.finish(1)
+  things.a.on = "changed by hand"
+  local report = fakecore.open({files = files, things = things}).undo.run(1)
+  lu.assertEquals({report.failed, report.steps[1].outcome, things.a.on}, {0, "unchanged", "changed by hand"})
 end
 
 function TestUndo:test_after_a_kill_at_every_line_undo_restores_all()
@@ -236,6 +281,7 @@ function TestJournal:test_corrupted_lines_are_named()
     [1] = "nonsense\n",
     [2] = header .. '{"step":1,"kind":\n',
     [3] = header .. '{"step":1,"kind":"fake.thing","id":{"name":"a"}}\n{"step":7,"taken":true}\n',
+    [4] = header .. '{"step":1,"kind":"fake.thing","id":{"name":"a"}}\n{"step":1,"taken":true}\n{"step":3,"kind":"fake.thing","id":{"name":"b"}}\n',
   } do
     local core = fakecore.open {files = journal_with(text)}
     local message, problem = failure(core.journal.read, 1)
@@ -334,7 +380,7 @@ function TestManifest:test_wrong_manifests_name_the_field()
     ["name"] = {name = 1}, ["version"] = {version = "one"}, ["playbook.summmary"] = {summmary = "x"}, ["grants[1]"] = {grants = {"nope"}},
     ["args.x"] = {args = {x = 1}}, ["args.x.type"] = {args = {x = {type = "prt"}}}, ["args.x.defualt"] = {args = {x = {type = "port", defualt = 1}}},
     ["args.x.default"] = {args = {x = {type = "port", default = 0}}}, ["args.X"] = {args = {X = {type = "port"}}}, ["args"] = {args = 1},
-    ["args.x.values"] = {args = {x = {type = "enum"}}},
+    ["args.x.least"] = {args = {x = {type = "integer", least = "a"}}}, ["args.x.values"] = {args = {x = {type = "enum"}}},
   } do
     local _, problem = failure(core.manifest.check, manifest(change))
     lu.assertEquals({problem.name, problem.target}, {"P80_BAD_MANIFEST", expected})

@@ -64,7 +64,9 @@ function First.test_the_registry()
   win.reg.set(PARAMETERS, "ListenOnlyList", {"127.0.0.1", "::0001", "rubbish"}, {type = "multi_sz"})
   local whole = descriptor(0x20000000, NETWORK_SERVICE)
   win.reg.set(reservations, "http://+:80/reports/", whole, {type = "binary"})
-  for i = 1, #whole do win.reg.set(reservations, ("http://+:80/cut%d/"):format(i), whole:sub(1, i - 1), {type = "binary"}) end
+  for i = 1, #whole do
+    win.reg.set(reservations, ("http://+:80/cut%d/"):format(i), whole:sub(1, i - 1), {type = "binary"})
+  end
   win.reg.set(reservations, "http://+:80/far/", (whole:gsub("\x14", "\xF0", 1)), {type = "binary"})
   win.reg.set(reservations, "http://+:80/text/", "D:", {type = "sz"})
   case.later(function() win.reg.delete(PARAMETERS, nil, {tree = true}) end)
@@ -374,7 +376,8 @@ local Url = case.suite "Url"
 function Url.test_normal_forms()
   local forms = {
     ["http://+:80/"] = "http://+:80/", ["HTTP://+:80/Reports"] = "http://+:80/Reports/", ["http://*"] = "http://*:80/",
-    ["https://Contoso.Example/a/b"] = "https://contoso.example:443/a/b/", ["https://[::0001]:443"] = "https://[::1]:443/",
+    ["https://Contoso.Example/a/b"] = "https://contoso.example:443/a/b/",
+    ["https://[::0001]:443"] = "https://[::1]:443/",
     ["http://[::1]"] = "http://[::1]:80/", ["http://10.0.0.1:8080/"] = "http://10.0.0.1:8080/",
     ["http://bücher.example:81/ü"] = "http://bücher.example:81/ü/", ["http://+:65535/a%20b/"] = "http://+:65535/a%20b/",
   }

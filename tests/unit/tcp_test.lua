@@ -202,6 +202,12 @@ function Probe.test_how_the_port_is_held()
   end
 end
 
+function Probe.test_as_a_server_that_shares()
+  lu.assertEquals(tcp.probe(PORT, {exclusive = false}), {free = true, ipv4 = FREE, ipv6 = FREE})
+  listen {port = PORT}
+  lu.assertEquals(tcp.probe(PORT, {exclusive = false}).ipv4.reason, "in_use")
+end
+
 function Probe.test_http_sys()
   local holder = case.holder {"--http", ("http://+:%d/"):format(PORT)}
   lu.assertEquals(tcp.probe(PORT).ipv4.reason, "in_use")
@@ -221,5 +227,8 @@ end
 function Probe.test_bad_input()
   for _, port in ipairs {0, 65536, 1.5, "80 ", "80", {}, 1 << 32} do assert_invalid("port", tcp.probe, port) end
   assert_invalid("arguments", tcp.probe)
-  assert_invalid("arguments", tcp.probe, 80, 81)
+  assert_invalid("arguments", tcp.probe, 80, {}, 1)
+  assert_invalid("options", tcp.probe, 80, 81)
+  assert_invalid("exclusive", tcp.probe, 80, {exclusive = 1})
+  assert_invalid("exclusiv", tcp.probe, 80, {exclusiv = false})
 end

@@ -1,0 +1,41 @@
+#!/bin/sh
+# ctrl-c.sh BUILD-FOLDER LOADER, in wine-run.sh: Ctrl-C typed into a terminal while p80 waits for a slow service ends
+# the run within seconds, with exit code 1, and undo restores what it had done. (Wine has a console only in a
+# terminal, and no GenerateConsoleCtrlEvent there.)
+set -eu
+
+bin=$1
+loader=$2
+keys=$WINEPREFIX/keys
+log=$WINEPREFIX/terminal
+sc='C:\windows\system32\sc.exe'
+
+fail() {
+  echo "ctrl-c: $*" >&2
+  cat "$log" >&2 || true
+  exit 1
+}
+
+wineserver -p
+"$loader" "$sc" create Slow binPath= "Z:$bin/holder.exe --service --tcp 80 --slow-stop 8" >/dev/null
+"$loader" "$sc" start Slow >/dev/null
+sleep 0.5
+
+mkfifo "$keys"
+script -qefc "$loader $bin/p80.exe free80.lua --timeout 30" "$log" <"$keys" >/dev/null &
+terminal=$!
+exec 3>"$keys"
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+  sleep 0.3
+  "$loader" "$sc" query Slow | grep -q STOP_PENDING && break
+done
+printf '\003' >&3
+code=0
+wait "$terminal" || code=$?
+exec 3>&-
+
+[ "$code" = 1 ] || fail "exit code $code instead of 1"
+grep -q nterrupted "$log" || fail "it does not say that it was interrupted"
+"$loader" "$sc" query Slow | grep -q STOP_PENDING || fail "it waited for the service to the end"
+"$loader" "$bin/p80.exe" undo || fail "undo failed"
+"$loader" "$sc" query Slow | grep -q RUNNING || fail "undo did not start the service again"

@@ -1,0 +1,218 @@
+-- build: shim
+-- Who holds a port, by family and by owner, where Wine alone does not tell: IPv6, pid 4, shared processes, nobody.
+local lu = require "luaunit"
+local case = require "case"
+
+local OWNERS = [[HKLM\SOFTWARE\p80-test\owners]]
+local SHIM = {P80_SHIM_TCP_OWNER = "1", P80_SHIM_SCM = "1"}
+
+local T = case.suite "Families"
+local begin, finish = T.setUp, T.tearDown
+
+function T:setUp()
+  begin()
+  case.reg {"delete", OWNERS, "/f"}
+  for name, value in pairs(SHIM) do test.setenv(name, value) end
+end
+
+function T:tearDown()
+  for name in pairs(SHIM) do test.setenv(name, nil) end
+  finish()
+end
+
+-- Says whom the shim shows as the owner of port 80.
+local function set_owner(pid) case.reg {"add", OWNERS, "/v", "80", "/t", "REG_DWORD", "/d", tostring(pid), "/f"} end
+
+local function free80(words, env)
+  words.env = {}
+  for _, variables in ipairs {SHIM, env or {}} do
+    for name, value in pairs(variables) do words.env[name] = value end
+  end
+  table.insert(words, 1, "free80.lua")
+  return case.p80(words)
+end
+
+local function held(family) return case.bind(80, family) ~= "ok" end
+local function wait_held(family) case.wait("the port", function() return held(family) end) end
+local function running(name) return test.service_state(name) == 4 end
+
+-- free80 changes nothing and says `texts`, whatever it is allowed.
+local function touches_nothing(texts, env)
+  for _, words in ipairs {{}, {"--kill"}, {"--up-to", "disable", "--kill", "--timeout", "0.2"}, {"--check", "--up-to", "disable", "--kill"}} do
+    local result = case.exits(free80(words, env), 1)
+    for _, text in ipairs(texts) do lu.assertStrContains(result.stdout, text) end
+    lu.assertStrContains(result.stdout, "\n  none")
+    lu.assertNil(case.files(case.state .. "\\runs"))
+  end
+end
+
+-- ---- Families ----
+
+function T:test_a_service_on_ipv6_only()
+  case.service {name = "Six", args = {"--tcp", "80", "--family", "6"}}
+  wait_held(6)
+  local planned = free80 {"--json", "--check"}
+  lu.assertEquals(planned.code, 3)
+  local holder = planned.json.result.before.holders[1]
+  lu.assertEquals({holder.kind, holder.services, holder.families, holder.pid}, {"service", {"Six"}, {"ipv6"}, case.service_running "Six"})
+  local result = case.exits(free80 {}, 0)
+  lu.assertStrContains(result.stdout, "(IPv6)")
+  lu.assertStrContains(result.stdout, "IPv4 free, IPv6 free")
+  lu.assertEquals({case.bind(80, 4), case.bind(80, 6)}, {"ok", "ok"})
+end
+
+function T:test_one_service_on_both_families_is_one_holder()
+  case.service {name = "Both", args = {"--tcp", "80", "--family", "both"}}
+  wait_held(6)
+  local holders = free80({"--json", "--check"}).json.result.before.holders
+  lu.assertEquals({#holders, holders[1].families}, {1, {"ipv4", "ipv6"}})
+  local done = case.exits(free80 {"--json"}, 0).json
+  lu.assertEquals({done.changed, done.result.steps[1].freed}, {1, true})
+end
+
+function T:test_two_services_on_a_family_each()
+  case.service {name = "Four", args = {"--tcp", "80"}}
+  case.service {name = "Six", args = {"--tcp", "80", "--family", "6"}}
+  wait_held(4)
+  wait_held(6)
+  local planned = case.exits(free80 {"--check"}, 3)
+  for _, text in ipairs {"service Four in ", "(IPv4)", "service Six in ", "(IPv6)", "1. stop service Four", "2. stop service Six"} do
+    lu.assertStrContains(planned.stdout, text)
+  end
+  lu.assertTrue(running "Four" and running "Six")
+  local result = case.exits(free80 {"--json"}, 0)
+  lu.assertEquals(result.json.changed, 2)
+  lu.assertEquals({result.json.result.steps[1].freed, result.json.result.steps[2].freed}, {false, true})
+  lu.assertTrue(result.seconds < 10, "it waited in vain for the first to free what the second holds")
+  lu.assertEquals({case.bind(80, 4), case.bind(80, 6)}, {"ok", "ok"})
+  case.exits(case.p80 {"undo", env = SHIM}, 0)
+  lu.assertTrue(running "Four" and running "Six")
+  wait_held(6)
+end
+
+-- A service that may be stopped beside a program that may not be ended: never "free" while one of them holds on.
+function T:test_a_service_and_a_program_on_a_family_each()
+  case.service {name = "Four", args = {"--tcp", "80"}}
+  local program = case.holder {"--tcp", "80", "--family", "6"}
+  wait_held(4)
+  local planned = free80 {"--check", "--json"}
+  lu.assertEquals({planned.code, planned.json.result.free}, {3, false})
+  local result = case.exits(free80 {"--timeout", "1"}, 1)
+  lu.assertStrContains(result.stdout, "IPv4 free, IPv6 in use")
+  lu.assertStrContains(result.stdout, ("(pid %d) is no service: --kill ends it"):format(program:pid()))
+  lu.assertNil(program:wait(0))
+  case.exits(free80 {"--kill"}, 0)
+  lu.assertEquals({case.bind(80, 4), case.bind(80, 6)}, {"ok", "ok"})
+end
+
+-- ---- HTTP.SYS ----
+
+function T:test_pid_4_is_http_sys_for_the_service_behind_it()
+  case.service {name = "Web", args = {"--http", "http://+:80/"}}
+  case.wait_http(80)
+  local row = win.tcp.listeners(80)[1]
+  lu.assertEquals({row.pid, row.kernel, row.services}, {4, true, {}})
+  local holder = free80({"--json", "--check"}).json.result.before.holders[1]
+  lu.assertEquals({holder.kind, #holder.processes, holder.processes[1].services}, {"http", 1, {"Web"}})
+  case.exits(free80 {}, 0)
+  lu.assertFalse(running "Web")
+end
+
+function T:test_two_services_behind_http_sys_are_both_named()
+  case.service {name = "Shop", args = {"--http", "http://+:80/shop/"}}
+  wait_held()
+  case.service {name = "Reports", args = {"--http", "http://+:80/reports/"}}
+  case.wait("both queues", function() return #win.http.holders() == 2 end)
+  local planned = case.exits(free80 {"--check"}, 3)
+  for _, name in ipairs {"Shop", "Reports"} do
+    lu.assertStrContains(planned.stdout, ("stop service %s (it may be the one)"):format(name))
+    lu.assertStrContains(planned.stdout, ("scm.state %s: state: running -> stopped"):format(name))
+  end
+  lu.assertStrContains(planned.stdout, "nothing here tells which")
+  lu.assertTrue(running "Shop" and running "Reports")
+  case.exits(free80 {}, 0)
+  lu.assertEquals(case.bind(80), "ok")
+end
+
+-- Wine 10 gives the process that hosts its drivers as the owner.
+function T:test_the_process_that_hosts_drivers_is_not_the_owner()
+  case.service {name = "Web", args = {"--http", "http://+:80/"}}
+  case.wait_http(80)
+  local hosts = {}
+  for _, process in ipairs(win.process.list()) do
+    if process.name:lower() == "winedevice.exe" then hosts[#hosts + 1] = process.pid end
+  end
+  lu.assertTrue(#hosts > 0)
+  for _, pid in ipairs(hosts) do
+    set_owner(pid)
+    local result = case.exits(free80 {"--json", "--check", "--kill", "--up-to", "service"}, 3)
+    local holders = result.json.result.before.holders
+    lu.assertEquals({#holders, holders[1].kind, holders[1].processes[1].services}, {1, "http", {"Web"}})
+    lu.assertEquals({#result.json.changes, result.json.changes[1].label}, {1, "Web"})
+  end
+  case.exits(free80 {"--kill"}, 0)
+  for _, pid in ipairs(hosts) do lu.assertNotNil(win.process.get(pid)) end
+end
+
+-- ---- Nobody to be found ----
+
+function T:test_the_kernel_for_nobody()
+  case.holder {"--tcp", "80"}
+  for _, pid in ipairs {4, 0} do
+    set_owner(pid)
+    touches_nothing {"the kernel (System)", "nothing here tells", "never touches PID 4"}
+  end
+  lu.assertTrue(held())
+end
+
+function T:test_a_reserved_port()
+  touches_nothing({"excluded port range", "excludedportrange"}, {P80_SHIM_FAIL = "bind:1+:10013"})
+end
+
+function T:test_a_socket_that_is_in_no_table()
+  touches_nothing({"unknown: a socket holds it"}, {P80_SHIM_FAIL = "bind:1+:10048"})
+end
+
+function T:test_pids_0_and_4_are_never_ended()
+  for _, pid in ipairs {0, 4} do
+    for _, words in ipairs {{}, {"--check"}} do
+      local result = case.exits(case.p80 {"--allow", "*", "-e", ("win.process.stop(%d)"):format(pid), words[1]}, 5)
+      lu.assertStrContains(result.stderr, ("process.stop '%d"):format(pid))
+      lu.assertStrContains(result.stderr, "Windows itself")
+    end
+  end
+end
+
+-- ---- Two services in one process ----
+
+function T:test_a_shared_process_asks_for_the_service()
+  case.service {name = "Listening", args = {"--tcp", "80"}}
+  case.service {name = "Silent", args = {"--tcp", "8101"}}
+  wait_held()
+  local env = {P80_SHIM_SHARED = "Silent:Listening"}
+  for _, words in ipairs {{}, {"--kill"}, {"--check", "--kill"}, {"--service", "Else"}} do
+    local result = case.exits(free80(words, env), 1)
+    lu.assertStrContains(result.stdout, "hosts Listening, Silent: say which holds the port with --service NAME")
+    lu.assertTrue(running "Listening" and running "Silent")
+  end
+  case.exits(free80({"--service", "listening"}, env), 0)
+  lu.assertEquals({running "Listening", running "Silent", case.bind(80)}, {false, true, "ok"})
+end
+
+-- That another service of the process needs HTTP says nothing about a socket that is not HTTP.SYS's.
+function T:test_a_shared_process_with_a_socket_of_its_own_is_not_judged_by_http()
+  case.service {name = "Listening", args = {"--tcp", "80"}}
+  case.service {name = "Silent", args = {"--tcp", "8101"}, dependencies = {"HTTP"}}
+  wait_held()
+  local result = case.exits(free80({}, {P80_SHIM_SHARED = "Silent:Listening"}), 1)
+  lu.assertStrContains(result.stdout, "--service NAME")
+  lu.assertTrue(running "Listening" and running "Silent")
+end
+
+function T:test_in_a_shared_process_behind_http_sys_the_one_that_needs_http_is_it()
+  case.service {name = "Web", args = {"--http", "http://+:80/"}, dependencies = {"HTTP"}}
+  case.service {name = "Silent", args = {"--tcp", "8101"}}
+  case.wait_http(80)
+  case.exits(free80({}, {P80_SHIM_SHARED = "Silent:Web"}), 0)
+  lu.assertEquals({running "Web", running "Silent", case.bind(80)}, {false, true, "ok"})
+end
