@@ -146,6 +146,7 @@ static void push_host(lua_State *L) {
   lua_setfield(L, -2, "writes");
   store_push(L, folder);
   lua_setfield(L, -2, "store");
+  luax_setboolean(L, "default_state", folder == NULL);
   push_options(L);
   lua_setfield(L, -2, "options");
   push_script(L);
@@ -176,12 +177,11 @@ lua_State *core_state(void) {
     lua_pushcfunction(core, open_core);
     if (lua_pcall(core, 0, 0, 0) == LUA_OK) return core;
   }
-  int usage = core && luax_iserror(core, -1); /* a wrong --allow */
   const char *text = core ? luaL_tolstring(core, -1, NULL) : "not enough memory";
   console_print(stderr, "p80: ");
   console_print(stderr, text);
   console_print(stderr, "\n");
-  exit(usage ? 2 : EXIT_FAILURE);
+  exit(EXIT_FAILURE);
 }
 
 void core_close(void) {

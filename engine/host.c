@@ -444,12 +444,29 @@ static int print_version(void) {
   return 0;
 }
 
+static int accept_allows(lua_State *L) { return gate_call(L, "accept", 0); }
+
+/* Whether the command line can be carried out; pushes why not. */
+static int is_acceptable(lua_State *L) {
+  if (options->command == CLI_WRONG) {
+    lua_pushfstring(L, "%s; `p80 --help` shows what there is", options->error);
+    return 0;
+  }
+  if (options->allow_count == 0) return 1;
+  lua_pushcfunction(L, accept_allows);
+  return lua_pcall(L, 0, 0, 0) == LUA_OK;
+}
+
 /* Runs protected: does what the command line says; returns the exit code. */
 static int dispatch(lua_State *L) {
   int code = 0;
   if (options->state) {
     lua_pushstring(L, options->state);
     core_set_folder(luax_pushfullpath(L, -1, "--state")); /* stays on the stack */
+  }
+  if (!is_acceptable(L)) {
+    lua_pushinteger(L, fail_to_begin(L));
+    return 1;
   }
   switch (options->command) {
     case CLI_SCRIPT: code = run_script(L); break;
@@ -485,10 +502,6 @@ int host_main(const cli *given) {
   if (options->no_color) console_no_colour();
   if (options->quiet) console_quiet();
   switch (options->command) {
-    case CLI_WRONG:
-      complain(options->error);
-      print(stderr, "`p80 --help` shows what there is.\n");
-      return 2;
     case CLI_USAGE: fputs(cli_usage, stdout); return 0;
     case CLI_VERSION: return print_version();
     default: break;

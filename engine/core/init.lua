@@ -75,7 +75,11 @@ core.commands = part "commands"
 
 for _, subject in ipairs {"process", "scm", "reg", "http"} do part(subject) end
 
-for _, grant in ipairs(host.options.allow) do core.grants.add("--allow", grant) end
+--- Takes what --allow gives; raises for a grant that does not exist.
+function core.accept()
+  running_op = nil
+  for _, grant in ipairs(host.options.allow) do core.grants.add("--allow", grant) end
+end
 
 -- The raw function `name` ("scm.get") of `win`.
 local function raw(name)

@@ -45,6 +45,10 @@ local locked = false
 -- Returns whether it was not locked yet: what was read before may have been changed by another run.
 function journal.lock()
   if locked then return false end
+  if host.default_state and not core.win.host.elevated() then
+    core.fail(nil, core.code.ERROR_ACCESS_DENIED, "Changes are recorded in a folder of the administrators.",
+      "run p80 elevated (as administrator), or name a folder of your own with --state")
+  end
   store.prepare()
   host.progress "waiting for another p80 that is changing this machine"
   local mine = store.lock(core.timeout)

@@ -14,40 +14,21 @@ local function add_once(list, value)
   list[#list + 1] = value
 end
 
-local function has_url_on(queue, port)
-  for _, url in ipairs(queue.urls or {}) do
-    if url:lower():match("^https?://.+:(%d+)/") == tostring(port) then return true end
-  end
-  return false
-end
-
--- The processes behind HTTP.SYS on a port. `certain` tells whether URLs say so; without them every process that
--- holds a request queue may be the one.
+-- The processes behind HTTP.SYS on a port: of a queue of IIS the one that controls it, whose workers come and go.
+-- `certain` tells whether URLs say so; without them every process that holds a request queue may be the one.
 local function http_holder(port)
   local state = win.http.state()
-  local holder = {kind = "http", source = state.source, certain = false, urls = {}, processes = {}}
-  if state.source == "stopped" then
-    holder.kind = "kernel"
-    return holder
-  end
-  for _, queue in ipairs(state.queues) do
-    if has_url_on(queue, port) then
-      holder.certain = true
-      for _, url in ipairs(queue.urls) do
-        if has_url_on({urls = {url}}, port) then add_once(holder.urls, url) end
-      end
-    end
-  end
+  local rows = state.source ~= "stopped" and win.http.urls_on(state, port)
+  local holder = {kind = "http", source = state.source, certain = rows and #rows > 0 or false, urls = {}, processes = {}}
   local seen = {}
-  for _, queue in ipairs(state.queues) do
-    for _, process in ipairs(queue.processes) do
-      if not seen[process.pid] and (not holder.certain or has_url_on(queue, port)) then
-        seen[process.pid] = true
-        table.insert(holder.processes, process)
-      end
+  for _, row in ipairs(rows or state.queues) do
+    if row.url then add_once(holder.urls, row.url) end
+    for _, process in ipairs(row.controller and {row.controller} or row.processes) do
+      if not seen[process.pid] then table.insert(holder.processes, process) end
+      seen[process.pid] = true
     end
   end
-  if #holder.processes == 0 then holder.kind = "kernel" end
+  if not holder.certain and #holder.processes == 0 then holder.kind = "kernel" end
   return holder
 end
 
@@ -125,7 +106,9 @@ local TEXT = {
   http = function(holder)
     local who = {}
     for i, process in ipairs(holder.processes) do who[i] = process_text(process) end
-    if holder.certain then
+    if #who == 0 then
+      return ("HTTP.SYS, where no process has a queue now for %s"):format(table.concat(holder.urls, " "))
+    elseif holder.certain then
       return ("HTTP.SYS for %s, which registered %s"):format(table.concat(who, " and "), table.concat(holder.urls, " "))
     elseif #who == 1 then
       return ("HTTP.SYS, most likely for %s: the only process with a request queue"):format(who[1])

@@ -124,6 +124,16 @@ function TestGate:test_nothing_is_changed_after_a_journal_that_could_not_be_writ
   end
 end
 
+function TestGate:test_without_elevation_nothing_is_changed_but_with_a_folder_of_ones_own()
+  local plain = {elevated = function() return false end}
+  local machine = setmetatable({host = setmetatable(plain, {__index = win.host})}, {__index = win})
+  local core, _, things = fakecore.open {things = {a = {on = true}}, win = machine, default_state = true}
+  local _, problem = failure(core.change, "fake.thing", {name = "a"}, {on = false})
+  lu.assertEquals({problem.code, core.result.exit_for(problem), things.a.on}, {5, 5, true})
+  core = fakecore.open {things = things, win = machine}
+  lu.assertTrue(core.change("fake.thing", {name = "a"}, {on = false}))
+end
+
 function TestGate:test_a_second_run_waits_and_then_fails()
   local core, store, things = fakecore.open {things = {a = {on = true}}}
   store.locked_by_other = true

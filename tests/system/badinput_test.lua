@@ -1,0 +1,256 @@
+-- Bad input, line by line of what may go wrong: every public function of `win` with wrong arguments, in p80 itself.
+-- Each must raise an error object that names the thing and its value, and change nothing.
+local lu = require "luaunit"
+local case = require "case"
+
+local T = case.suite "BadInput"
+
+local KEY = [[HKCU\Software\p80-bad]]
+
+local baseSetUp = T.setUp
+function T:setUp()
+  baseSetUp()
+  case.reg {"delete", KEY, "/f"}
+end
+
+local function lines(list) return table.concat(list, "\n") end
+
+-- ---- Every function with every kind of wrong argument ----
+
+-- Runs in p80 and reports what was not as it should be.
+local PROBE = [==[
+local p80 = require "p80"
+local SERVICE, KEY = "BadInput", [[HKCU\Software\p80-bad]]
+local function f() end
+local faults, tried, seen = {}, 0, {}
+
+local odd = {f, coroutine.create(f), io.stdout, setmetatable({}, {__index = f})}
+local function with(...)
+  local list = table.move(odd, 1, #odd, 1, {})
+  for _, more in ipairs {...} do table.move(more, 1, #more, #list + 1, list) end
+  return list
+end
+
+local KEEP = {} -- an argument that is left out
+local BROKEN = {"nul\0in it", "\xFF", "cut \xC3", "\xC0\x80", "\xED\xA0\x80\xED\xB0\x80", "\xF4\x90\x80\x80", "\xF8\x88\x80\x80\x80"}
+local no_text = with({true, 12, 1.5, {}, {"x"}}, BROKEN)
+local NUMBERS = {1.5, -1, 0/0, math.huge, -math.huge, math.mininteger, math.maxinteger, "12 ", "0x", "", "twelve", true, {}}
+
+local bad = {
+  text = no_text,
+  service = with(no_text, {"", ("s"):rep(257), ("s"):rep(16384)}),
+  key = with(no_text, {"", "Software\\p80-bad", "\\Software", "HKXX\\Software", "HKLM\\\\Software", "HKLM\\Software\\", "C:\\x", "HKCU\\" .. ("k"):rep(256),
+    "HKCU\\" .. ("k"):rep(16384), "HKLM:\\x", "HKCU/Software"}),
+  value_name = with(no_text, {("v"):rep(16384)}),
+  port = with(NUMBERS, {0, 65536, "80", "80 ", 4294967376, 1 << 32, 80 + 1e-9}),
+  pid = with(NUMBERS, {4294967296, 1 << 40, "4"}),
+  url = no_text,
+  address = with(no_text, {"", "1", "1.2.3", "1.2.3.256", "1.2.3.4.5", "01.2.3.4 ", "::1::", ":::", "fe80::1%", "localhost", "127.0.0.1:80", "[::1]", "1.2.3.4/8"}),
+  table = with {true, 1, "x"},
+  boolean = with {1, 0, "true", {}},
+  seconds = with(NUMBERS, {1e30, 2592001, "5"}),
+  word = with(no_text, {"", "no such word", "RUNNING"}),
+  array_of_text = with {true, 1, "x", {1}, {true}, {"a", [3] = "b"}, {x = "y"}, {"nul\0"}, {"\xFF"}, {{}}},
+  array_of_pids = with {true, 1, "x", {"1"}, {1.5}, {true}, {{}}},
+  view = with {true, {}, 0, 16, 33, 64.5, "x", "32 "},
+}
+
+-- An argument: {kind} , {kind, optional=true}, {options = {name = kind}}; `good` is what stands there otherwise.
+local options = function(known, good, optional) return {known = known, good = good, optional = optional} end
+local service, key = {"service", good = SERVICE}, {"key", good = KEY}
+local waits = {timeout = "seconds"}
+local functions = {
+  ["host.version"] = {}, ["host.edition"] = {}, ["host.architecture"] = {}, ["host.name"] = {}, ["host.elevated"] = {},
+  ["host.boot_time"] = {}, ["host.info"] = {},
+  ["tcp.list"] = {options({family = "port", port = "port", state = "word"}, {port = 1}, true)},
+  ["tcp.listeners"] = {{"port", good = 1, optional = true}},
+  ["tcp.probe"] = {{"port", good = 1}, options({exclusive = "boolean"}, {}, true)},
+  ["tcp.owners"] = {{"array_of_pids", good = {}}},
+  ["process.list"] = {}, ["process.get"] = {{"pid", good = 0x7FFFFFFC}}, ["process.services"] = {{"pid", good = 0x7FFFFFFC}},
+  ["process.stop"] = {{"pid", good = 0x7FFFFFFC}, options(waits, {}, true)},
+  ["scm.list"] = {options({type = "word", state = "word"}, {}, true)},
+  ["scm.get"] = {service},
+  ["scm.wait"] = {service, {"word", good = "stopped"}, options({timeout = "seconds", requested = "boolean"}, {}, true)},
+  ["scm.start"] = {service, options({timeout = "seconds", args = "array_of_text"}, {}, true)},
+  ["scm.stop"] = {service, options({timeout = "seconds", dependents = "boolean"}, {}, true)},
+  ["scm.restart"] = {service, options({timeout = "seconds", dependents = "boolean", args = "array_of_text"}, {}, true)},
+  ["scm.config"] = {service, options({start = "word", delayed = "boolean", account = "text", password = "text", path = "text",
+    display_name = "text"}, {start = "demand"})},
+  ["reg.get"] = {key, {"value_name", good = "v"}, options({view = "view"}, {}, true)},
+  ["reg.values"] = {key, options({view = "view"}, {}, true)}, ["reg.keys"] = {key, options({view = "view"}, {}, true)},
+  ["reg.exists"] = {key, options({view = "view"}, {}, true)}, ["reg.info"] = {key, options({view = "view"}, {}, true)},
+  ["reg.tree"] = {key, options({view = "view"}, {}, true)}, ["reg.create"] = {key, options({view = "view"}, {}, true)},
+  ["reg.set"] = {key, {"value_name", good = "v"}, {"value", good = "x"}, options({type = "word", view = "view"}, {}, true)},
+  ["reg.delete"] = {key, {"value_name", good = "v", optional = true}, options({tree = "boolean", view = "view"}, {}, true)},
+  ["http.holders"] = {}, ["http.is_running"] = {}, ["http.state"] = {},
+  ["http.url"] = {{"text_of_any_bytes", good = "http://+:80/"}},
+  ["http.urls_on"] = {{"state", good = {source = "netsh", queues = {}}}, {"port", good = 80}},
+  ["http.read_servicestate"] = {{"text_of_any_bytes", good = ""}, {"array", good = {}, optional = true}},
+  ["http.iplisten.list"] = {}, ["http.iplisten.add"] = {{"address", good = "127.0.0.1"}}, ["http.iplisten.delete"] = {{"address", good = "127.0.0.1"}},
+  ["http.iplisten.normalize"] = {{"address", good = "127.0.0.1"}},
+  ["http.urlacl.list"] = {}, ["http.urlacl.users"] = {{"text_of_any_bytes", good = ""}},
+  ["http.urlacl.sddl"] = {options({user = "text", sddl = "text", listen = "boolean", delegate = "boolean"}, {user = "S-1-5-20"})},
+  ["http.urlacl.add"] = {{"url", good = "http://+:80/bad/"}, options({user = "text", sddl = "text", listen = "boolean", delegate = "boolean"}, {user = "S-1-5-20"})},
+  ["http.urlacl.delete"] = {{"url", good = "http://+:80/bad/"}},
+}
+bad.text_of_any_bytes = with {true, 1, 1.5, {}}
+bad.array = with {true, 1, "x"}
+bad.state = with {true, 1, "x", {}, {queues = 1}}
+bad.value = with {true, 1.5, -1, 1 << 32, 0/0, {1}, {"a", ""}, {x = "y"}, {"nul\0"}, "nul\0", "\xFF"}
+
+local function shown(value) return type(value) == "string" and ("%q"):format(#value > 40 and value:sub(1, 40) .. "..." or value) or tostring(value) end
+
+local function fault(name, what, why) faults[#faults + 1] = ("win.%s with %s: %s"):format(name, what, why) end
+
+-- What is wrong with an error as p80 must raise it; nil when nothing is.
+local function wrong_with(e, name)
+  if type(e) ~= "table" then return "no error object: " .. tostring(e) end
+  if e.op ~= name then return "op is " .. tostring(e.op) end
+  if type(e.target) ~= "string" or e.target == "" then return "target is " .. tostring(e.target) end
+  if math.type(e.code) ~= "integer" or e.code == 0 then return "code is " .. tostring(e.code) end
+  if type(e.name) ~= "string" or e.name == "" then return ("no name for code %d: %s"):format(e.code, tostring(e)) end
+  if type(e.message) ~= "string" or e.message == "" then return "message is " .. tostring(e.message) end
+  if not tostring(e):find(name, 1, true) then return "its text is " .. tostring(e) end
+  if #tostring(e) > 2000 then return ("its text has %d bytes"):format(#tostring(e)) end
+  if not utf8.len(tostring(e)) then return "its text is no UTF-8" end
+end
+
+local function expect_error(name, what, code, ...)
+  local call = win
+  for step in name:gmatch "[^.]+" do call = call[step] end
+  tried = tried + 1
+  local ok, e = pcall(call, ...)
+  if ok then return fault(name, what, "no error, but " .. shown(e)) end
+  local why = wrong_with(e, name) or code and e.code ~= code and ("code %d: %s"):format(e.code, tostring(e))
+  if why then return fault(name, what, why) end
+  return e
+end
+
+local function arguments(signature)
+  local list = {n = #signature}
+  for i, argument in ipairs(signature) do list[i] = argument.good end
+  return list
+end
+
+local function test_counts(name, signature)
+  local good = arguments(signature)
+  local e = expect_error(name, "an argument too many", 87, table.unpack({table.unpack(good, 1, good.n)}, 1, good.n))
+  return e
+end
+
+local function copy(t, key, value)
+  local c = {}
+  for k, v in pairs(t) do c[k] = v end
+  c[key] = value
+  return c
+end
+
+local function with_argument(good, i, value)
+  local list = table.move(good, 1, good.n, 1, {})
+  list[i] = value
+  return table.unpack(list, 1, math.max(good.n, i))
+end
+
+local INVALID = 87
+for name, signature in pairs(functions) do
+  local good, least = arguments(signature), 0
+  for i, argument in ipairs(signature) do if not argument.optional then least = i end end
+  -- counts
+  local e = expect_error(name, "an argument too many", INVALID, with_argument(good, good.n + 1, "more"))
+  if e and e.target ~= "arguments" then fault(name, "an argument too many", "it names " .. e.target) end
+  for n = 0, least - 1 do expect_error(name, ("%d arguments"):format(n), INVALID, table.unpack(good, 1, n)) end
+  -- each argument
+  for i, argument in ipairs(signature) do
+    for _, value in ipairs(bad[argument[1]] or bad.table) do
+      local is_numeric_text = argument[1] == "value" and false
+      e = expect_error(name, ("%s as argument %d"):format(shown(value), i), argument[1] ~= "address" and argument[1] ~= "url" and INVALID or nil,
+        with_argument(good, i, value))
+      if e and math.type(value) == "integer" and argument[1] == "port" and not tostring(e):find(tostring(value), 1, true) then
+        fault(name, shown(value), "its value is not in " .. tostring(e))
+      end
+    end
+    for option, kind in pairs(argument.known or {}) do
+      for _, misspelt in ipairs {option .. "x", option:sub(1, -2), option:upper()} do
+        e = expect_error(name, "the option " .. misspelt, INVALID, with_argument(good, i, copy(argument.good, misspelt, 1)))
+        if e and e.target ~= misspelt then fault(name, "the option " .. misspelt, "it names " .. e.target) end
+        if e and misspelt ~= option:upper() and not (e.hint or ""):find(("'%s'"):format(option), 1, true) then
+          fault(name, "the option " .. misspelt, "no suggestion: " .. tostring(e))
+        end
+      end
+      for _, value in ipairs(bad[kind]) do
+        local expected = not (name:find "urlacl" and kind == "text") and INVALID or nil
+        e = expect_error(name, ("%s = %s"):format(option, shown(value)), expected, with_argument(good, i, copy(argument.good, option, value)))
+        if e and e.target ~= option and e.target ~= "arguments" and not e.target:find("^" .. option .. "%[") and expected then
+          fault(name, option .. " = " .. shown(value), "it names " .. e.target)
+        end
+      end
+    end
+    if argument.known then
+      expect_error(name, "an option without a name", INVALID, with_argument(good, i, copy(argument.good, 1, 1)))
+      expect_error(name, "an option named true", INVALID, with_argument(good, i, copy(argument.good, true, 1)))
+    end
+  end
+end
+
+-- Values that do not fit their type.
+for value_type, values in pairs {
+  sz = with {1, true, {}, "nul\0", "\xFF"}, expand_sz = with {1, "nul\0"}, multi_sz = with {"x", 1, {1}, {""}, {"a", ""}, {"nul\0"}, {x = "y"}},
+  dword = with {"1", -1, 1 << 32, 1.5, 0/0, {}}, dword_big_endian = {-1, 1 << 32}, qword = with {"1", 1.5, 2.0^63, -2.0^64, 0/0, {}},
+  binary = with {1, {}, true}, none = {1, {}}, link = {1},
+} do
+  for _, value in ipairs(values) do
+    expect_error("reg.set", ("%s as %s"):format(shown(value), value_type), 87, KEY, "v", value, {type = value_type})
+  end
+end
+for _, value_type in ipairs {"dwrod", "DWORD", "REG_DWORD", "type_", "type_4294967296", "type_0", "", "type_-1"} do
+  expect_error("reg.set", "the type " .. value_type, 87, KEY, "v", "x", value_type)
+end
+local e = expect_error("reg.set", "the type dwrod", 87, KEY, "v", 1, "dwrod")
+if e and not (e.hint or ""):find("'dword'", 1, true) then fault("reg.set", "dwrod", "no suggestion") end
+
+-- What is not there.
+expect_error("scm.start", "no such service", 1060, "p80 no such service")
+for _, verb in ipairs {"stop", "restart", "wait"} do
+  expect_error("scm." .. verb, "no such service", 1060, "p80 no such service", verb == "wait" and "running" or nil)
+end
+expect_error("scm.config", "no such service", 1060, "p80 no such service", {start = "demand"})
+expect_error("scm.start", "a lone surrogate", 1060, "lone \xED\xA0\x80")
+expect_error("reg.set", "a hive", 87, "HKLM", nil, true)
+expect_error("reg.create", "a hive", 87, "HKLM")
+expect_error("reg.delete", "a hive", 87, "HKLM", nil, {tree = true})
+expect_error("reg.delete", "a name and tree", 87, KEY, "v", {tree = true})
+assert(win.scm.get "p80 no such service" == nil and win.scm.get "lone \xED\xA0\x80" == nil)
+assert(win.reg.get(KEY, "v") == nil and win.reg.keys(KEY) == nil and win.process.get(0x7FFFFFFC) == nil)
+assert(win.process.stop(0x7FFFFFFC) == false)
+
+-- Nothing public is missing here.
+local function walk(t, prefix)
+  for name, value in pairs(t) do
+    if type(value) == "table" then walk(value, prefix .. name .. ".") else seen[prefix .. name] = true end
+  end
+end
+walk(win, "")
+for name in pairs(seen) do if not functions[name] then fault(name, "anything", "this test does not know it") end end
+for name in pairs(functions) do if not seen[name] then fault(name, "anything", "it does not exist") end end
+for _, subject in ipairs {"tpc", "smc", "regg"} do
+  local ok, e = pcall(function() return win[subject] end)
+  if ok or type(e) ~= "table" or e.target ~= subject or not (e.hint or ""):find "did you mean" then fault(subject, "a misspelt subject", tostring(e)) end
+end
+
+p80.report {faults = faults, tried = tried}
+]==]
+
+function T:test_every_function_with_wrong_arguments()
+  case.service {name = "BadInput", args = {"--tcp", "8101"}, run = false}
+  local before = win.scm.get "BadInput"
+  for _, check in ipairs {false, true} do -- in --check reads cross the gate, too
+    local result = case.script(PROBE, {"--json", "--allow", "*", check and "--check" or nil})
+    case.exits(result, 0)
+    lu.assertEquals(lines(result.json.result.faults), "")
+    lu.assertEquals(result.json.changed, 0)
+    lu.assertTrue(result.json.result.tried > 1000)
+  end
+  lu.assertEquals(win.scm.get "BadInput", before)
+  lu.assertNil(case.files(case.state .. "\\runs"))
+  lu.assertFalse(win.reg.exists(KEY))
+end
