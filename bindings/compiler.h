@@ -6,10 +6,12 @@
 #define P80_PRINTF(format, first) __attribute__((format(printf, format, first)))
 #define P80_NORETURN __attribute__((noreturn))
 #define P80_TYPEOF(x) __typeof__(x)
+#define P80_PREFETCH(address) __builtin_prefetch(address)
 #else
 #define P80_PRINTF(format, first)
 #define P80_NORETURN __declspec(noreturn)
 #define P80_TYPEOF(x) __typeof__(x) /* MSVC 17.9 and newer */
+#define P80_PREFETCH(address) ((void)(address))
 #endif
 
 #endif

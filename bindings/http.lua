@@ -176,8 +176,9 @@ end
 -- Reads what `netsh http show servicestate view=requestq` printed, on any Windows in any language. `controllers` is an
 -- array of pids that may control queues (those of the services W3SVC and WAS). `name` is nil for a queue without one,
 -- `image` for a Windows that does not print it; `notes` are the values printed about a process, its services.
-function http.read_servicestate(text, controllers)
-  local op = "http.read_servicestate"
+function http.read_servicestate(...)
+  local op, given, text, controllers = "http.read_servicestate", select("#", ...), ...
+  if given > 2 then bad(op, "arguments", ("1 to 2 arguments expected, got %d (number)."):format(given)) end
   if type(text) ~= "string" then bad(op, "text", ("text expected, got %s."):format(tostring(text))) end
   if controllers ~= nil and type(controllers) ~= "table" then bad(op, "controllers", "an array of pids expected.") end
   local is_controller, lines, queues = {}, {}, {}

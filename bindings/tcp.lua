@@ -25,7 +25,11 @@ end
 -- The image name, image path and running services of each process in the array `pids`. Each process is looked up once
 -- and the services are listed once, however many pids there are. What is not known (the path of another user's process
 -- without elevation, a process that has ended) is nil.
-function tcp.owners(pids)
+function tcp.owners(...)
+  local given, pids = select("#", ...), ...
+  if given > 1 then
+    x.fail("tcp.owners", "arguments", ERROR_INVALID_PARAMETER, ("1 argument expected, got %d (number)."):format(given))
+  end
   check_pids(pids)
   local owners = {}
   for _, pid in ipairs(pids) do

@@ -37,7 +37,9 @@ end
 --- win.http.urlacl.users(sddl) -> array of {sid=, name=, listen=, delegate=}
 -- What the entries of an access list let each account do, in order. `name` is nil for an account that is not known
 -- here.
-function urlacl.users(sddl)
+function urlacl.users(...)
+  local given, sddl = select("#", ...), ...
+  if given > 1 then bad("http.urlacl.users", "arguments", ("1 argument expected, got %d (number)."):format(given)) end
   if type(sddl) ~= "string" then bad("http.urlacl.users", "sddl", ("text expected, got %s."):format(tostring(sddl))) end
   local users, by_sid = {}, {}
   for kind, rights, trustee in sddl:gmatch "%((%a*);[^;)]*;([^;)]*);[^;)]*;[^;)]*;([^;)]*)%)" do
@@ -130,7 +132,9 @@ end
 --- win.http.urlacl.sddl{user=, listen=true, delegate=false} -> the access list of a reservation for that account, as
 -- `netsh http add urlacl` makes it; win.http.urlacl.sddl{sddl=} -> that one as Windows writes it
 -- `user` is an account's name, which depends on the language of Windows for built-in accounts, or its SID.
-function urlacl.sddl(options)
+function urlacl.sddl(...)
+  local given, options = select("#", ...), ...
+  if given > 1 then bad("http.urlacl.sddl", "arguments", ("1 argument expected, got %d (number)."):format(given)) end
   check_options(options)
   if options.sddl then return ask(canonical, options.sddl) end
   local listen, delegate = options.listen ~= false, options.delegate == true

@@ -98,6 +98,7 @@ static void *take_small(arena *a, size_t class) {
   free_block *found = a->free[class];
   if (found) {
     a->free[class] = found->next;
+    P80_PREFETCH(found->next); /* of a long list it is in no cache */
     return found;
   }
   size_t size = class * UNIT;

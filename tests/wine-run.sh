@@ -12,7 +12,7 @@
 # A program that leaves the file C:\p80-reboot asks for a restart of the machine: everything in the prefix is
 # ended, then the program runs again with --phase= and that file's text as one more argument.
 #
-# P80_TEST_SECONDS (300) bounds the run; P80_WINEDEBUG shows what Wine says; P80_TEMPLATE is another template.
+# P80_TEST_SECONDS (120) bounds the run; P80_WINEDEBUG shows what Wine says; P80_TEMPLATE is another template.
 set -eu
 
 tests=$(cd "$(dirname "$0")" && pwd)
@@ -39,8 +39,8 @@ inside() {
     wineserver -p
     code=0
     # shellcheck disable=SC2086 # no argument when there is no phase
-    timeout -k 5 "${P80_TEST_SECONDS:-300}" "$loader" "$@" $phase || code=$?
-    [ "$code" != 124 ] || echo "wine-run: stopped after ${P80_TEST_SECONDS:-300} seconds" >&2
+    timeout -k 5 "${P80_TEST_SECONDS:-120}" "$loader" "$@" $phase || code=$?
+    [ "$code" != 124 ] || echo "wine-run: stopped after ${P80_TEST_SECONDS:-120} seconds" >&2
     again=$WINEPREFIX/drive_c/p80-reboot
     [ -f "$again" ] || return "$code"
     phase=--phase=$(cat "$again")
@@ -95,7 +95,7 @@ if setarch -R true 2>/dev/null; then steady='setarch -R'; else steady=; fi
 # shellcheck disable=SC2086 # words, or none
 env -i PATH="$wine:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin" LC_ALL=C.UTF-8 TERM="${TERM:-dumb}" \
   HOME="$prefix/home" WINEPREFIX="$prefix" WINEDEBUG="${P80_WINEDEBUG:--all}" \
-  WINEDLLOVERRIDES='mscoree,mshtml,winemenubuilder.exe=' P80_TEST_SECONDS="${P80_TEST_SECONDS:-300}" \
+  WINEDLLOVERRIDES='mscoree,mshtml,winemenubuilder.exe=' P80_TEST_SECONDS="${P80_TEST_SECONDS:-120}" \
   $steady unshare $user --net --pid --fork --kill-child --mount-proc sh "$0" --inside "$@" &
 runner=$!
 code=0

@@ -9,7 +9,7 @@ local function shown(value)
   if type(value) == "string" then
     local text = #value > LONGEST_SHOWN and value:sub(1, LONGEST_SHOWN) or value
     text = text:gsub("[%c\x7F]", function(c) return ("\\x%02X"):format(c:byte()) end)
-    if not utf8.len(text, 1, -1, true) then
+    if not utf8.len(text) then
       text = text:gsub("[\x80-\xFF]", function(c) return ("\\x%02X"):format(c:byte()) end)
     end
     return #value > LONGEST_SHOWN and ("'%s'... (%d bytes)"):format(text, #value) or ("'%s'"):format(text)
@@ -35,7 +35,7 @@ function check.arguments(given, least, most)
 end
 
 -- UTF-8 in which lone surrogates may stand (bindings/wtf8.h).
-local function is_wide_text(value)
+function check.is_wide_text(value)
   if utf8.len(value) then return true end
   if not utf8.len(value, 1, -1, true) then return false end
   local last = 0
@@ -49,7 +49,7 @@ end
 function check.text(name, value)
   if type(value) ~= "string" then check.bad(name, value, "text") end
   if value:find("\0", 1, true) then check.bad(name, value, "text without NUL") end
-  if not is_wide_text(value) then check.bad(name, value, "valid UTF-8") end
+  if not check.is_wide_text(value) then check.bad(name, value, "valid UTF-8") end
   return value
 end
 

@@ -312,7 +312,7 @@ end
 -- Checks a password without ever showing it.
 local function check_password(password)
   if password == nil then return nil end
-  if type(password) ~= "string" or password:find("\0", 1, true) or not utf8.len(password, 1, -1, true) then
+  if type(password) ~= "string" or password:find("\0", 1, true) or not check.is_wide_text(password) then
     core.fail("password", code.ERROR_INVALID_PARAMETER, "text without NUL in valid UTF-8 expected (not shown).")
   end
   return password

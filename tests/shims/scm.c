@@ -100,7 +100,7 @@ static int http_runs(void) {
 }
 
 static HKEY open_stuck(REGSAM access) {
-  static const wchar_t path[] = L"SOFTWARE\\p80-test-http-is-stopping";
+  static const wchar_t path[] = L"SYSTEM\\p80-test-http-is-stopping";
   HKEY key = NULL;
   if (access == KEY_SET_VALUE)
     RegCreateKeyExW(HKEY_LOCAL_MACHINE, path, 0, NULL, REG_OPTION_VOLATILE, access | KEY_WOW64_64KEY, NULL, &key, NULL);

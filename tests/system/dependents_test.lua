@@ -9,7 +9,7 @@ local T = case.suite "Dependents"
 
 local SCM = {P80_SHIM_SCM = "1", P80_SHIM_TCP_OWNER = "1"}
 local HANGS = {P80_SHIM_SCM = "1", P80_SHIM_TCP_OWNER = "1", P80_SHIM_HTTP_STOP = "hang"}
-local STUCK = [[HKLM\SOFTWARE\p80-test-http-is-stopping]] -- what the shim remembers about a driver that hangs
+local STUCK = [[HKLM\SYSTEM\p80-test-http-is-stopping]] -- what the shim remembers about a driver that hangs
 
 -- A program that is no service holds port 80 through HTTP.SYS. Two services need HTTP, one of them is needed by a
 -- third; a fourth needs HTTP, too, but does not run.
