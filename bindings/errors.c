@@ -15,9 +15,12 @@ typedef struct known_code {
   const char *hint;
 } known_code;
 
-#define W(name) {name, #name, NULL, NULL}
-#define H(name, hint) {name, #name, NULL, hint}
-#define P(name, message, hint) {name, #name, message, hint}
+#define W(name) \
+  { name, #name, NULL, NULL }
+#define H(name, hint) \
+  { name, #name, NULL, hint }
+#define P(name, message, hint) \
+  { name, #name, message, hint }
 
 static const known_code codes[] = {
     W(ERROR_INVALID_FUNCTION),
@@ -121,7 +124,8 @@ static const known_code codes[] = {
     P(P80_REFUSED, "This script has not been granted this change.",
       "name the grant in the playbook's manifest or pass it with --allow"),
     P(P80_OTHER_RUN, "Another p80 is changing this machine.", "wait for it, or give it more time with --timeout"),
-    P(P80_CONFLICT, "It has been changed by somebody else since.", "look at it, then use --force to set it back anyway"),
+    P(P80_CONFLICT, "It has been changed by somebody else since.",
+      "look at it, then use --force to set it back anyway"),
     P(P80_NO_UNDO, "This kind of change cannot be taken back.", NULL),
     P(P80_BAD_JOURNAL, "The journal cannot be read.", NULL),
     P(P80_BAD_MANIFEST, "The playbook's manifest or arguments are wrong.", NULL),
@@ -162,8 +166,11 @@ static int error_tostring(lua_State *L) {
   const char *op = text_field(L, "op"), *target = text_field(L, "target"), *message = text_field(L, "message");
   const char *name = text_field(L, "name"), *code = text_field(L, "code"), *hint = text_field(L, "hint");
   if (strncmp(name, "P80_", 4) == 0) code = ""; /* the number means nothing to people */
-  lua_pushfstring(L, "%s%s%s%s%s%s%s", op, *target && *op ? " '" : *target ? "'" : "", target, *target ? "'" : "",
-                  *op || *target ? ": " : "", message, *code || *name ? " (" : "");
+  lua_pushfstring(L, "%s%s%s%s%s%s%s", op,
+                  *target && *op ? " '"
+                  : *target      ? "'"
+                                 : "",
+                  target, *target ? "'" : "", *op || *target ? ": " : "", message, *code || *name ? " (" : "");
   if (*code || *name) {
     lua_pushfstring(L, "%s%s%s)", code, *code && *name ? " " : "", name);
     lua_concat(L, 2);

@@ -5,7 +5,7 @@
 static RTL_OSVERSIONINFOEXW read_version(lua_State *L) {
   RTL_OSVERSIONINFOEXW v = {.dwOSVersionInfoSize = sizeof v};
   winapi_load(L, "ntdll");
-  win32.RtlGetVersion((PRTL_OSVERSIONINFOW)&v);
+  if (win32.RtlGetVersion((PRTL_OSVERSIONINFOW)&v) < 0) luax_fail(L, "version", ERROR_NOT_SUPPORTED);
   return v;
 }
 
@@ -78,17 +78,19 @@ static int host_name(lua_State *L) {
     }
     code = GetLastError(); /* ERROR_MORE_DATA: n is now what it takes */
   }
-  luax_fail(L, NULL, code);
+  luax_fail(L, "host name", code);
 }
 
 /* Whether the token is a full one. Windows before Vista, which knows no other, knows no such question. */
-static int is_full_token(void) {
+static int is_full_token(lua_State *L) {
   HANDLE token;
   TOKEN_ELEVATION elevation;
   DWORD size;
-  if (!win32.OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token)) return 1;
+  if (!win32.OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token)) luax_fail(L, "token", GetLastError());
   BOOL known = win32.GetTokenInformation(token, TokenElevation, &elevation, sizeof elevation, &size);
+  DWORD code = GetLastError();
   CloseHandle(token);
+  if (!known && code != ERROR_INVALID_PARAMETER) luax_fail(L, "token", code);
   return !known || elevation.TokenIsElevated != 0;
 }
 
@@ -102,8 +104,8 @@ static int host_elevated(lua_State *L) {
   BOOL member = FALSE;
   if (!win32.CreateWellKnownSid(WinBuiltinAdministratorsSid, NULL, sid, &size) ||
       !win32.CheckTokenMembership(NULL, sid, &member))
-    luax_fail(L, NULL, GetLastError());
-  lua_pushboolean(L, member && is_full_token());
+    luax_fail(L, "token", GetLastError());
+  lua_pushboolean(L, member && is_full_token(L));
   return 1;
 }
 
@@ -117,7 +119,7 @@ static int host_boot_time(lua_State *L) {
   LARGE_INTEGER times[6] = {{{0, 0}}};
   ULONG size = 0;
   NTSTATUS status = win32.NtQuerySystemInformation((SYSTEM_INFORMATION_CLASS)TIME_OF_DAY, times, sizeof times, &size);
-  if (status < 0 || size < sizeof *times) luax_fail(L, NULL, ERROR_NOT_SUPPORTED);
+  if (status < 0 || size < sizeof *times) luax_fail(L, "boot time", ERROR_NOT_SUPPORTED);
   luax_pushtime(L, (ULONGLONG)times[0].QuadPart);
   return 1;
 }

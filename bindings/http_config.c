@@ -30,8 +30,8 @@ void *http_config_query(lua_State *L, http_record kind, void *query, ULONG query
     }
     lua_pop(L, 1);
     if (code == ERROR_NO_MORE_ITEMS || code == ERROR_FILE_NOT_FOUND) break;
-    if (code != ERROR_INSUFFICIENT_BUFFER && code != ERROR_MORE_DATA) luax_fail(L, NULL, code);
-    if (room >= LARGEST) luax_fail(L, NULL, ERROR_NOT_ENOUGH_MEMORY);
+    if (code != ERROR_INSUFFICIENT_BUFFER && code != ERROR_MORE_DATA) luax_fail(L, "HTTP.SYS configuration", code);
+    if (room >= LARGEST) luax_fail(L, "HTTP.SYS configuration", ERROR_NOT_ENOUGH_MEMORY);
     room = needed > room && needed < LARGEST ? needed : room * 2;
   }
   lua_pushnil(L);

@@ -17,8 +17,7 @@ static size_t distance(const char *a, size_t n, const char *b, size_t m) {
     for (size_t j = 1; j <= m; j++) {
       size_t replace = last[j - 1] + (a[i - 1] != b[j - 1]);
       now[j] = least(replace, least(last[j], now[j - 1]) + 1);
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-        now[j] = least(now[j], before[j - 2] + 1);
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) now[j] = least(now[j], before[j - 2] + 1);
     }
     size_t *oldest = before;
     before = last;

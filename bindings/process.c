@@ -86,7 +86,7 @@ static void begin_scan(lua_State *L, process_scan *scan) {
   winapi_load(L, "psapi");
   luax_handle *snapshot = luax_newhandle(L, luax_closekernel);
   scan->snapshot = CreateToolhelp32Snapshot(TH32CS_SNAPPROCESS, 0);
-  if (scan->snapshot == INVALID_HANDLE_VALUE) luax_fail(L, NULL, GetLastError());
+  if (scan->snapshot == INVALID_HANDLE_VALUE) luax_fail(L, "processes", GetLastError());
   snapshot->value = (UINT_PTR)scan->snapshot;
   scan->process = luax_newhandle(L, luax_closekernel);
   scan->path = luax_buffer(L, PATH_UNITS * sizeof *scan->path);
@@ -100,7 +100,7 @@ static int next_process(lua_State *L, process_scan *scan) {
   BOOL found = first ? Process32FirstW(scan->snapshot, &scan->entry) : Process32NextW(scan->snapshot, &scan->entry);
   if (found) return first || scan->entry.th32ProcessID != 0 || next_process(L, scan);
   DWORD code = GetLastError();
-  if (code != ERROR_NO_MORE_FILES) luax_fail(L, NULL, code);
+  if (code != ERROR_NO_MORE_FILES) luax_fail(L, "processes", code);
   return 0;
 }
 
@@ -221,7 +221,9 @@ static HANDLE open_for_stop(lua_State *L, DWORD pid, ULONGLONG created, const ch
     fail_stop(L, label, ERROR_NOT_FOUND, "There is no such process.", NULL);
   if (process == NULL) luax_fail(L, label, code);
   slot->value = (UINT_PTR)process;
-  if (created && created != created_at(process))
+  ULONGLONG found = created ? created_at(process) : 0;
+  if (created && found == 0) luax_fail(L, label, GetLastError());
+  if (created != found)
     fail_stop(L, label, ERROR_NOT_FOUND, "The process has ended; another has its id now.", NULL);
   if (is_critical(process))
     fail_stop(L, label, ERROR_ACCESS_DENIED, NULL, "Windows itself would stop when this process ends");

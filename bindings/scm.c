@@ -85,7 +85,7 @@ static SC_HANDLE open_manager(lua_State *L, DWORD rights) {
   winapi_load(L, "advapi32");
   luax_handle *slot = luax_newhandle(L, close_service);
   SC_HANDLE manager = win32.OpenSCManagerW(NULL, NULL, SC_MANAGER_CONNECT | rights);
-  if (manager == NULL) luax_fail(L, NULL, GetLastError());
+  if (manager == NULL) luax_fail(L, "service manager", GetLastError());
   slot->value = (UINT_PTR)manager;
   return manager;
 }
@@ -195,9 +195,9 @@ static int fetch_page(lua_State *L, SC_HANDLE manager, DWORD type, DWORD state, 
                                     &page->needed, &page->count, &page->resume, NULL))
       return 0;
     DWORD code = GetLastError();
-    if (code != ERROR_MORE_DATA) luax_fail(L, NULL, code);
+    if (code != ERROR_MORE_DATA) luax_fail(L, "services", code);
     if (page->count > 0) return 1;
-    if (page->size >= LARGEST_PAGE) luax_fail(L, NULL, code);
+    if (page->size >= LARGEST_PAGE) luax_fail(L, "services", code);
     page->size = page->needed > page->size && page->needed < LARGEST_PAGE - PAGE ? page->needed + PAGE : LARGEST_PAGE;
     lua_pop(L, 1);
     luax_buffer(L, page->size);

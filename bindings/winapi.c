@@ -23,25 +23,25 @@ static const function_entry functions[] = {
     WINAPI_ADVAPI32(REQUIRED, NEWER)
 #undef DLL
 #define DLL "ws2_32"
-    WINAPI_WS2_32(REQUIRED, NEWER)
+        WINAPI_WS2_32(REQUIRED, NEWER)
 #undef DLL
 #define DLL "iphlpapi"
-    WINAPI_IPHLPAPI(REQUIRED, NEWER)
+            WINAPI_IPHLPAPI(REQUIRED, NEWER)
 #undef DLL
 #define DLL "psapi"
-    WINAPI_PSAPI(REQUIRED, NEWER)
+                WINAPI_PSAPI(REQUIRED, NEWER)
 #undef DLL
 #define DLL "httpapi"
-    WINAPI_HTTPAPI(REQUIRED, NEWER)
+                    WINAPI_HTTPAPI(REQUIRED, NEWER)
 #undef DLL
 #define DLL "shell32"
-    WINAPI_SHELL32(REQUIRED, NEWER)
+                        WINAPI_SHELL32(REQUIRED, NEWER)
 #undef DLL
 #define DLL "ntdll"
-    WINAPI_NTDLL(REQUIRED, NEWER)
+                            WINAPI_NTDLL(REQUIRED, NEWER)
 #undef DLL
 #define DLL "kernel32"
-    WINAPI_KERNEL32(REQUIRED, NEWER)
+                                WINAPI_KERNEL32(REQUIRED, NEWER)
 #undef DLL
 };
 

@@ -51,7 +51,8 @@ static BOOL CALLBACK collect_name(HMODULE module, LPCWSTR type, LPWSTR name, LON
   if (IS_INTRESOURCE(name) || list->count == 64) return TRUE;
   char *out = list->names[list->count++];
   size_t i = 0;
-  for (; name[i] && i < LONGEST_NAME - 1; i++) out[i] = (char)(name[i] >= L'A' && name[i] <= L'Z' ? name[i] + 32 : name[i]);
+  for (; name[i] && i < LONGEST_NAME - 1; i++)
+    out[i] = (char)(name[i] >= L'A' && name[i] <= L'Z' ? name[i] + 32 : name[i]);
   out[i] = 0;
   return TRUE;
 }

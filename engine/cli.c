@@ -13,7 +13,8 @@ const char cli_usage[] =
     "       p80 runs | undo [RUN] [--force]         what was changed here; take it back\n"
     "\n"
     "options:\n"
-    "  --check            say what would change, change nothing (also --dry-run, --what-if); exit code 3 if anything\n"
+    "  --check            say what would change, change nothing (also --dry-run, --what-if); exit code 3 if "
+    "anything\n"
     "  --json             one JSON document on standard output\n"
     "  --allow GRANT      allow a change, such as scm.state:W3SVC or '*' (may be repeated)\n"
     "  --timeout SECONDS  how long waits may take (default 30)\n"
@@ -28,13 +29,14 @@ const char cli_usage[] =
     "exit codes: 0 done, 1 failed, 2 usage or syntax, 3 --check found changes to make, 4 refused by grants,\n"
     "            5 needs elevation, 6 timed out, 3010 done but a restart is needed\n";
 
-static const char *const option_words[] = {"--check",   "--dry-run",  "--what-if", "--json",  "--allow",   "--timeout",
-                                           "--state",   "--quiet",    "--verbose", "--force", "--no-color", "--version",
-                                           "--help",    NULL};
+static const char *const option_words[] = {"--check",    "--dry-run", "--what-if", "--json",    "--allow",
+                                           "--timeout",  "--state",   "--quiet",   "--verbose", "--force",
+                                           "--no-color", "--version", "--help",    NULL};
 
 /* Sets the switch that `word` names; returns whether it is one that may stand anywhere. */
 static int take_switch(cli *out, const char *word) {
-  if (strcmp(word, "--check") == 0 || strcmp(word, "--dry-run") == 0 || strcmp(word, "--what-if") == 0) out->check = 1;
+  if (strcmp(word, "--check") == 0 || strcmp(word, "--dry-run") == 0 || strcmp(word, "--what-if") == 0)
+    out->check = 1;
   else if (strcmp(word, "--json") == 0) out->json = 1;
   else if (strcmp(word, "--quiet") == 0) out->quiet = 1;
   else if (strcmp(word, "--verbose") == 0) out->verbose = 1;

@@ -3,11 +3,11 @@
 #define P80_CLI_H
 
 typedef enum cli_command {
-  CLI_SCRIPT,  /* run `script` with `words` */
-  CLI_CODE,    /* -e CODE */
-  CLI_STDIN,   /* - */
-  CLI_REPL,    /* -i */
-  CLI_LIST,    /* list, and so on: `words` are their arguments */
+  CLI_SCRIPT, /* run `script` with `words` */
+  CLI_CODE,   /* -e CODE */
+  CLI_STDIN,  /* - */
+  CLI_REPL,   /* -i */
+  CLI_LIST,   /* list, and so on: `words` are their arguments */
   CLI_HELP,
   CLI_SHOW,
   CLI_RUNS,

@@ -476,10 +476,13 @@ static int lua_remember(lua_State *L) {
 }
 
 int console_open(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"is_terminal", lua_is_terminal}, {"width", lua_width},     {"colour", lua_colour},
-      {"progress", lua_progress},       {"interrupted", lua_interrupted},
-      {"read", lua_read},               {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"is_terminal", lua_is_terminal},
+                                       {"width", lua_width},
+                                       {"colour", lua_colour},
+                                       {"progress", lua_progress},
+                                       {"interrupted", lua_interrupted},
+                                       {"read", lua_read},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

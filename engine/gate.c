@@ -11,11 +11,11 @@ enum { DEEPEST = 100, MOST_BYTES = 256 * 1024 * 1024, MOST_VALUES = 4 * 1024 * 1
 
 typedef struct copy {
   lua_State *from, *to;
-  int first, count;   /* the values in `from` */
-  const char *field;  /* the core's function, when the copy goes there */
+  int first, count;  /* the values in `from` */
+  const char *field; /* the core's function, when the copy goes there */
   size_t bytes;
   int values;
-  const char *fault;  /* why something could not be copied */
+  const char *fault; /* why something could not be copied */
 } copy;
 
 static int has_metatable(lua_State *L, int index) {
@@ -64,8 +64,12 @@ static int copy_value(copy *c, int index, int depth) {
   if (!lua_checkstack(c->from, 8)) return fail_copy(c, "too much data");
   if (++c->values > MOST_VALUES) return fail_copy(c, "more than 4 million values");
   switch (lua_type(c->from, index)) {
-    case LUA_TNIL: lua_pushnil(c->to); return 1;
-    case LUA_TBOOLEAN: lua_pushboolean(c->to, lua_toboolean(c->from, index)); return 1;
+    case LUA_TNIL:
+      lua_pushnil(c->to);
+      return 1;
+    case LUA_TBOOLEAN:
+      lua_pushboolean(c->to, lua_toboolean(c->from, index));
+      return 1;
     case LUA_TNUMBER:
       if (lua_isinteger(c->from, index)) lua_pushinteger(c->to, lua_tointeger(c->from, index));
       else lua_pushnumber(c->to, lua_tonumber(c->from, index));
@@ -78,10 +82,14 @@ static int copy_value(copy *c, int index, int depth) {
       lua_pushlstring(c->to, text, length);
       return 1;
     }
-    case LUA_TTABLE: return copy_table(c, index, depth);
-    case LUA_TFUNCTION: return fail_copy(c, "a function");
-    case LUA_TTHREAD: return fail_copy(c, "a coroutine");
-    default: return fail_copy(c, "a userdata");
+    case LUA_TTABLE:
+      return copy_table(c, index, depth);
+    case LUA_TFUNCTION:
+      return fail_copy(c, "a function");
+    case LUA_TTHREAD:
+      return fail_copy(c, "a coroutine");
+    default:
+      return fail_copy(c, "a userdata");
   }
 }
 

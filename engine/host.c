@@ -21,8 +21,8 @@
 
 static const cli *options;
 static core_script script = {"p80", NULL, "none"};
-static lua_State *running;      /* the playbook's state, for Ctrl-C */
-static int json_output = -1;    /* the real standard output while --json keeps it clean */
+static lua_State *running;   /* the playbook's state, for Ctrl-C */
+static int json_output = -1; /* the real standard output while --json keeps it clean */
 static const char traceback_key;
 
 /* ---- Ctrl-C ---- */
@@ -231,8 +231,8 @@ static int call_finish(lua_State *L) {
   return gate_call(L, "finish", 3);
 }
 
-/* Ends the run in `L` with its error on top, if it failed, or with the exit code that the script asked for (-1: none).
- * Prints what there is to say; returns the exit code. */
+/* Ends the run in `L` with its error on top, if it failed, or with the exit code that the script asked for (-1:
+ * none). Prints what there is to say; returns the exit code. */
 static int finish(lua_State *L, int failed, int code) {
   running = NULL;
   lua_sethook(L, NULL, 0, 0);
@@ -306,7 +306,8 @@ static int is_utf16(lua_State *L, const char *path) {
   unsigned char start[2] = {0, 0};
   DWORD n = 0;
   lua_pushstring(L, path);
-  HANDLE file = CreateFileW(luax_checkwide(L, -1, "script", NULL), GENERIC_READ, FILE_SHARE_READ, NULL, OPEN_EXISTING, 0, NULL);
+  HANDLE file =
+      CreateFileW(luax_checkwide(L, -1, "script", NULL), GENERIC_READ, FILE_SHARE_READ, NULL, OPEN_EXISTING, 0, NULL);
   lua_pop(L, 2);
   if (file == INVALID_HANDLE_VALUE) return 0;
   ReadFile(file, start, 2, &n, NULL);
@@ -318,7 +319,8 @@ static int is_utf16(lua_State *L, const char *path) {
 static int load_file(lua_State *L, const char *path) {
   DWORD attributes = attributes_of(L, path);
   if (attributes == INVALID_FILE_ATTRIBUTES) {
-    lua_pushfstring(L, "%s: there is no such file, and no bundled playbook of this name; `p80 list` lists those", path);
+    lua_pushfstring(L, "%s: there is no such file, and no bundled playbook of this name; `p80 list` lists those",
+                    path);
     return 0;
   }
   if (attributes & FILE_ATTRIBUTE_DIRECTORY) {
@@ -386,10 +388,11 @@ static int run_stdin(lua_State *L) {
 /* help(name) at the prompt: what `p80 help NAME` prints; without a name what there is. */
 static int repl_help(lua_State *L) {
   if (lua_isnoneornil(L, 1)) {
-    lua_pushliteral(L,
-                    "Type Lua; the value of an expression is shown. `win.` has the subjects host, tcp, process, scm, reg\n"
-                    "and http: pairs(win.scm) lists a subject's functions. What changes something needs --allow.\n"
-                    "`help NAME` explains a playbook, `history` lists what was typed, `!n` runs it again.");
+    lua_pushliteral(
+        L,
+        "Type Lua; the value of an expression is shown. `win.` has the subjects host, tcp, process, scm, reg\n"
+        "and http: pairs(win.scm) lists a subject's functions. What changes something needs --allow.\n"
+        "`help NAME` explains a playbook, `history` lists what was typed, `!n` runs it again.");
     return 1;
   }
   lua_pushliteral(L, "help");
@@ -469,16 +472,35 @@ static int dispatch(lua_State *L) {
     return 1;
   }
   switch (options->command) {
-    case CLI_SCRIPT: code = run_script(L); break;
-    case CLI_CODE: code = run_code(L); break;
-    case CLI_STDIN: code = run_stdin(L); break;
-    case CLI_REPL: code = run_repl(L); break;
-    case CLI_LIST: code = run_command(L, "list"); break;
-    case CLI_HELP: code = run_command(L, "help"); break;
-    case CLI_SHOW: code = run_command(L, "show"); break;
-    case CLI_RUNS: code = run_command(L, "runs"); break;
-    case CLI_UNDO: code = run_command(L, "undo"); break;
-    default: break;
+    case CLI_SCRIPT:
+      code = run_script(L);
+      break;
+    case CLI_CODE:
+      code = run_code(L);
+      break;
+    case CLI_STDIN:
+      code = run_stdin(L);
+      break;
+    case CLI_REPL:
+      code = run_repl(L);
+      break;
+    case CLI_LIST:
+      code = run_command(L, "list");
+      break;
+    case CLI_HELP:
+      code = run_command(L, "help");
+      break;
+    case CLI_SHOW:
+      code = run_command(L, "show");
+      break;
+    case CLI_RUNS:
+      code = run_command(L, "runs");
+      break;
+    case CLI_UNDO:
+      code = run_command(L, "undo");
+      break;
+    default:
+      break;
   }
   lua_pushinteger(L, code);
   return 1;
@@ -502,9 +524,13 @@ int host_main(const cli *given) {
   if (options->no_color) console_no_colour();
   if (options->quiet) console_quiet();
   switch (options->command) {
-    case CLI_USAGE: fputs(cli_usage, stdout); return 0;
-    case CLI_VERSION: return print_version();
-    default: break;
+    case CLI_USAGE:
+      fputs(cli_usage, stdout);
+      return 0;
+    case CLI_VERSION:
+      return print_version();
+    default:
+      break;
   }
   core_configure(options, &script);
   catch_interrupts();

@@ -4,7 +4,8 @@
 
 #include <lua.h>
 
-/* Replaces what `package` searches by bundled modules; `with_core` makes the core's own files found as "core.<name>". */
+/* Replaces what `package` searches by bundled modules; `with_core` makes the core's own files found as "core.<name>".
+ */
 void searcher_install(lua_State *L, int with_core);
 
 /* Has modules searched in `folder` (UTF-8) too, which is the script's own. */

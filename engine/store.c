@@ -20,7 +20,8 @@ static const wchar_t *runs_folder(lua_State *L) {
   if (lua_isnil(L, lua_upvalueindex(2))) {
     winapi_load(L, "shell32");
     HRESULT found = win32.SHGetFolderPathW(NULL, CSIDL_COMMON_APPDATA, NULL, SHGFP_TYPE_CURRENT, common);
-    if (FAILED(found)) luax_failhint(L, "common application data", (DWORD)found & 0xFFFF, "name a folder with --state");
+    if (FAILED(found))
+      luax_failhint(L, "common application data", (DWORD)found & 0xFFFF, "name a folder with --state");
     luax_pushwidez(L, common);
     lua_pushliteral(L, "\\p80\\runs");
   } else {
@@ -77,7 +78,8 @@ static void check_owner(lua_State *L, const wchar_t *path) {
   if (is_own_user(owner) || (win32.CheckTokenMembership(NULL, owner, &mine) && mine)) return;
   if (win32.CreateWellKnownSid(WinLocalSystemSid, NULL, system, &size) && win32.EqualSid(owner, system)) return;
   luax_pushwidez(L, path);
-  luax_failhint(L, lua_tostring(L, -1), ERROR_INVALID_OWNER, "another user made this folder; look at it and remove it");
+  luax_failhint(L, lua_tostring(L, -1), ERROR_INVALID_OWNER,
+                "another user made this folder; look at it and remove it");
 }
 
 /* Makes one folder with the security of the state folder; one that exists stays as it is. */
@@ -85,7 +87,8 @@ static void make_folder(lua_State *L, const wchar_t *path) {
   winapi_load(L, "advapi32");
   luax_handle *memory = luax_newhandle(L, free_local);
   PSECURITY_DESCRIPTOR descriptor = NULL;
-  if (!win32.ConvertStringSecurityDescriptorToSecurityDescriptorW(folder_security, SDDL_REVISION_1, &descriptor, NULL))
+  if (!win32.ConvertStringSecurityDescriptorToSecurityDescriptorW(folder_security, SDDL_REVISION_1, &descriptor,
+                                                                  NULL))
     luax_failwide(L, path, GetLastError());
   memory->value = (UINT_PTR)descriptor;
   SECURITY_ATTRIBUTES attributes = {sizeof attributes, descriptor, FALSE};
@@ -193,9 +196,9 @@ static int store_lock(lua_State *L) {
 }
 
 void store_push(lua_State *L, const char *folder) {
-  static const luaL_Reg functions[] = {{"prepare", store_prepare}, {"list", store_list},   {"create", store_create},
-                                       {"append", store_append},   {"close", store_close}, {"read", store_read},
-                                       {"lock", store_lock},       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"prepare", store_prepare}, {"list", store_list}, {"create", store_create}, {"append", store_append},
+      {"close", store_close},     {"read", store_read}, {"lock", store_lock},     {NULL, NULL}};
   lua_newtable(L);
   for (const luaL_Reg *f = functions; f->name; f++) {
     lua_pushfstring(L, "journal.%s", f->name);

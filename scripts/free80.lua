@@ -191,10 +191,10 @@ local function stop_http()
   return freed(row)
 end
 
--- Disabled first, so that a driver which cannot stop now stays away after the next start of Windows.
-local function disable_http()
+-- For a driver that cannot stop now: after the next start of Windows it stays away.
+local function disable_http(is_free)
   step("disable HTTP (Start=4)", {}, function() win.scm.config("HTTP", {start = "disabled"}) end)
-  if stop_http() then return true end
+  if is_free then return true end
   restart = true
   p80.restart_needed()
   advise "HTTP is disabled but cannot stop now: restart Windows, then the port is free"
@@ -218,8 +218,11 @@ local function release_http(holder)
     return true
   end
   if args.up_to == "iplisten" then return restrict_http() end
-  if args.up_to == "disable" then return disable_http() end
-  if args.up_to == "stop" then return stop_http() end
+  if allowed "stop" then
+    local is_free = stop_http()
+    if not allowed "disable" or is_free and not args.persist then return is_free end
+    return disable_http(is_free)
+  end
   local down = active_dependents "HTTP"
   advise(("--up-to stop stops HTTP and %s"):format(#down > 0 and table.concat(down, ", ") or "nothing else"))
   return false

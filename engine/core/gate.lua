@@ -77,10 +77,10 @@ local function carry_out(declaration, id, want, have, options)
   local read, now = pcall(declaration.get, id)
   local taken = set and read and declaration.same(now, want)
   if not set or not read then problem = set and now or problem end
-  local after = have
+  local after = declaration.whole and want or data.overlay(have, want) -- so it may be, where nobody knows
   if read then after = now end -- may be nil: absent
   problem = not taken and problem or nil
-  if taken or not data.equal(have, after) then note(declaration, id, have, after, taken, problem) end
+  if not read or taken or not data.equal(have, after) then note(declaration, id, have, after, taken, problem) end
   if read then journal.outcome(step, taken, now, problem) end -- without one, undo knows that it may be in any state
   if not set or not read then error(problem, 0) end
   if not taken then core.fail(label, core.code.P80_NOT_TAKEN) end

@@ -9,10 +9,12 @@ local function label(id) return ("%d (%s)"):format(id.pid, id.name) end
 core.resource {
   kind = "process.state",
   label = label,
-  -- A pid is given again to other processes: the one that is meant started when `created` says.
+  -- A pid is given again to other processes: the one that is meant started when `created` says. Where p80 may not
+  -- look at that, it is taken for the same.
   get = function(id)
     local row = raw.get(id.pid)
-    if not row or row.name ~= id.name or row.created ~= id.created then return nil end
+    if not row or row.name ~= id.name then return nil end
+    if row.created and id.created and row.created ~= id.created then return nil end
     return {path = row.path, started = row.started}
   end,
   set = function(id, _, _, options)

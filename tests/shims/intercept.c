@@ -86,6 +86,7 @@ static int is_wished(int mode, int index, LONG call, const char **rest) {
 }
 
 static word failed(int index, shim_failure failure, const char *rest) {
+  SetEnvironmentVariableA("P80_SHIM_STRUCK", functions[index].name);
   int is_write = index == SHIM_WriteFile || index == SHIM_FlushFileBuffers;
   DWORD code = (DWORD)strtoul(rest, NULL, 10);
   if (code == 0) code = is_write ? ERROR_DISK_FULL : ERROR_GEN_FAILURE;

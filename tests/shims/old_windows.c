@@ -43,6 +43,13 @@ static NTSTATUS WINAPI query_system(SYSTEM_INFORMATION_CLASS class, PVOID buffer
   return NtQuerySystemInformation(class, buffer, size, needed);
 }
 
+static BOOL WINAPI token_information(HANDLE token, TOKEN_INFORMATION_CLASS class, LPVOID out, DWORD size,
+                                     PDWORD needed) {
+  if (!is_on() || class <= TokenOrigin) return GetTokenInformation(token, class, out, size, needed);
+  SetLastError(ERROR_INVALID_PARAMETER);
+  return FALSE;
+}
+
 static NTSTATUS WINAPI get_version(PRTL_OSVERSIONINFOW info) {
   NTSTATUS status = RtlGetVersion(info);
   if (!is_on()) return status;
@@ -62,5 +69,6 @@ static NTSTATUS WINAPI get_version(PRTL_OSVERSIONINFOW info) {
 const shim_replacement shim_old_windows[] = {SHIM_REPLACE(QueryServiceConfig2W, query_config2),
                                              SHIM_REPLACE(ChangeServiceConfig2W, change_config2),
                                              SHIM_REPLACE(NtQuerySystemInformation, query_system),
+                                             SHIM_REPLACE(GetTokenInformation, token_information),
                                              SHIM_REPLACE(RtlGetVersion, get_version),
                                              {NULL, NULL}};

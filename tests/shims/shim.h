@@ -3,6 +3,7 @@
  *
  *   P80_SHIM_FAIL=Name:N[+][:code],...   the N-th call of Name (with +: that and all later ones) fails with the
  *                                        Win32 error code (31; for WriteFile and FlushFileBuffers 112)
+ *                                        (then P80_SHIM_STRUCK is set in the process, to the name)
  *   P80_SHIM_KILL=Name:N[:after],...     the process ends at once before (or after) the N-th call of Name
  *   P80_SHIM_HANG=Name:N[+],...          the N-th call of Name never returns
  *   P80_SHIM_COUNT=file                  at its end the process writes "Name calls" lines there

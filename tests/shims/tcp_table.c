@@ -19,7 +19,7 @@ static DWORD noted_owner(DWORD network_port, ULONG family, DWORD missing) {
   DWORD pid = 0, size = sizeof pid;
   HKEY key;
   _snwprintf(name, 16, family == AF_INET6 ? L"%d/6" : L"%d", ntohs((u_short)network_port));
-  if (RegOpenKeyExW(HKEY_LOCAL_MACHINE, L"SOFTWARE\\p80-test\\owners", 0, KEY_QUERY_VALUE | KEY_WOW64_64KEY, &key))
+  if (RegOpenKeyExW(HKEY_LOCAL_MACHINE, L"SYSTEM\\p80-test\\owners", 0, KEY_QUERY_VALUE | KEY_WOW64_64KEY, &key))
     return missing;
   LSTATUS failed = RegQueryValueExW(key, name, NULL, NULL, (BYTE *)&pid, &size);
   RegCloseKey(key);

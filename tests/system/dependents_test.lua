@@ -206,12 +206,18 @@ function T:test_free80_says_that_the_driver_hangs()
   lu.assertNotEquals(case.bind(80), "ok")
 end
 
-function T:test_up_to_disable_frees_and_undo_brings_start_back()
+function T:test_what_can_be_stopped_is_not_disabled()
   scene()
-  local planned = case.exits(free80 {"--up-to", "disable", "--check"}, 3)
+  case.exits(free80 {"--up-to", "disable"}, 0)
+  lu.assertEquals({win.scm.get("HTTP").start, states()}, {"demand", STOPPED})
+end
+
+function T:test_disabled_for_good_with_persist_and_undo_brings_start_back()
+  scene()
+  local planned = case.exits(free80 {"--up-to", "disable", "--persist", "--check"}, 3)
   lu.assertStrContains(planned.stdout, "scm.config HTTP: start: demand -> disabled")
   lu.assertEquals(win.scm.get("HTTP").start, "demand")
-  case.exits(free80 {"--up-to", "disable"}, 0)
+  case.exits(free80 {"--up-to", "disable", "--persist"}, 0)
   lu.assertEquals({win.scm.get("HTTP").start, states()}, {"disabled", STOPPED})
   lu.assertEquals(case.bind(80), "ok")
   case.exits(case.p80 {"undo", env = SCM}, 0)

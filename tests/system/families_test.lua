@@ -3,7 +3,7 @@
 local lu = require "luaunit"
 local case = require "case"
 
-local OWNERS = [[HKLM\SOFTWARE\p80-test\owners]]
+local OWNERS = [[HKLM\SYSTEM\p80-test\owners]]
 local SHIM = {P80_SHIM_TCP_OWNER = "1", P80_SHIM_SCM = "1"}
 
 local T = case.suite "Families"

@@ -138,18 +138,3 @@ function T:test_wrong_arguments()
     lu.assertStrContains(result.stderr, "free80")
   end
 end
-
-function T:test_ctrl_break_ends_a_wait_and_undo_restores()
-  case.service {name = "Stuck", args = {"--tcp", "80", "--slow-stop", "8"}}
-  case.wait("the port", function() return case.bind(80) ~= "ok" end)
-  local running = test.start(case.command {"free80.lua", "--timeout", "20"})
-  case.later(function() running:close() end)
-  case.wait("the stop", function() return test.service_state "Stuck" == 3 end)
-  running:interrupt()
-  local result = running:wait(5)
-  lu.assertNotNil(result, "it still runs five seconds after Ctrl-Break")
-  lu.assertEquals(result.code, 1)
-  lu.assertStrContains(result.stderr, "nterrupted")
-  case.exits(case.p80 {"undo"}, 0)
-  lu.assertTrue(case.service_running "Stuck" and true)
-end
