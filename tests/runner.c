@@ -330,12 +330,6 @@ static int process_kill(lua_State *L) {
   return 0;
 }
 
-/* process:interrupt() sends Ctrl-Break to it. */
-static int process_interrupt(lua_State *L) {
-  lua_pushboolean(L, GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, check_process(L)->pid));
-  return 1;
-}
-
 /* SystemExtendedHandleInformation; Wine knows no GetProcessHandleCount. */
 typedef struct system_handles {
   ULONG_PTR count;
@@ -466,7 +460,8 @@ static int service_state(lua_State *L) {
   DWORD needed;
   SC_HANDLE manager = OpenSCManagerW(NULL, NULL, SC_MANAGER_CONNECT);
   SC_HANDLE service = OpenServiceW(manager, name, SERVICE_QUERY_STATUS);
-  BOOL got = service && QueryServiceStatusEx(service, SC_STATUS_PROCESS_INFO, (BYTE *)&status, sizeof status, &needed);
+  BOOL got =
+      service && QueryServiceStatusEx(service, SC_STATUS_PROCESS_INFO, (BYTE *)&status, sizeof status, &needed);
   if (service) CloseServiceHandle(service);
   if (manager) CloseServiceHandle(manager);
   if (!got) return 0;
@@ -596,27 +591,29 @@ static void new_class(lua_State *L, const char *name, const luaL_Reg *methods, l
 }
 
 void runner_open(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"start", start},
-      {"handle_count", handle_count},
-      {"kill", kill_pid},
-      {"pid", own_pid},
-      {"getenv", get_environment},
-      {"setenv", set_environment},
-      {"sleep", sleep_seconds},
-      {"clock", clock_seconds},
-      {"service_create", service_create},
-      {"service_delete", service_delete},
-      {"service_start", service_start},
-      {"service_stop", service_stop},
-      {"service_state", service_state},
-      {"listen", listen_on},
-      {"http_get", http_get},
-      {NULL, NULL}};
-  static const luaL_Reg of_process[] = {{"wait", process_wait},   {"output", process_output},
-                                        {"write", process_write}, {"pid", process_pid},
-                                        {"kill", process_kill},   {"interrupt", process_interrupt},
-                                        {"close", process_close}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"start", start},
+                                       {"handle_count", handle_count},
+                                       {"kill", kill_pid},
+                                       {"pid", own_pid},
+                                       {"getenv", get_environment},
+                                       {"setenv", set_environment},
+                                       {"sleep", sleep_seconds},
+                                       {"clock", clock_seconds},
+                                       {"service_create", service_create},
+                                       {"service_delete", service_delete},
+                                       {"service_start", service_start},
+                                       {"service_stop", service_stop},
+                                       {"service_state", service_state},
+                                       {"listen", listen_on},
+                                       {"http_get", http_get},
+                                       {NULL, NULL}};
+  static const luaL_Reg of_process[] = {{"wait", process_wait},
+                                        {"output", process_output},
+                                        {"write", process_write},
+                                        {"pid", process_pid},
+                                        {"kill", process_kill},
+                                        {"close", process_close},
+                                        {NULL, NULL}};
   static const luaL_Reg of_socket[] = {{"close", socket_close}, {NULL, NULL}};
   WSADATA ignored;
   WSAStartup(MAKEWORD(2, 2), &ignored);

@@ -1,0 +1,58 @@
+-- No function leaves a handle or memory behind, neither when it succeeds nor when it fails.
+local lu = require "luaunit"
+local flat = require "flat"
+
+local KEY = [[HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion]]
+local own = test.pid()
+
+local READS = {
+  {"host.info", win.host.info},
+  {"tcp.list", win.tcp.list, times = 100},
+  {"tcp.listeners", win.tcp.listeners, times = 20},
+  {"tcp.probe", win.tcp.probe, 80, times = 100},
+  {"process.list", win.process.list, times = 50},
+  {"process.get", win.process.get, own},
+  {"process.services", win.process.services, own, times = 100},
+  {"scm.list", win.scm.list, times = 100},
+  {"scm.get", win.scm.get, "HTTP", times = 100},
+  {"scm.wait", win.scm.wait, "HTTP", "stopped", times = 100},
+  {"reg.get", win.reg.get, KEY, "ProductName"},
+  {"reg.keys", win.reg.keys, KEY, times = 100},
+  {"reg.values", win.reg.values, KEY, times = 100},
+  {"reg.info", win.reg.info, KEY},
+  {"reg.tree", win.reg.tree, [[HKLM\SYSTEM\CurrentControlSet\Services\HTTP]], times = 100},
+  {"reg.exists", win.reg.exists, KEY},
+  {"http.holders", win.http.holders, times = 5},
+  {"http.state", win.http.state, times = 5},
+  {"http.iplisten.list", win.http.iplisten.list, times = 100},
+  {"http.urlacl.list", win.http.urlacl.list, times = 100},
+}
+
+local FAILURES = {
+  {"tcp.probe", win.tcp.probe, "80 "},
+  {"tcp.list", win.tcp.list, {stat = "listen"}},
+  {"process.get", win.process.get, -1},
+  {"scm.get", win.scm.get, "no\0service"},
+  {"scm.wait", win.scm.wait, "HTTP", "running", {timeout = 0}, times = 20},
+  {"scm.start", win.scm.start, "NoSuchService", times = 100},
+  {"scm.config", win.scm.config, "NoSuchService", {start = "demand"}, times = 100},
+  {"reg.get", win.reg.get, "NOHIVE\\x", "y"},
+  {"reg.set", win.reg.set, [[HKLM\SOFTWARE\no\such\key]], "x", "y"},
+  {"reg.delete", win.reg.delete, "NOHIVE\\x", "y"},
+  {"http.iplisten.add", win.http.iplisten.add, "nonsense"},
+  {"http.urlacl.add", win.http.urlacl.add, "nonsense", {sddl = "D:"}},
+}
+
+TestLeaks = {}
+
+for _, case in ipairs(READS) do
+  TestLeaks["test_" .. case[1]] = function()
+    flat(function() case[2](table.unpack(case, 3)) end, case.times)
+  end
+end
+
+for _, case in ipairs(FAILURES) do
+  TestLeaks["test_failing_" .. case[1]] = function()
+    flat(function() lu.assertFalse((pcall(case[2], table.unpack(case, 3)))) end, case.times)
+  end
+end
