@@ -424,6 +424,7 @@ typedef struct service_wait {
   DWORD pause;     /* ms */
   SERVICE_STATUS_PROCESS status;
   luax_handle *process; /* of the process that is starting or stopping it; closed when there is none to look at */
+  DWORD pid;            /* of that process */
 } service_wait;
 
 enum { WAIT_ON, WAIT_DONE, WAIT_TIMED_OUT, WAIT_STOPPED, WAIT_DIED };
@@ -438,6 +439,11 @@ static int is_pending(DWORD state) { return is_starting(state) || state == SERVI
  * Wine's never does. Where p80 may not look at the process (Windows Server 2003), the SCM is trusted. */
 static int has_died(service_wait *w, ULONGLONG now) {
   if (!is_pending(w->status.dwCurrentState)) return 0;
+  if (w->status.dwProcessId && w->status.dwProcessId != w->pid) { /* somebody has started it again meanwhile */
+    luax_closehandle(w->process);
+    w->pid = w->status.dwProcessId;
+    w->died = 0;
+  }
   if (w->process->value == 0 && w->status.dwProcessId)
     w->process->value =
         (UINT_PTR)OpenProcess(SYNCHRONIZE | PROCESS_QUERY_LIMITED_INFORMATION, FALSE, w->status.dwProcessId);

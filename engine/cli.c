@@ -9,7 +9,7 @@
 const char cli_usage[] =
     "usage: p80 [options] SCRIPT [script options]   run a playbook (a path, or a bundled name)\n"
     "       p80 [options] -e CODE | -i | -          one-liner, interactive, standard input\n"
-    "       p80 list | help [NAME] | show NAME      the bundled playbooks\n"
+    "       p80 list | help [NAME] | show NAME      the bundled playbooks; `p80 help win`: the functions\n"
     "       p80 runs | undo [RUN] [--force]         what was changed here; take it back\n"
     "\n"
     "options:\n"
@@ -57,6 +57,8 @@ static int is_option(const char *word, const char *name) {
   return strncmp(word, name, n) == 0 && (word[n] == 0 || word[n] == '=');
 }
 
+static int asks_help(const char *word) { return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0; }
+
 static int wrong(cli *out, const char *format, const char *word) {
   out->command = CLI_WRONG;
   snprintf(out->error, sizeof out->error, format, word);
@@ -97,8 +99,7 @@ static int take_option(cli *out, int argc, const char **argv, int *i) {
 static void take_words(cli *out, int argc, const char **argv, int first) {
   int kept = first, i = first, asked_help = 0;
   for (; i < argc && strcmp(argv[i], "--") != 0; i++) {
-    int is_help = out->command == CLI_SCRIPT && (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0);
-    if (is_help) asked_help = 1;
+    if (out->command == CLI_SCRIPT && asks_help(argv[i])) asked_help = 1;
     else if (!take_switch(out, argv[i])) argv[kept++] = argv[i];
   }
   if (i < argc) i++;
@@ -108,10 +109,14 @@ static void take_words(cli *out, int argc, const char **argv, int first) {
   if (asked_help) out->command = CLI_HELP;
 }
 
-/* The words behind a command; p80's options may stand among them. Returns 0 when one is wrong. */
+/* The words behind a command; p80's options may stand among them. Returns 0 when one is wrong or help is wanted. */
 static int take_command_words(cli *out, int argc, const char **argv, int first) {
   int kept = first;
   for (int i = first; i < argc; i++) {
+    if (asks_help(argv[i])) {
+      out->command = CLI_USAGE;
+      return 0;
+    }
     if (out->command == CLI_UNDO && strcmp(argv[i], "--force") == 0) out->force = 1;
     else if (argv[i][0] != '-') argv[kept++] = argv[i];
     else if (!take_option(out, argc, argv, &i)) return 0;
@@ -119,15 +124,6 @@ static int take_command_words(cli *out, int argc, const char **argv, int first) 
   out->words = argv + first;
   out->word_count = kept - first;
   return 1;
-}
-
-/* Checks the words of a command: at most one, which becomes `script`. */
-static void take_name(cli *out) {
-  int takes_one = out->command == CLI_HELP || out->command == CLI_SHOW || out->command == CLI_UNDO;
-  if (out->word_count > takes_one) wrong(out, "unexpected '%.80s'", out->words[takes_one]);
-  else if (out->word_count == 1) out->script = out->words[0];
-  else if (out->command == CLI_SHOW) wrong(out, "show which playbook? `p80 list` lists them%s", "");
-  else if (out->command == CLI_HELP) out->command = CLI_USAGE;
 }
 
 static const struct {
@@ -139,6 +135,18 @@ static cli_command command_for(const char *word) {
   for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
     if (strcmp(commands[i].word, word) == 0) return commands[i].command;
   return CLI_SCRIPT;
+}
+
+/* Checks the words of a command: at most one, which becomes `script`. */
+static void take_name(cli *out) {
+  int takes_one = out->command == CLI_HELP || out->command == CLI_SHOW || out->command == CLI_UNDO;
+  if (out->word_count > takes_one) wrong(out, "unexpected '%.80s'", out->words[takes_one]);
+  else if (out->word_count == 1) out->script = out->words[0];
+  else if (out->command == CLI_SHOW) wrong(out, "show which playbook? `p80 list` lists them%s", "");
+  else if (out->command == CLI_HELP) out->command = CLI_USAGE;
+  if (out->command == CLI_UNDO && out->script && strspn(out->script, "0123456789") != strlen(out->script))
+    wrong(out, "undo takes the number of a run (`p80 runs` lists them), not '%.80s'", out->script);
+  if (out->command == CLI_HELP && command_for(out->script) != CLI_SCRIPT) out->command = CLI_USAGE; /* help undo */
 }
 
 /* argv[i] is the first word that is no option: a command or a script. */
@@ -159,7 +167,7 @@ static int take_lone(cli *out, int argc, const char **argv, int i) {
   else if (strcmp(word, "-i") == 0) out->command = CLI_REPL;
   else if (strcmp(word, "-e") == 0) out->command = CLI_CODE;
   else if (strcmp(word, "-v") == 0 || strcmp(word, "--version") == 0) out->command = CLI_VERSION;
-  else if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0) out->command = CLI_USAGE;
+  else if (asks_help(word) || strcmp(word, "-?") == 0 || strcmp(word, "/?") == 0) out->command = CLI_USAGE;
   else return 0;
   if (out->command == CLI_CODE) {
     if (++i == argc) {

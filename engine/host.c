@@ -267,7 +267,17 @@ static void end_run(lua_State *L, int code) {
   exit(finish(L, 0, code));
 }
 
+static int call_accept(lua_State *L) { return gate_call(L, "accept", 0); }
+
+/* Has the core take what --allow gives; pushes what is wrong with it. The core must learn of the script first. */
+static int accept_allows(lua_State *L) {
+  if (options->allow_count == 0) return 1;
+  lua_pushcfunction(L, call_accept);
+  return lua_pcall(L, 0, 0, 0) == LUA_OK;
+}
+
 static int run(lua_State *L, int arguments) {
+  if (!accept_allows(L)) return finish(L, 1, 2);
   running = L;
   return finish(L, call_protected(L, arguments, 0) != LUA_OK, -1);
 }
@@ -390,9 +400,8 @@ static int repl_help(lua_State *L) {
   if (lua_isnoneornil(L, 1)) {
     lua_pushliteral(
         L,
-        "Type Lua; the value of an expression is shown. `win.` has the subjects host, tcp, process, scm, reg\n"
-        "and http: pairs(win.scm) lists a subject's functions. What changes something needs --allow.\n"
-        "`help NAME` explains a playbook, `history` lists what was typed, `!n` runs it again.");
+        "`win` has the subjects host, tcp, process, scm, reg and http: help win.scm lists a subject's functions.\n"
+        "What changes something needs --allow, as in p80 --allow scm.state -i.");
     return 1;
   }
   lua_pushliteral(L, "help");
@@ -423,6 +432,7 @@ static int run_repl(lua_State *L) {
 static int call_command(lua_State *L) { return gate_call(L, "command", lua_gettop(L)); }
 
 static int run_command(lua_State *L, const char *name) {
+  if (!accept_allows(L)) return fail_to_begin(L);
   lua_pushcfunction(L, call_command);
   lua_pushstring(L, name);
   lua_pushstring(L, options->script);
@@ -447,29 +457,12 @@ static int print_version(void) {
   return 0;
 }
 
-static int accept_allows(lua_State *L) { return gate_call(L, "accept", 0); }
-
-/* Whether the command line can be carried out; pushes why not. */
-static int is_acceptable(lua_State *L) {
-  if (options->command == CLI_WRONG) {
-    lua_pushfstring(L, "%s; `p80 --help` shows what there is", options->error);
-    return 0;
-  }
-  if (options->allow_count == 0) return 1;
-  lua_pushcfunction(L, accept_allows);
-  return lua_pcall(L, 0, 0, 0) == LUA_OK;
-}
-
 /* Runs protected: does what the command line says; returns the exit code. */
 static int dispatch(lua_State *L) {
   int code = 0;
   if (options->state) {
     lua_pushstring(L, options->state);
     core_set_folder(luax_pushfullpath(L, -1, "--state")); /* stays on the stack */
-  }
-  if (!is_acceptable(L)) {
-    lua_pushinteger(L, fail_to_begin(L));
-    return 1;
   }
   switch (options->command) {
     case CLI_SCRIPT:
@@ -498,6 +491,10 @@ static int dispatch(lua_State *L) {
       break;
     case CLI_UNDO:
       code = run_command(L, "undo");
+      break;
+    case CLI_WRONG:
+      lua_pushfstring(L, "%s; `p80 --help` shows what there is", options->error);
+      code = fail_to_begin(L);
       break;
     default:
       break;

@@ -41,23 +41,31 @@ end
 
 local function advise(text) advice[#advice + 1] = text end
 
--- Adds a step and carries it out. A step that runs out of time is judged by the port, not by its own word.
+-- What does not end the climb: running out of time, and a service or dependent that does not let itself be stopped (or
+-- was started again meanwhile), which harsher remedies do not need.
+local PASSABLE = {[1051] = true, [1052] = true, [1053] = true, [1061] = true, [1460] = true}
+
+-- Adds a step and carries it out. One that fails in such a way is judged by the port, not by its own word.
 local function step(what, took_down, act)
   local row = {what = what, took_down = took_down}
   steps[#steps + 1] = row
   local ok, problem = pcall(act)
   if not ok then
     row.problem = tostring(problem)
-    if problem.code ~= 1460 and problem.code ~= 1053 and problem.code ~= 1061 then error(problem, 0) end
+    if not PASSABLE[problem.code] then error(problem, 0) end
     row.error = problem
   end
   return row
 end
 
--- Whether the port is free after a step; not waited for long while others may hold it, too. In --check a planned step
--- counts as one that works.
-local function freed(row)
+-- Whether the port is free after a step; not waited for long while others may hold it, too, but for the end of the
+-- process `pid`: what it held goes with it at the latest. In --check a planned step counts as one that works.
+local function freed(row, pid)
   if p80.check then return true end
+  local deadline = p80.clock() + args.timeout
+  while pid and others > 0 and p80.clock() < deadline and win.process.get(pid) and not win.tcp.probe(args.port).free do
+    p80.sleep(0.1)
+  end
   row.freed = ports.wait_until_free(args.port, others > 0 and math.min(args.timeout, 1) or args.timeout).free
   return row.freed
 end
@@ -72,22 +80,40 @@ local function active_dependents(name)
   return running
 end
 
--- Stops one service with its dependents; with --persist it does not start again by itself.
-local function stop_service(name, certain)
+-- Says when a service that no longer starts by itself would be started for others that do.
+local function advise_about_starters(name)
+  local starters = {}
+  for _, dependent in ipairs((win.scm.get(name) or {}).dependents or {}) do
+    local other = win.scm.get(dependent)
+    if other and other.start == "auto" then starters[#starters + 1] = dependent end
+  end
+  if #starters == 0 then return end
+  advise(("Windows starts %s together with what needs it: %s starts by itself"):format(name,
+    table.concat(starters, ", ")))
+end
+
+-- Stops one service with its dependents; with --persist it does not start again by itself. `pid` is its process, when
+-- that is its alone.
+local function stop_service(name, certain, pid)
   local record = win.scm.get(name)
   if record and record.state == "stopped" then return false end
   local row = step(("stop service %s%s"):format(name, certain and "" or " (it may be the one)"), active_dependents(name), function()
     win.scm.stop(name, {dependents = true, timeout = args.timeout})
     if args.persist and record and record.start == "auto" then win.scm.config(name, {start = "demand"}) end
   end)
-  return freed(row)
+  if args.persist then advise_about_starters(name) end
+  return freed(row, not row.error and pid)
 end
 
-local function kill_process(pid, name)
-  local row = step(("end process %s (pid %d)"):format(name or "?", pid), {}, function()
-    win.process.stop(pid, {timeout = args.timeout})
+-- Ends the process that was found holding the port, not one that has got its pid since.
+local function kill_process(process)
+  local name = process.process or process.name
+  local row = step(("end process %s (pid %d)"):format(name or "?", process.pid), {}, function()
+    win.process.stop(process.pid, {timeout = args.timeout, created = process.created})
   end)
-  if args.persist then advise(("process %s is no service: whatever starts it can start it again"):format(name or pid)) end
+  if args.persist then
+    advise(("process %s is no service: whatever starts it can start it again"):format(name or process.pid))
+  end
   return freed(row)
 end
 
@@ -102,17 +128,21 @@ local function on_http(services)
   return needing
 end
 
--- The service of a process that holds the port: its only one, the one that --service names, that netsh names, for
--- HTTP.SYS the only one that needs HTTP; or nil with advice.
-local function service_of(process, is_http)
-  local services = process.services or {}
-  for _, name in ipairs(services) do
-    if args.service and name:lower() == args.service:lower() then return name end
+-- The service of a process that --service names.
+local function named_service(process)
+  for _, name in ipairs(args.service and process.services or {}) do
+    if name:lower() == args.service:lower() then return name end
   end
-  if process.tagged then return process.tagged end
+end
+
+-- The service of a process that holds the port: the one that --service names, and then no other; its only one, the one
+-- that netsh names, for HTTP.SYS the only one that needs HTTP; or nil with advice.
+local function service_of(process, is_http)
+  if named_service(process) then return named_service(process) end
+  local services = process.services or {}
   local needing = is_http and #services > 1 and on_http(services) or services
-  if #needing == 1 then return needing[1] end
-  if #services > 1 then
+  if not args.service and (process.tagged or #needing == 1) then return process.tagged or needing[1] end
+  if #services > 0 then
     advise(("pid %d hosts %s: say which holds the port with --service NAME"):format(process.pid, table.concat(services, ", ")))
   end
 end
@@ -120,9 +150,9 @@ end
 -- Frees the port from one process; returns whether the port is free then.
 local function release_process(process, certain, is_http)
   local service = service_of(process, is_http)
-  if service then return stop_service(service, certain) end
+  if service then return stop_service(service, certain, #process.services == 1 and process.pid) end
   if #(process.services or {}) > 0 then return false end
-  if args.kill then return kill_process(process.pid, process.process or process.name) end
+  if args.kill then return kill_process(process) end
   advise(("%s (pid %d) is no service: --kill ends it"):format(process.path or process.process or process.name, process.pid))
   return false
 end
@@ -139,10 +169,14 @@ local function release_each(processes, certain, more)
 end
 
 -- Frees the port from the processes behind HTTP.SYS. Services come first: a worker process of IIS goes with its service.
--- When nothing tells which of several it is, they are tried in turn.
+-- When nothing tells which of several it is, they are tried in turn; --service tells.
 local function release_all(holder)
   local services, programs = {}, {}
+  local named = {}
   for _, process in ipairs(holder.processes) do
+    if named_service(process) then named[#named + 1] = process end
+  end
+  for _, process in ipairs(#named > 0 and named or holder.processes) do
     local list = #(process.services or {}) > 0 and services or programs
     list[#list + 1] = process
   end
@@ -207,7 +241,7 @@ local function announce_harsher()
   local text = "restrict HTTP.SYS to 127.0.0.1 (all of its ports)"
   if args.up_to ~= "iplisten" then
     local down = active_dependents "HTTP"
-    text = ("%s HTTP and %s"):format(args.up_to, #down > 0 and table.concat(down, ", ") or "nothing else")
+    text = ("%s HTTP and %s"):format(args.up_to, #down > 0 and table.concat(down, ", ") or "no other service")
   end
   advise("if that does not free the port: " .. text)
 end
@@ -223,8 +257,12 @@ local function release_http(holder)
     if not allowed "disable" or is_free and not args.persist then return is_free end
     return disable_http(is_free)
   end
+  if not allowed "service" then
+    advise "--up-to service (the default) stops the service that holds the port"
+    return false
+  end
   local down = active_dependents "HTTP"
-  advise(("--up-to stop stops HTTP and %s"):format(#down > 0 and table.concat(down, ", ") or "nothing else"))
+  advise(("--up-to stop stops HTTP and %s"):format(#down > 0 and table.concat(down, ", ") or "no other service"))
   return false
 end
 

@@ -63,12 +63,17 @@ function commands.list()
   return table_text(rows, {"name", "version", "summary"})
 end
 
---- p80 help NAME: what a playbook does and takes.
+--- p80 help NAME: what a playbook does and takes, or a function, or which functions there are.
 function commands.help(name)
+  local text = host.lib "reference"(name)
+  if text then return text .. "\n" end
   local m, why = core.playbook.manifest_of(name)
   if m then return core.manifest.help(m) end
   core.about "help"
-  core.fail(name, code.ERROR_NOT_FOUND, ("There is no help for it: %s."):format(why), "`p80 list` lists the playbooks")
+  why = tostring(why):gsub("; `p80 list` lists those$", "")
+  if why:sub(1, #name + 2) == name .. ": " then why = why:sub(#name + 3) end
+  core.fail(name, code.ERROR_NOT_FOUND, ("There is no help for it: %s."):format(why),
+    "`p80 list` lists the playbooks, `p80 help win` the functions; a file is named with its .lua")
 end
 
 --- p80 show NAME: the source of a bundled playbook.

@@ -106,9 +106,24 @@ end
 --- An array, so that it is written as [] even when it is empty.
 function data.array(list) return setmetatable(list, {__jsontype = "array"}) end
 
---- JSON for other programs: the given keys of an object in order.
+-- Adds the text keys of `value` and of all in it.
+local function collect_keys(value, keys)
+  if type(value) ~= "table" then return keys end
+  for key, item in pairs(value) do
+    if type(key) == "string" then keys[key] = true end
+    collect_keys(item, keys)
+  end
+  return keys
+end
+
+--- JSON for other programs: the keys of `key_order` first, the others sorted, so that two documents can be compared.
 function data.document(value, key_order)
-  return json.encode(to_document(value), {indent = true, keyorder = key_order})
+  local keys, others, order = collect_keys(value, {}), {}, {}
+  for i, key in ipairs(key_order) do order[i], keys[key] = key, nil end
+  for key in pairs(keys) do others[#others + 1] = key end
+  table.sort(others)
+  table.move(others, 1, #others, #order + 1, order)
+  return json.encode(to_document(value), {indent = true, keyorder = order})
 end
 
 return data

@@ -51,7 +51,7 @@ end
 function grants.ask(kind, label)
   if grants.has(kind, label) then return end
   core.fail(label, core.code.P80_REFUSED, ("This run has no grant '%s:%s'."):format(kind, label),
-    ("name '%s' in the playbook's manifest, or run p80 with --allow %s"):format(kind, kind))
+    ("name '%s' in the playbook's manifest, or put --allow %s before the script, -e or -i"):format(kind, kind))
 end
 
 return grants

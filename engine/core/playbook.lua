@@ -7,6 +7,26 @@ local declared -- the manifest of the running playbook
 --- The manifest that the running script declared, or nil.
 function playbook.manifest() return declared end
 
+local SWITCHES = {"--check", "--json", "--quiet", "--verbose", "--no-color"} -- of p80 itself, behind a script's name
+local BEFORE = {["--allow"] = true, ["--timeout"] = true, ["--state"] = true}
+
+-- Raises what the parser says about the words behind the script, which may end with a line "Did you mean ...?".
+local function fail_words(problem)
+  local text, meant = problem:match "^(.-)%.?\n(.*)$"
+  text = (text or problem):gsub("%.$", "")
+  local unknown = text:match "^unknown option '(.*)'$"
+  local near = unknown and core.x.nearest(unknown, SWITCHES)
+  local hint = ("`p80 %s --help` shows what there is"):format(core.script.name)
+  if unknown and BEFORE[unknown] then
+    hint = ("%s goes before the script: p80 %s ... %s"):format(unknown, unknown, core.script.name)
+  elseif meant then
+    hint = ("d%s %s"):format(meant:sub(2), hint)
+  elseif near then
+    hint = ("did you mean '%s'? %s"):format(near, hint)
+  end
+  core.fail(declared.name, core.code.P80_BAD_MANIFEST, text:sub(1, 1):upper() .. text:sub(2) .. ".", hint)
+end
+
 local from_file = {file = true, bundled = true}
 
 --- p80.playbook(manifest) -> its arguments. Grants come from the manifest only when the script is a file: what is
@@ -22,10 +42,7 @@ core.write("p80.playbook", function(manifest)
     for i, grant in ipairs(manifest.grants or {}) do core.grants.add(("grants[%d]"):format(i), grant) end
   end
   local args, problem = core.manifest.parse(manifest, core.script.words or {})
-  if not args then
-    core.fail(manifest.name, core.code.P80_BAD_MANIFEST, problem:sub(1, 1):upper() .. problem:sub(2) .. ".",
-      ("`p80 help %s` shows what it takes; p80's own options go before the script"):format(manifest.name))
-  end
+  if not args then fail_words(problem) end
   return args
 end)
 

@@ -29,16 +29,19 @@ local function refuse(pid, row)
   if why then core.fail(row and label(row) or tostring(pid), code.ERROR_ACCESS_DENIED, nil, why) end
 end
 
---- win.process.stop(pid [, {timeout=30}]) -> changed
--- Ends a process and waits until it is gone; false when there is none with this pid.
+--- win.process.stop(pid [, {timeout=30, created=}]) -> changed
+-- Ends a process and waits until it is gone; false when there is none with this pid. With `created`, as
+-- win.process.get gave it, only the process that started then: a pid may be another's some time later.
 core.write("process.stop", function(...)
   check.arguments(select("#", ...), 1, 2)
   local pid, options = ...
   check.integer("pid", pid, 0, 0xFFFFFFFF)
-  options = check.options(options, {"timeout"})
+  options = check.options(options, {"timeout", "created"})
   local timeout = check.opt_seconds("timeout", options.timeout, core.timeout)
+  local created = check.opt_integer("created", options.created, 1, math.maxinteger)
   local row = core.ask(raw.get, pid)
   refuse(pid, row)
+  if row and created and row.created ~= created then return false end
   return row ~= nil and core.change("process.state", id_of(row), nil, {timeout = timeout})
 end)
 

@@ -7,7 +7,7 @@ local reported, restart
 local ungated = {} -- {kind=, label=}: granted writes of io, os and lfs
 
 function result.report(value)
-  if not pcall(data.document, value) then
+  if not pcall(data.document, value, {}) then
     core.check.bad("value", value, "plain data with text or numbers as keys, as JSON has it,")
   end
   reported = value
@@ -96,10 +96,11 @@ function result.describe(change)
   return ("%s %s%s%s"):format(change.kind, change.label, difference ~= "" and ": " or "", difference)
 end
 
--- What --check prints.
-local function plan_text(changes)
-  if #changes == 0 then return "--check: nothing would change.\n" end
-  local lines = {("--check: %s would be made:"):format(plural(#changes, "change", "changes"))}
+-- What --check prints; of a run that failed, what it had planned by then.
+local function plan_text(changes, failed)
+  if #changes == 0 then return failed and "" or "--check: nothing would change.\n" end
+  local lines = {("--check: %s would be made%s:"):format(plural(#changes, "change", "changes"),
+    failed and " before it fails" or "")}
   for _, change in ipairs(changes) do
     lines[#lines + 1] = "  " .. result.describe(change)
   end
@@ -163,7 +164,7 @@ function result.finish(exit, problem, traceback)
   if core.options.json then
     out = document(run, exit, changes, problem, traceback)
   elseif core.checking then
-    out = plan_text(changes)
+    out = plan_text(changes, problem ~= nil)
   elseif not core.options.quiet then
     err = err .. summary_text(run, changes)
   end

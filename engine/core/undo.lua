@@ -73,8 +73,11 @@ local function try(step, force)
   return {kind = step.kind, label = step.label, outcome = "failed", reason = tostring(outcome), problem = outcome}
 end
 
+local AGAIN = {failed = true, conflict = true}
+
 -- Takes back steps from the last to the first. One that fails may need what an earlier one restores (a service cannot
--- start before it is enabled again), so those that failed are tried again as long as that helps.
+-- start before it is enabled again), and a key is not as it was left before the value in it is gone; so those that were
+-- not taken back are tried again as long as that helps.
 local function take_back_all(steps, force)
   local rows, left = {}, 0
   repeat
@@ -82,21 +85,33 @@ local function take_back_all(steps, force)
     left = 0
     for i = #steps, 1, -1 do
       local row = rows[#steps - i + 1]
-      if not row or row.outcome == "failed" then
+      if not row or AGAIN[row.outcome] then
         row = try(steps[i], force)
         rows[#steps - i + 1] = row
-        if row.outcome == "failed" then left = left + 1 end
+        if AGAIN[row.outcome] then left = left + 1 end
       end
     end
   until left == 0 or left == before
   return rows
 end
 
+-- The record of `run`, which must not have been taken back already.
+local function chosen(run, force)
+  local record = journal.read(run)
+  for _, known in ipairs(undo.history()) do
+    if known.run == run and known.taken_back_by and not force then
+      core.fail(tostring(run), core.code.P80_CONFLICT, ("Run %d was taken back by run %d."):format(run, known.taken_back_by),
+        ("`p80 undo %d` does it again; --force takes run %d back anyway"):format(known.taken_back_by, run))
+    end
+  end
+  return record
+end
+
 --- Takes back `run` (nil: the newest that changed something). Steps that fail or conflict do not stop the others.
 -- Returns {run=, steps={{kind, label, outcome, reason, problem}}, failed=}.
 function undo.run(run, force)
   if not core.checking then journal.lock() end
-  local record = run and journal.read(run) or newest()
+  local record = run and chosen(run, force) or newest()
   core.undoes = record.run
   if not core.checking then journal.begin(core.run_header()) end
   core.grants.add("undo", "*") -- what was allowed then may be taken back

@@ -14,11 +14,16 @@ local function add_once(list, value)
   list[#list + 1] = value
 end
 
+-- Ports of other drivers of Windows: NetBIOS, SMB, PPTP. Where URLs are not known, nothing else tells them apart from
+-- HTTP.SYS's, and whoever has a request queue would be blamed for them.
+local OTHER_DRIVERS = {[139] = true, [445] = true, [1723] = true}
+
 -- The processes behind HTTP.SYS on a port: of a queue of IIS the one that controls it, whose workers come and go.
 -- `certain` tells whether URLs say so; without them every process that holds a request queue may be the one.
 local function http_holder(port)
   local state = win.http.state()
   local rows = state.source ~= "stopped" and win.http.urls_on(state, port)
+  if not rows and OTHER_DRIVERS[port] then return {kind = "kernel"} end
   local holder = {kind = "http", source = state.source, certain = rows and #rows > 0 or false, urls = {}, processes = {}}
   local seen = {}
   for _, row in ipairs(rows or state.queues) do
@@ -54,6 +59,13 @@ local function holders_of(rows, port)
   return holders
 end
 
+-- Notes when a process that is no service started: its pid may be another's by the time it is to be ended.
+local function note_start(process)
+  if not process.pid or #(process.services or {}) > 0 then return end
+  local row = win.process.get(process.pid)
+  process.created = row and row.created
+end
+
 --- Who holds `port`: {port=, free=, probe=, holders={{kind=, families=, ...}}}. Kinds:
 --   "http"      HTTP.SYS for `processes` (each {pid, name, path, services}); `urls` and `certain` say how sure that is
 --   "service"   a process of its own that runs `services`
@@ -69,6 +81,10 @@ function ports.who(port)
   if #found.holders == 0 then
     local reserved = found.probe.ipv4.reason == "reserved" or found.probe.ipv6.reason == "reserved"
     found.holders[1] = {kind = reserved and "reserved" or "unknown", families = {}}
+  end
+  for _, holder in ipairs(found.holders) do
+    note_start(holder)
+    for _, process in ipairs(holder.processes or {}) do note_start(process) end
   end
   return found
 end

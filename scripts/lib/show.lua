@@ -12,6 +12,7 @@ local TEXT = 2000 -- code points of one string
 local SHORT = 200 -- of a string in a nested table
 local CELL = 60 -- code points of a nested value in a table
 local NARROWEST = 6 -- columns that a cut column keeps
+local NAME = 16 -- columns that a cut column of names keeps
 
 -- ---- Text ----
 
@@ -227,7 +228,7 @@ local function grid(rows, columns, width, most)
       widths[c] = math.max(widths[c], length(cells[r][c]))
     end
     right[c] = any and numbers
-    least[c] = right[c] and widths[c] or math.min(widths[c], math.max(NARROWEST, length(column.title)))
+    least[c] = right[c] and widths[c] or math.min(widths[c], math.max(column.key == "name" and NAME or NARROWEST, length(column.title)))
   end
   if not fit(widths, least, width) then return nil end
   local function line(texts)

@@ -26,6 +26,30 @@ function T:test_misspelt_options_and_missing_values_are_usage_errors()
   end
 end
 
+function T:test_wrong_arguments_of_a_playbook_say_what_was_meant()
+  for words, expected in pairs {
+    [{"free80", "--prot", "80"}] = "did you mean '--port'?", [{"free80", "--chekc"}] = "did you mean '--check'?",
+    [{"free80", "--port", "http"}] = "`p80 free80 --help`", [{"free80", "--allow", "x"}] = "p80 --allow ... free80",
+    [{"free80", "--port", "99999"}] = "got 99999 (number). (",
+  } do
+    local result = case.exits(case.p80(words), 2)
+    lu.assertStrContains(result.stderr, expected)
+    lu.assertEquals(select(2, result.stderr:gsub("\n", "")), 1)
+  end
+end
+
+function T:test_help_knows_functions_and_commands()
+  lu.assertStrContains(case.exits(case.p80 {"help", "win.scm.stop", state = false}, 0).stdout, "dependents=true")
+  lu.assertStrContains(case.exits(case.p80 {"help", "win", state = false}, 0).stdout, "win.tcp.list(")
+  lu.assertStrContains(case.exits(case.p80 {"undo", "--help", state = false}, 0).stdout, "usage: p80")
+  lu.assertStrContains(case.exits(case.p80 {"help", "nonsense", state = false}, 1).stderr, "p80 help win")
+end
+
+function T:test_check_that_fails_does_not_say_that_nothing_would_change()
+  local result = case.exits(case.p80 {"--check", "-e", "win.scm.stop 'p80-none'"}, 1)
+  lu.assertEquals(result.stdout, "")
+end
+
 function T:test_scripts_of_every_shape()
   local BOM = "\xEF\xBB\xBF"
   for name, text in pairs {
@@ -142,7 +166,7 @@ end
 function T:test_runs_and_undo_on_a_fresh_machine_make_nothing()
   lu.assertStrContains(case.exits(case.p80 {"runs"}, 0).stdout, "No run")
   lu.assertStrContains(case.exits(case.p80 {"undo", "7"}, 1).stderr, "'7'")
-  lu.assertStrContains(case.exits(case.p80 {"undo", "x"}, 1).stderr, "'x'")
+  lu.assertStrContains(case.exits(case.p80 {"undo", "x"}, 2).stderr, "'x'")
   case.exits(case.p80 {"-e", "win.host.version()"}, 0)
   lu.assertNil(lfs.attributes(case.state .. "\\runs\\000001.jsonl"))
 end

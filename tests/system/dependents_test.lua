@@ -224,6 +224,25 @@ function T:test_disabled_for_good_with_persist_and_undo_brings_start_back()
   lu.assertEquals({win.scm.get("HTTP").start, states()}, {"demand", RUNNING})
 end
 
+function T:test_up_to_disable_with_a_dependent_that_does_not_let_itself_be_stopped()
+  scene()
+  local env = {P80_SHIM_FAIL = "ControlService:1+:1052"}
+  for name, value in pairs(SCM) do env[name] = value end
+  local result = case.exits(free80 {"--up-to", "disable", "--timeout", "1", "--json", env = env}, 3010)
+  lu.assertEquals({win.scm.get("HTTP").start, states()}, {"disabled", RUNNING})
+  lu.assertStrContains(result.json.result.steps[1].problem, "1052")
+end
+
+function T:test_persist_names_what_would_start_the_service_again()
+  case.service {name = "Web", start = "auto", args = {"--http", "http://+:80/"}}
+  case.wait_http(80)
+  case.service {name = "Front", start = "auto", args = {"--tcp", "8101"}, dependencies = {"Web"}}
+  case.service {name = "Later", args = {"--tcp", "8102"}, dependencies = {"Web"}}
+  local result = case.exits(free80 {"--persist"}, 0)
+  lu.assertStrContains(result.stdout, "Windows starts Web together with what needs it: Front starts by itself")
+  lu.assertEquals(win.scm.get("Web").start, "demand")
+end
+
 function T:test_up_to_disable_with_a_driver_that_hangs_asks_for_a_restart()
   scene()
   local result = case.exits(free80 {"--up-to", "disable", "--timeout", "1", "--json", env = HANGS}, 3010)

@@ -134,6 +134,30 @@ function T:test_two_services_behind_http_sys_are_both_named()
   lu.assertEquals(case.bind(80), "ok")
 end
 
+-- What a stopped service holds until its process ends does not cost an innocent one its life.
+function T:test_a_process_that_lingers_is_waited_for_before_the_next_is_stopped()
+  case.service {name = "Lingers", args = {"--http", "http://+:80/", "--linger", "3"}}
+  wait_held()
+  case.service {name = "Innocent", args = {"--http", "http://+:8080/"}}
+  case.wait("both queues", function() return #win.http.holders() == 2 end)
+  local steps = case.exits(free80 {"--json"}, 0).json.result.steps
+  lu.assertEquals({steps[#steps].what, steps[#steps].freed}, {"stop service Lingers (it may be the one)", true})
+end
+
+-- The admin knows which: no other service is touched, be it the first in line or the only one.
+function T:test_service_names_the_only_one_that_may_be_stopped()
+  case.service {name = "Shop", args = {"--http", "http://+:80/shop/"}}
+  wait_held()
+  case.service {name = "Reports", args = {"--http", "http://+:80/reports/"}}
+  case.wait("both queues", function() return #win.http.holders() == 2 end)
+  for _, name in ipairs {"Shop", "Reports"} do
+    local planned = case.exits(free80 {"--check", "--json", "--service", name}, 3).json
+    lu.assertEquals({#planned.changes, planned.changes[1].label}, {1, name})
+  end
+  lu.assertStrContains(case.exits(free80 {"--service", "Else"}, 1).stdout, "hosts Shop: say which holds the port")
+  lu.assertTrue(running "Shop" and running "Reports")
+end
+
 -- Wine 10 gives the process that hosts its drivers as the owner.
 function T:test_the_process_that_hosts_drivers_is_not_the_owner()
   case.service {name = "Web", args = {"--http", "http://+:80/"}}
@@ -163,6 +187,16 @@ function T:test_the_kernel_for_nobody()
     touches_nothing {"the kernel (System)", "nothing here tells", "never touches PID 4"}
   end
   lu.assertTrue(held())
+end
+
+function T:test_ports_of_other_drivers_are_not_blamed_on_who_uses_http_sys()
+  case.service {name = "Innocent", args = {"--http", "http://+:8080/"}}
+  case.wait("its queue", function() return #win.http.holders() == 1 end)
+  case.holder {"--tcp", "445"}
+  case.reg {"add", OWNERS, "/v", "445", "/t", "REG_DWORD", "/d", "4", "/f"}
+  local result = case.exits(free80 {"--port", "445", "--up-to", "disable", "--kill"}, 1)
+  lu.assertStrContains(result.stdout, "the kernel (System)")
+  lu.assertTrue(running "Innocent")
 end
 
 function T:test_a_reserved_port()

@@ -34,6 +34,14 @@ function T:test_a_manifest_grants_what_it_names_and_no_more()
   lu.assertFalse(win.reg.exists [[HKCU\Software\p80-test2]])
 end
 
+function T:test_allow_adds_to_what_a_manifest_grants()
+  local text = MANIFEST:format "'reg.value'" .. SET
+  lu.assertStrContains(case.exits(case.script(text), 4).stderr, "reg.key")
+  case.exits(case.script(text, {"--allow", "reg.key"}), 0)
+  lu.assertEquals(value(), 1)
+  lu.assertStrContains(case.p80({"runs"}).stdout, "script.lua")
+end
+
 function T:test_typed_code_has_only_what_allow_gives()
   case.exits(case.p80 {"-e", MANIFEST:format "'reg.*'" .. SET}, 4)
   case.exits(case.p80 {"--allow", "reg.*", "-e", SET}, 0)

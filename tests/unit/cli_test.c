@@ -70,6 +70,8 @@ static void test_lone(void) {
   CHECK(parse("-i").command == CLI_REPL);
   CHECK(parse("--version").command == CLI_VERSION && parse("-v").command == CLI_VERSION);
   CHECK(parse("").command == CLI_USAGE && parse("--help").command == CLI_USAGE && parse("help").command == CLI_USAGE);
+  CHECK(parse("/?").command == CLI_USAGE && parse("-?").command == CLI_USAGE && parse("help|undo").command == CLI_USAGE);
+  CHECK(parse("undo|--help").command == CLI_USAGE && parse("runs|-h").command == CLI_USAGE);
 }
 
 static void test_commands(void) {
@@ -85,7 +87,7 @@ static void test_commands(void) {
 static void test_wrong(void) {
   static const char *const lines[] = {"--chekc|x",     "--allow",   "--timeout|abc|x", "--timeout|1e9|x", "--timeout|-1|x",
                                       "--timeout|nan", "--state=|x", "-e",              "show",            "list|x",
-                                      "undo|1|2",      "runs|x",    "help|a|b",        "undo|--forc",     "-x"};
+                                      "undo|1|2", "undo|x", "undo|1x",      "runs|x",    "help|a|b",        "undo|--forc",     "-x"};
   for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
     cli c = parse(lines[i]);
     CHECK(c.command == CLI_WRONG && c.error[0] != 0);

@@ -176,6 +176,17 @@ function TestUndo:test_takes_back_in_reverse_and_can_be_undone()
   lu.assertEquals(core.undo.run().run, 1) -- its undo was undone, so it is the newest again
 end
 
+function TestUndo:test_a_run_that_was_taken_back_is_not_taken_back_again()
+  local files, things = start()
+  changed_run(files, things)
+  local core = fakecore.open {files = files, things = things}
+  core.undo.run()
+  core.finish()
+  core = fakecore.open {files = files, things = things}
+  lu.assertStrContains(failure(core.undo.run, 1), "taken back by run 2")
+  lu.assertEquals(core.undo.run(1, true).failed, 0)
+end
+
 function TestUndo:test_conflict_is_left_alone_without_force()
   local files, things = start()
   changed_run(files, things)

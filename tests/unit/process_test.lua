@@ -151,6 +151,16 @@ function Gate.test_stops_once_and_journals()
     {"process.state", ("%d (holder.exe)"):format(pid), true, false})
 end
 
+function Gate.test_only_the_one_that_is_meant()
+  local core = fakecore.open()
+  local row = process.get(sleeper():pid())
+  lu.assertFalse(core.call("process.stop", row.pid, {created = row.created - 1}))
+  lu.assertNotNil(process.get(row.pid))
+  assert_problem(INVALID, "created", core.call, "process.stop", row.pid, {created = 0})
+  lu.assertTrue(core.call("process.stop", row.pid, {created = row.created}))
+  lu.assertNil(process.get(row.pid))
+end
+
 function Gate.test_cannot_be_taken_back()
   local files = {}
   local core = fakecore.open {files = files}

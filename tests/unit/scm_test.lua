@@ -207,6 +207,18 @@ function Wait.test_a_process_that_dies_while_it_starts()
   lu.assertStrContains(problem.hint, "process ended")
 end
 
+function Wait.test_a_service_that_somebody_restarts_is_waited_for()
+  case.service {name = NAME, args = {"--slow-start", "4", "--slow-stop", "1"}}
+  scm.stop(NAME)
+  local code = ("win.scm.wait('%s', 'running', {timeout = 20})"):format(NAME)
+  local waiter = test.start(case.command {"-e", code})
+  case.later(function() waiter:close() end)
+  scm.wait(NAME, "stopped")
+  scm.start(NAME)
+  lu.assertEquals(waiter:wait(15).code, 0, waiter:output())
+  lu.assertEquals(scm.get(NAME).state, "running")
+end
+
 function Wait.test_a_stopped_service_is_waited_for()
   case.service {name = NAME, run = false}
   assert_problem(TIMEOUT, NAME, scm.wait, NAME, "running", {timeout = 0.3})

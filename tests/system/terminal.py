@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""terminal.py BUILD-FOLDER LOADER, in wine-run.sh: p80 -i and Ctrl-C in a terminal, typed as a person does.
+
+Wine has a console only in a terminal. Left out is Ctrl-C while a line is typed: Wine's console does not end a read for
+it, as Windows' does."""
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+
+build, loader = sys.argv[1], sys.argv[2]
+NEVER = 30  # seconds after which what is awaited is taken to never come
+CTRL_C, UP = "\x03", "\x1b[A"
+
+
+class Terminal:
+    """A program in a terminal of its own."""
+
+    def __init__(self, *words):
+        self.seen = self.at = 0
+        self.text = ""
+        self.pid, self.file = pty.fork()
+        if self.pid == 0:
+            os.execvp(loader, [loader, build + "/p80.exe", *words])
+
+    def type(self, keys):
+        self.at = len(self.text)
+        os.write(self.file, keys.encode())
+
+    def read(self, seconds):
+        if not select.select([self.file], [], [], seconds)[0]:
+            return False
+        try:
+            more = os.read(self.file, 65536)
+        except OSError:  # it has ended
+            return False
+        self.text += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", more.decode("utf-8", "replace"))
+        return True
+
+    def await_text(self, pattern, seconds=NEVER):
+        """Waits until `pattern` is in what came since the last keys."""
+        end = time.monotonic() + seconds
+        while not re.search(pattern, self.text[self.at:]):
+            if time.monotonic() > end:
+                self.fail(f"waited in vain for {pattern!r}")
+            self.read(0.2)
+
+    def enter(self, line, pattern):
+        self.type(line + "\r")
+        self.await_text(pattern)
+
+    def exit_code(self):
+        end = time.monotonic() + NEVER
+        while time.monotonic() < end:
+            self.read(0.1)
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                return os.waitstatus_to_exitcode(status)
+        self.fail("it does not end")
+
+    def fail(self, why):
+        print(f"terminal: {why}; the terminal shows:\n{self.text}", file=sys.stderr)
+        os.kill(self.pid, 9)
+        sys.exit(1)
+
+    def check(self, condition, why):
+        if not condition:
+            self.fail(why)
+
+
+def test_repl():
+    t = Terminal("-i", "--allow", "reg.*")
+    t.await_text(r"p80 .*Lua 5\.4.*\n> $")
+    t.enter("1 + 1", r"\n2\n> $")
+    t.enter("'ü' .. '\u672c\U0001F600'", "\n\"ü\u672c")
+    t.await_text(r"> $")
+    t.enter("x = 40", r"> $")
+    t.enter("x + 2", r"\n42\n> $")
+    t.enter("for i = 1, 2 do", r"\n>> $")  # goes on in the next line
+    t.enter("print('line ' .. i)", r"\n>> $")
+    t.enter("end", r"\nline 1\nline 2\n> $")
+    t.enter("error 'oops'", r"oops\n> $")
+    t.enter("win.tcp.probe(0)", r"tcp\.probe 'port'.*integer from 1 to 65535")
+    t.await_text(r"> $")
+    t.enter("x + 3", r"\n43\n> $")
+    t.type(UP + "\r")  # the console's own history
+    t.await_text(r"\n43\n> $")
+    # Ctrl-C ends what runs, not the session
+    t.enter("while true do end", r"end\n")
+    time.sleep(0.5)
+    t.type(CTRL_C)
+    t.await_text(r"nterrupted[^>]*> $", 10)
+    t.enter("require 'p80'.sleep(600)", r"\n")
+    time.sleep(0.5)
+    t.type(CTRL_C)
+    t.await_text(r"nterrupted(.|\n)*> $", 10)
+    t.enter("x + 4", r"\n44\n> $")
+    t.enter("win.reg.set([[HKCU\\Software\\p80-terminal]], 'v', 'there')", r"\ntrue\n> $")
+    t.enter("os.exit(7)", r"")
+    t.check(t.exit_code() == 7, "the exit code is not 7")
+
+
+def test_history_of_an_earlier_session():
+    t = Terminal("-i")
+    t.await_text(r"> $")
+    t.enter("history", r"x \+ 4(.|\n)*> $")
+    t.enter("!x = 4", r"x = 40\n> $")
+    t.enter("!!", r"> $")
+    t.enter("x", r"\n40\n> $")
+    t.enter("win.reg.get([[HKCU\\Software\\p80-terminal]], 'v')", r'"there"')
+    t.enter("exit", r"")
+    t.check(t.exit_code() == 0, "the exit code is not 0")
+
+
+def test_ctrl_c_ends_a_script():
+    for code in ("print 'begun' while true do end", "print 'begun' require 'p80'.sleep(600)",
+                 "print 'begun' pcall(function() while true do end end) while true do end"):
+        t = Terminal("-e", code)
+        t.await_text("begun")
+        time.sleep(0.3)
+        t.type(CTRL_C)
+        t.check(t.exit_code() == 1, "the exit code is not 1")
+        t.check("nterrupted" in t.text, "it does not say that it was interrupted")
+
+
+def main():
+    subprocess.run(["wineserver", "-p"], check=True)
+    test_repl()
+    test_history_of_an_earlier_session()
+    test_ctrl_c_ends_a_script()
+
+
+main()
