@@ -275,13 +275,25 @@ static void push_listed_name(lua_State *L, const wchar_t *name) {
   lua_pushnil(L);
 }
 
-/* name = the service's name as it is written in the SCM's database, for the table at `record`: a caller may have
- * written it in another case. `display` may be NULL. */
-static void set_name(lua_State *L, int record, SC_HANDLE manager, const wchar_t *name, const wchar_t *display) {
+/* Pushes the service's name as it is written in the SCM's database: a caller may have written it in another case.
+ * `display` may be NULL. Finding out may take a list of all services, so what was found is kept. */
+static void push_real_name(lua_State *L, SC_HANDLE manager, const wchar_t *name, const wchar_t *display) {
   wchar_t real[LONGEST_NAME + 1];
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, "p80.services");
+  int known = lua_gettop(L);
+  luax_pushwidez(L, name);
+  lua_pushvalue(L, -1);
+  if (lua_rawget(L, known) != LUA_TNIL) return;
   if (display && find_by_display_name(manager, display, real) && same_name(real, name)) luax_pushwidez(L, real);
   else push_listed_name(L, name);
   if (lua_isnil(L, -1)) luax_pushwidez(L, name);
+  lua_pushvalue(L, known + 1);
+  lua_pushvalue(L, -2);
+  lua_rawset(L, known);
+}
+
+static void set_name(lua_State *L, int record, SC_HANDLE manager, const wchar_t *name, const wchar_t *display) {
+  push_real_name(L, manager, name, display);
   lua_setfield(L, record, "name");
 }
 

@@ -436,14 +436,17 @@ static attempt try_bind(lua_State *L, int family, unsigned short port, int exclu
   return (attempt){"bind", code};
 }
 
-/* tcp.probe(port [, {exclusive=true}]) -> {ipv4={step=, code=}, ipv6={step=, code=}}; the Lua half says what the
- * codes mean. https://learn.microsoft.com/windows/win32/winsock/using-so-reuseaddr-and-so-exclusiveaddruse */
+/* tcp.probe(port [, {exclusive=true, used=nil}]) -> {ipv4={step=, code=}, ipv6={step=, code=}}, used; the Lua half
+ * says what the codes mean. https://learn.microsoft.com/windows/win32/winsock/using-so-reuseaddr-and-so-exclusiveaddruse */
 static int tcp_probe(lua_State *L) {
-  static const char *const known[] = {"exclusive", NULL};
+  static const char *const known[] = {"exclusive", "used", NULL};
   luax_arguments(L, 1, 2);
   unsigned short port = luax_checkport(L, 1, "port");
-  int exclusive = 1;
-  if (luax_options(L, 2, known)) exclusive = luax_optboolean(L, luax_field(L, 2, "exclusive"), "exclusive", 1);
+  int exclusive = 1, used = 0;
+  if (luax_options(L, 2, known)) {
+    exclusive = luax_optboolean(L, luax_field(L, 2, "exclusive"), "exclusive", 1);
+    used = luax_optboolean(L, luax_field(L, 2, "used"), "used", 0);
+  }
   winapi_load(L, "ws2_32");
   WSADATA data;
   luax_handle *winsock = luax_newhandle(L, close_winsock);
@@ -459,7 +462,9 @@ static int tcp_probe(lua_State *L) {
     luax_setinteger(L, "code", attempts[family].code);
     lua_setfield(L, -2, family == IPV4 ? "ipv4" : "ipv6");
   }
-  return 1;
+  if (used) lua_pushboolean(L, 1);
+  else lua_pushnil(L);
+  return 2;
 }
 
 static const luaL_Reg reads[] = {

@@ -85,7 +85,7 @@ end
 
 local probe = tcp.probe
 
---- win.tcp.probe(port [, {exclusive=true}]) -> {free=, ipv4={free=, reason=, code=}, ipv6={free=, reason=, code=}}
+--- win.tcp.probe(port [, {exclusive=true, used=nil}]) -> {free=, ipv4={free=, reason=, code=}, ipv6={free=, reason=, code=}}
 -- Whether a server could take the port now: binds it for p80 alone, on all addresses of each family, and lets it go at
 -- once. Nothing listens and nothing is sent. With exclusive=false as a server binds it that does not ask to be alone,
 -- which Windows lets have all addresses beside one that has a single address. Reasons:
@@ -95,11 +95,11 @@ local probe = tcp.probe
 --                without listening
 --   denied       p80 may not open such a socket at all
 --   unavailable  this machine does not have that family; that does not count against `free`
--- `code` is Winsock's, 0 when free.
+-- `code` is Winsock's, 0 when free. `used=true` says that the caller has just seen somebody use the port, which saves
+-- another look at the TCP tables.
 function tcp.probe(...)
-  local attempts = probe(...)
+  local attempts, used = probe(...)
   local port = ...
-  local used
   local function is_used()
     if used == nil then used = #tcp.list {port = port} > 0 end
     return used

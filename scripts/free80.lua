@@ -70,9 +70,10 @@ local function freed(row, pid)
   return row.freed
 end
 
-local function active_dependents(name)
+-- Those that would go down with the service; `record` is what is known of it.
+local function active_dependents(name, record)
   local running = {}
-  local record = win.scm.get(name)
+  record = record or win.scm.get(name)
   for _, dependent in ipairs(record and record.dependents or {}) do
     local other = win.scm.get(dependent)
     if other and other.state ~= "stopped" then running[#running + 1] = dependent end
@@ -97,7 +98,7 @@ end
 local function stop_service(name, certain, pid)
   local record = win.scm.get(name)
   if record and record.state == "stopped" then return false end
-  local row = step(("stop service %s%s"):format(name, certain and "" or " (it may be the one)"), active_dependents(name), function()
+  local row = step(("stop service %s%s"):format(name, certain and "" or " (it may be the one)"), active_dependents(name, record), function()
     win.scm.stop(name, {dependents = true, timeout = args.timeout})
     if args.persist and record and record.start == "auto" then win.scm.config(name, {start = "demand"}) end
   end)
@@ -340,7 +341,7 @@ end
 local before = ports.who(args.port)
 local ok, free = true, before.free
 if not free then ok, free = pcall(release, before) end
-local after = win.tcp.probe(args.port, {exclusive = not shared})
+local after = p80.check and before.probe or win.tcp.probe(args.port, {exclusive = not shared})
 if not p80.json then show(before, after) end
 report(before, after, ok and free)
 if not ok then error(free, 0) end

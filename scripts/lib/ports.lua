@@ -74,10 +74,11 @@ end
 --   "kernel"    a driver, and nothing tells which
 --   "unknown"   nothing tells who
 function ports.who(port)
-  local found = {port = port, probe = win.tcp.probe(port), holders = {}}
+  local listeners = win.tcp.listeners(port)
+  local found = {port = port, probe = win.tcp.probe(port, {used = #listeners > 0 or nil}), holders = {}}
   found.free = found.probe.free
   if found.free then return found end
-  found.holders = holders_of(win.tcp.listeners(port), port)
+  found.holders = holders_of(listeners, port)
   if #found.holders == 0 then
     local reserved = found.probe.ipv4.reason == "reserved" or found.probe.ipv6.reason == "reserved"
     found.holders[1] = {kind = reserved and "reserved" or "unknown", families = {}}

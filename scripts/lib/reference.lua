@@ -207,7 +207,7 @@ The image name, image path and running services of each process in the array `pi
 and the services are listed once, however many pids there are. What is not known (the path of another user's process
 without elevation, a process that has ended) is nil.
 
-win.tcp.probe(port [, {exclusive=true}]) -> {free=, ipv4={free=, reason=, code=}, ipv6={free=, reason=, code=}}
+win.tcp.probe(port [, {exclusive=true, used=nil}]) -> {free=, ipv4={free=, reason=, code=}, ipv6={free=, reason=, code=}}
 Whether a server could take the port now: binds it for p80 alone, on all addresses of each family, and lets it go at
 once. Nothing listens and nothing is sent. With exclusive=false as a server binds it that does not ask to be alone,
 which Windows lets have all addresses beside one that has a single address. Reasons:
@@ -217,7 +217,7 @@ which Windows lets have all addresses beside one that has a single address. Reas
                without listening
   denied       p80 may not open such a socket at all
   unavailable  this machine does not have that family; that does not count against `free`
-`code` is Winsock's, 0 when free.
+`code` is Winsock's, 0 when free. used=true says that the caller has just seen somebody use the port.
 
 ]==]
 

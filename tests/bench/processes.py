@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""processes.py BIN: wall time and peak memory of whole p80 processes under Wine, in pairs with what they are compared
-with; medians of the ratios. tests/bench/run.sh starts it inside a prefix and a network namespace of its own."""
+"""processes.py BIN PEAK: wall time and peak memory of whole p80 processes under Wine, in pairs with what they are compared
+with; medians of the ratios. PEAK is peak.c, built. tests/bench/run.sh starts it inside a prefix and a network
+namespace of its own."""
 
 import os
 import statistics
@@ -14,10 +15,9 @@ SYSTEM = "C:\\windows\\system32\\"
 
 def run(command):
     """-> seconds, peak resident KiB"""
-    began = time.perf_counter()
-    process = subprocess.Popen([WINE, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, _, usage = os.wait4(process.pid, 0)
-    return time.perf_counter() - began, usage.ru_maxrss
+    done = subprocess.run([sys.argv[2], WINE, *command], capture_output=True, text=True, check=True)
+    seconds, peak = done.stdout.split()
+    return float(seconds), int(peak)
 
 
 def run_all(commands):

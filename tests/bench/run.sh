@@ -10,6 +10,7 @@ cmake --build --preset x64 | tail -n 1
 work=$(mktemp -d "$PWD/build/wine/bench.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 cp -a build/wine/template "$work/prefix"
+cc -O2 -o "$work/peak" tests/bench/peak.c
 sh tests/wine-run.sh --prefix "$work/prefix" sh -c \
-  'wineserver -p; /usr/bin/python3 "$1/tests/bench/processes.py" "$1/build/x64"; wineserver -k' - "$PWD"
+  'wineserver -p; /usr/bin/python3 "$1/tests/bench/processes.py" "$1/build/x64" "$2/peak"; wineserver -k' - "$PWD" "$work"
 P80_TEST_SECONDS=1800 sh tests/wine-run.sh x64 build/x64/p80-test.exe "Z:$PWD/tests/bench/bench.lua"
