@@ -52,13 +52,13 @@ local bad = {
   word = with(no_text, {"", "no such word", "RUNNING"}),
   array_of_text = with {true, 1, "x", {1}, {true}, {"a", [3] = "b"}, {x = "y"}, {"nul\0"}, {"\xFF"}, {{}}},
   array_of_pids = with {true, 1, "x", {"1"}, {1.5}, {true}, {{}}},
+  stamp = with {true, {}, 0, -1, 1.5, "x", "1"},
   view = with {true, {}, 0, 16, 33, 64.5, "x", "32 "},
 }
 
 -- An argument: {kind} , {kind, optional=true}, {options = {name = kind}}; `good` is what stands there otherwise.
 local options = function(known, good, optional) return {known = known, good = good, optional = optional} end
 local service, key = {"service", good = SERVICE}, {"key", good = KEY}
-local waits = {timeout = "seconds"}
 local functions = {
   ["host.version"] = {}, ["host.edition"] = {}, ["host.architecture"] = {}, ["host.name"] = {}, ["host.elevated"] = {},
   ["host.boot_time"] = {}, ["host.info"] = {},
@@ -67,7 +67,7 @@ local functions = {
   ["tcp.probe"] = {{"port", good = 1}, options({exclusive = "boolean"}, {}, true)},
   ["tcp.owners"] = {{"array_of_pids", good = {}}},
   ["process.list"] = {}, ["process.get"] = {{"pid", good = 0x7FFFFFFC}}, ["process.services"] = {{"pid", good = 0x7FFFFFFC}},
-  ["process.stop"] = {{"pid", good = 0x7FFFFFFC}, options(waits, {}, true)},
+  ["process.stop"] = {{"pid", good = 0x7FFFFFFC}, options({timeout = "seconds", created = "stamp"}, {}, true)},
   ["scm.list"] = {options({type = "word", state = "word"}, {}, true)},
   ["scm.get"] = {service},
   ["scm.wait"] = {service, {"word", good = "stopped"}, options({timeout = "seconds", requested = "boolean"}, {}, true)},
