@@ -437,7 +437,8 @@ static attempt try_bind(lua_State *L, int family, unsigned short port, int exclu
 }
 
 /* tcp.probe(port [, {exclusive=true, used=nil}]) -> {ipv4={step=, code=}, ipv6={step=, code=}}, used; the Lua half
- * says what the codes mean. https://learn.microsoft.com/windows/win32/winsock/using-so-reuseaddr-and-so-exclusiveaddruse */
+ * says what the codes mean.
+ * https://learn.microsoft.com/windows/win32/winsock/using-so-reuseaddr-and-so-exclusiveaddruse */
 static int tcp_probe(lua_State *L) {
   static const char *const known[] = {"exclusive", "used", NULL};
   luax_arguments(L, 1, 2);

@@ -52,7 +52,8 @@ static BOOL WINAPI token_information(HANDLE token, TOKEN_INFORMATION_CLASS class
 }
 
 static HANDLE WINAPI open_process(DWORD access, BOOL inherit, DWORD pid) {
-  if (!is_on() || (access & PROCESS_QUERY_LIMITED_INFORMATION) == 0) return SHIM_REAL(OpenProcess)(access, inherit, pid);
+  if (!is_on() || (access & PROCESS_QUERY_LIMITED_INFORMATION) == 0)
+    return SHIM_REAL(OpenProcess)(access, inherit, pid);
   SetLastError(ERROR_ACCESS_DENIED);
   return NULL;
 }

@@ -31,11 +31,13 @@ static void set_owners(void *table, ULONG family) {
   MIB_TCP6TABLE_OWNER_PID *six = table;
   for (DWORD i = 0; family == AF_INET && i < four->dwNumEntries; i++) {
     MIB_TCPROW_OWNER_PID *row = &four->table[i];
-    if (row->dwState == MIB_TCP_STATE_LISTEN) row->dwOwningPid = noted_owner(row->dwLocalPort, family, row->dwOwningPid);
+    if (row->dwState == MIB_TCP_STATE_LISTEN)
+      row->dwOwningPid = noted_owner(row->dwLocalPort, family, row->dwOwningPid);
   }
   for (DWORD i = 0; family == AF_INET6 && i < six->dwNumEntries; i++) {
     MIB_TCP6ROW_OWNER_PID *row = &six->table[i];
-    if (row->dwState == MIB_TCP_STATE_LISTEN) row->dwOwningPid = noted_owner(row->dwLocalPort, family, row->dwOwningPid);
+    if (row->dwState == MIB_TCP_STATE_LISTEN)
+      row->dwOwningPid = noted_owner(row->dwLocalPort, family, row->dwOwningPid);
   }
 }
 
