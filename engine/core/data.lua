@@ -14,6 +14,14 @@ function data.equal(a, b)
   return true
 end
 
+--- Whether `value` is one of the array `list`.
+function data.contains(list, value)
+  for _, item in ipairs(list) do
+    if item == value then return true end
+  end
+  return false
+end
+
 --- Whether every field of `want` is in `have`; nil means absent.
 function data.includes(have, want)
   if type(have) ~= "table" or type(want) ~= "table" then return have == want end

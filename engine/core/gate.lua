@@ -27,25 +27,33 @@ function gate.declare(declaration)
   grants.declare(declaration.kind)
 end
 
-function gate.find(kind) return resources[kind] end
+--- The declaration of a kind, or nil.
+function gate.find(kind)
+  core.open(kind)
+  return resources[kind]
+end
 
 local function identity(declaration, id) return declaration.kind .. "\0" .. declaration.label(id):lower() end
 
+--- Whether --check has planned anything.
+function gate.has_plans() return next(planned) ~= nil end
+
 --- Whether --check has planned a change of this thing, and the state that it would have.
 function gate.planned(kind, id)
-  local plan = planned[identity(resources[kind], id)]
+  if not gate.has_plans() then return false end
+  local plan = planned[identity(gate.find(kind), id)]
   if plan then return true, plan.state end
   return false
 end
 
 --- Forgets what --check has planned for a thing, because what holds it goes away.
-function gate.forget(kind, id) planned[identity(resources[kind], id)] = nil end
+function gate.forget(kind, id) planned[identity(gate.find(kind), id)] = nil end
 
 --- The state of a thing, in --check as it would be by now.
 function gate.state(kind, id)
   local is_planned, state = gate.planned(kind, id)
   if is_planned then return state end
-  return resources[kind].get(id)
+  return gate.find(kind).get(id)
 end
 
 --- What was changed, in order: {kind, label, before, after, taken, error}.
@@ -90,7 +98,7 @@ end
 -- changed anything, or would in --check. Raises P80_REFUSED without a grant, what `set` raises, and P80_NOT_TAKEN
 -- when reading back shows another state.
 function gate.change(kind, id, want, options)
-  local declaration = resources[kind]
+  local declaration = gate.find(kind)
   local have = gate.state(kind, id)
   if declaration.same(have, want) then return false end
   grants.ask(kind, declaration.label(id))

@@ -18,6 +18,7 @@ end
 local function kind_pattern(glob)
   local pattern = to_pattern(glob)
   if glob == "*" then return pattern end
+  if not core.open(glob) then core.open_all() end
   for _, known in ipairs(kinds) do
     if known:find(pattern) then return pattern end
   end

@@ -73,7 +73,37 @@ core.playbook = part "playbook"
 core.undo = part "undo"
 core.commands = part "commands"
 
-for _, subject in ipairs {"process", "scm", "reg", "http"} do part(subject) end
+-- ---- The subjects, each opened when a thing of its kind is first meant ----
+
+local SUBJECTS <const> = {"process", "scm", "reg", "http"}
+local unopened = {}
+for _, subject in ipairs(SUBJECTS) do unopened[subject] = true end
+
+local is_write = {} -- what the bindings list, and what the engine itself offers
+for _, name in ipairs(host.writes) do is_write[name] = true end
+for name in pairs(writes) do is_write[name] = true end
+
+-- Every write that the bindings list has its public function, and the other way round.
+local function check_writes(subject)
+  for name in pairs(is_write) do assert(writes[name] or name:match "^%l+" ~= subject, name) end
+  for name in pairs(writes) do assert(is_write[name], name) end
+end
+
+--- Opens the subject of a function or kind ("scm.state"); returns whether there is such a subject that changes things.
+function core.open(name)
+  local subject = name:match "^%l+"
+  if unopened[subject] then
+    unopened[subject] = nil
+    part(subject)
+    check_writes(subject)
+  end
+  return unopened[subject] == nil and core.data.contains(SUBJECTS, subject)
+end
+
+--- Opens all of them.
+function core.open_all()
+  for _, subject in ipairs(SUBJECTS) do core.open(subject) end
+end
 
 --- Takes what --allow gives; raises for a grant that does not exist.
 function core.accept()
@@ -91,6 +121,8 @@ end
 -- A read in --check: the raw result with the planned states laid over it. A view that hands its result back as it
 -- came leaves further results as they are, too.
 local function read(name, ...)
+  if not core.gate.has_plans() then return raw(name)(...) end
+  core.open(name)
   local answer = answers[name]
   local answered = answer and table.pack(answer(core.gate.planned, ...))
   if answered and answered[1] then return table.unpack(answered, 2, answered.n) end
@@ -105,9 +137,9 @@ end
 --- What a playbook's state calls: the public function `name` with plain data.
 function core.call(name, ...)
   running_op = name
-  local write = writes[name]
-  if write then return write(...) end
-  return read(name, ...)
+  if not is_write[name] then return read(name, ...) end
+  core.open(name)
+  return writes[name](...)
 end
 
 --- What the command line calls: a command of commands.lua, its text and perhaps an exit code.
@@ -117,13 +149,5 @@ function core.command(name, ...)
 end
 
 core.finish = core.result.finish
-
--- Every write that the bindings list has its public function, and the other way round.
-local is_listed = {}
-for _, name in ipairs(host.writes) do
-  is_listed[name] = true
-  assert(writes[name], "no public function for " .. name)
-end
-for name in pairs(writes) do assert(is_listed[name] or name:find("^p80%."), name .. " is in no list of writes") end
 
 return core
