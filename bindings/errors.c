@@ -52,6 +52,7 @@ static const known_code codes[] = {
     W(ERROR_DIR_NOT_EMPTY),
     W(ERROR_BAD_PATHNAME),
     W(ERROR_BUSY),
+    W(ERROR_BAD_FILE_TYPE),
     W(ERROR_FILE_TOO_LARGE),
     W(ERROR_ALREADY_EXISTS),
     W(ERROR_FILENAME_EXCED_RANGE),

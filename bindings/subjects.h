@@ -12,5 +12,6 @@ extern const luax_subject reg_subject;
 extern const luax_subject http_subject;
 extern const luax_subject iplisten_subject;
 extern const luax_subject urlacl_subject;
+extern const luax_subject file_subject;
 
 #endif

@@ -66,8 +66,7 @@ core.write("p80.restart_needed", function() core.result.restart_needed() end)
 --- p80.run() -> the number of this run in `p80 runs`, nil while it has changed nothing.
 core.write("p80.run", function() return core.journal.current() end)
 
--- Changes that are neither read back nor taken back: files and programs through Lua's own io, os and lfs.
-core.grants.declare("file.write")
+-- A change that is neither read back nor taken back: programs through Lua's own os and io (files: core/file.lua).
 core.grants.declare("process.run")
 
 --- Asks for a grant on behalf of `op` of io, os or lfs. Returns "plan" in --check (do nothing), else "go".
