@@ -13,6 +13,8 @@ static const luax_subject *const subjects[] = {
 };
 enum { SUBJECTS = sizeof subjects / sizeof *subjects };
 
+#define LIBRARY "p80.library" /* the library `x` in the registry */
+
 /* What the Lua half of a subject gets besides the subject and `win`: the library `x`. */
 
 /* x.fail(op, target, code [, message [, hint]]) raises an error object. */
@@ -49,11 +51,33 @@ static int x_nearest(lua_State *L) {
   return 1;
 }
 
-void win_push_library(lua_State *L) {
+/* x.check, x.checks: most scripts need neither, so that they come when they are asked for. */
+static int x_index(lua_State *L) {
+  const win_host *host = lua_touserdata(L, lua_upvalueindex(1));
+  host->push_chunk(L, "check");
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 0);
+  lua_pushnil(L);
+  lua_setmetatable(L, 1);
+  lua_settop(L, 2);
+  lua_rawget(L, 1);
+  return 1;
+}
+
+void win_push_library(lua_State *L, const win_host *host) {
   static const luaL_Reg functions[] = {
       {"fail", x_fail}, {"sleep", x_sleep}, {"clock", x_clock}, {"nearest", x_nearest}, {NULL, NULL}};
+  if (lua_getfield(L, LUA_REGISTRYINDEX, LIBRARY) == LUA_TTABLE) return;
+  lua_pop(L, 1);
   lua_newtable(L);
   luax_setfunctions(L, "x", functions);
+  lua_newtable(L);
+  lua_pushlightuserdata(L, (void *)host);
+  lua_pushcclosure(L, x_index, 1);
+  lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, LUA_REGISTRYINDEX, LIBRARY);
 }
 
 /* Runs the Lua half of a subject: chunk(subject, win, x) for the subject on top and `win` at index 1. */
@@ -62,7 +86,7 @@ static void run_lua_half(lua_State *L, const win_host *host, const char *chunk) 
   host->push_chunk(L, chunk);
   lua_pushvalue(L, subject);
   lua_pushvalue(L, 1);
-  win_push_library(L);
+  win_push_library(L, host);
   lua_call(L, 3, 0);
 }
 

@@ -18,8 +18,8 @@ typedef struct win_host {
 /* Pushes the module. Its subjects open themselves when they are first used. `host` must outlive `L`. */
 void win_open(lua_State *L, const win_host *host);
 
-/* Pushes the library `x` that the Lua halves get: fail, sleep, clock, nearest. */
-void win_push_library(lua_State *L);
+/* Pushes the library `x` that the Lua halves get: fail, sleep, clock, nearest, and bindings/check.lua's check, checks. */
+void win_push_library(lua_State *L, const win_host *host);
 
 /* Pushes an array with the names of all writes ("scm.stop"). */
 void win_push_writes(lua_State *L);

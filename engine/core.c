@@ -140,7 +140,7 @@ static void push_host(lua_State *L) {
   luaL_newlib(L, functions);
   win_open(L, &raw_host);
   lua_setfield(L, -2, "win");
-  win_push_library(L);
+  win_push_library(L, &raw_host);
   lua_setfield(L, -2, "x");
   win_push_writes(L);
   lua_setfield(L, -2, "writes");

@@ -105,16 +105,21 @@ static int call_core(lua_State *L) {
   return gate_call(L, "call", lua_gettop(L));
 }
 
+static const win_host playbook_host = {bundle_push_win, gate_push_crossing, 0};
+static const win_host checking_host = {bundle_push_win, gate_push_crossing, 1};
+
 /* package.preload.p80: runs scripts/lib/p80.lua with what it needs. */
 static int open_p80(lua_State *L) {
-  static const char *const core_only[] = {"fail", "nearest"};
+  static const char *const shared[] = {"sleep", "clock"};
   bundle_push(L, "lib", "p80");
   lua_pushcfunction(L, call_core);
-  win_push_library(L);
-  for (size_t i = 0; i < sizeof core_only / sizeof *core_only; i++) {
-    lua_pushnil(L);
-    lua_setfield(L, -2, core_only[i]);
+  lua_newtable(L);
+  win_push_library(L, &playbook_host);
+  for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) {
+    lua_getfield(L, -1, shared[i]);
+    lua_setfield(L, -3, shared[i]);
   }
+  lua_pop(L, 1);
   luax_settext(L, "version", P80_VERSION);
   luax_settext(L, "script", script.name);
   luax_setboolean(L, "check", options->check);
@@ -124,9 +129,6 @@ static int open_p80(lua_State *L) {
   lua_call(L, 2, 1);
   return 1;
 }
-
-static const win_host playbook_host = {bundle_push_win, gate_push_crossing, 0};
-static const win_host checking_host = {bundle_push_win, gate_push_crossing, 1};
 
 P80_NORETURN static void end_run(lua_State *L, int code);
 static void end_script(lua_State *L, int code) { end_run(L, code); }

@@ -41,7 +41,7 @@ static void open_modules(lua_State *L) {
   runner_open(L);
   lua_pushcfunction(L, bundled);
   lua_setfield(L, -2, "bundled");
-  win_push_library(L);
+  win_push_library(L, &raw);
   lua_setfield(L, -2, "x");
   win_push_writes(L);
   lua_setfield(L, -2, "writes");

@@ -38,7 +38,7 @@ end
 
 local function part(name) return host.chunk(name)(core, host) end
 
-core.check = part "check"
+core.check = core.x.checks(core.fail)
 core.grants = part "grants"
 core.journal = part "journal"
 
