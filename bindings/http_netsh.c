@@ -4,6 +4,7 @@
 #include <string.h>
 #include <wchar.h>
 
+#include "codepage.h"
 #include "http_parts.h"
 #include "luax.h"
 #include "winapi.h"
@@ -109,33 +110,6 @@ static int read_child(lua_State *L, const child *c, DWORD timeout) {
   return 1;
 }
 
-/* ---- Its text ---- */
-
-/* The code page of the console programs of this Windows. GetOEMCP would tell p80's own, which its manifest sets.
- * https://learn.microsoft.com/windows/win32/intl/code-pages */
-static UINT console_codepage(lua_State *L) {
-  wchar_t text[16] = {0};
-  DWORD size = sizeof text - sizeof *text;
-  winapi_load(L, "advapi32");
-  HKEY key;
-  static const wchar_t path[] = L"SYSTEM\\CurrentControlSet\\Control\\Nls\\CodePage";
-  if (win32.RegOpenKeyExW(HKEY_LOCAL_MACHINE, path, 0, KEY_QUERY_VALUE, &key) != ERROR_SUCCESS) return CP_OEMCP;
-  DWORD type, code = (DWORD)win32.RegQueryValueExW(key, L"OEMCP", NULL, &type, (BYTE *)text, &size);
-  win32.RegCloseKey(key);
-  unsigned long page = code == ERROR_SUCCESS && type == REG_SZ ? wcstoul(text, NULL, 10) : 0;
-  return page != 0 && IsValidCodePage(page) ? (UINT)page : CP_OEMCP;
-}
-
-/* Pushes the bytes on top as UTF-8. */
-static void decode(lua_State *L, UINT page) {
-  size_t n;
-  const char *bytes = lua_tolstring(L, -1, &n);
-  int units = n ? MultiByteToWideChar(page, 0, bytes, (int)n, NULL, 0) : 0;
-  wchar_t *wide = luax_buffer(L, ((size_t)units + 1) * sizeof *wide);
-  if (units) MultiByteToWideChar(page, 0, bytes, (int)n, wide, units);
-  luax_pushwide(L, wide, (size_t)units);
-}
-
 /* http.servicestate([timeout]) -> text of `netsh http show servicestate view=requestq`, or nil and the reason
  * ("missing": this Windows has no netsh for HTTP; "timeout": it took longer than `timeout` seconds, 20, and was
  * ended). It starts a stopped HTTP service: http.lua asks the SCM first.
@@ -145,7 +119,6 @@ int http_servicestate(lua_State *L) {
   child c;
   luax_arguments(L, 0, 1);
   DWORD timeout = luax_optseconds(L, 1, "timeout", 20000);
-  UINT page = console_codepage(L);
   if (!find_netsh(path)) {
     lua_pushnil(L);
     lua_pushliteral(L, "missing");
@@ -157,6 +130,8 @@ int http_servicestate(lua_State *L) {
     lua_pushliteral(L, "timeout");
     return 2;
   }
-  decode(L, page);
+  size_t n;
+  const char *bytes = lua_tolstring(L, -1, &n);
+  codepage_decode(L, codepage_find(L, L"OEMCP"), bytes, n);
   return 1;
 }

@@ -247,25 +247,32 @@ luax_handle *luax_newhandle(lua_State *L, luax_closer close) {
 
 /* ---- Waiting ---- */
 
-/* Waits at most `ms` for Ctrl-C; returns whether it came. */
-static int is_interrupted(DWORD ms) {
-  if (luax_interrupt) return WaitForSingleObject(luax_interrupt, ms) == WAIT_OBJECT_0;
-  Sleep(ms);
-  return 0;
+/* Waits at most `ms` for Ctrl-C, and for `handle`, which may be NULL; returns which came (0 or 1). */
+static DWORD wait_slice(HANDLE handle, DWORD ms) {
+  HANDLE handles[2] = {luax_interrupt, handle};
+  DWORD first = luax_interrupt ? 0 : 1, count = (handle ? 2 : 1) - first;
+  if (count == 0) Sleep(ms);
+  DWORD which = count ? WaitForMultipleObjects(count, handles + first, FALSE, ms) : WAIT_TIMEOUT;
+  return which < count ? which + first : which;
 }
 
-void luax_sleep(lua_State *L, DWORD ms) {
+int luax_wait(lua_State *L, HANDLE handle, DWORD ms) {
   enum { SLICE = 200 };
   ULONGLONG end = luax_clock() + ms;
   for (;;) {
     ULONGLONG now = luax_clock();
-    DWORD left = now < end ? (DWORD)(end - now) : 0;
+    DWORD left = ms == INFINITE ? INFINITE : now < end ? (DWORD)(end - now) : 0;
     DWORD slice = luax_waiting && left > SLICE ? SLICE : left;
-    if (is_interrupted(slice)) luax_fail(L, NULL, ERROR_OPERATION_ABORTED);
-    if (slice == left) return;
+    DWORD which = wait_slice(handle, slice);
+    if (which == WAIT_OBJECT_0) luax_fail(L, NULL, ERROR_OPERATION_ABORTED);
+    if (which == WAIT_OBJECT_0 + 1) return 1;
+    if (which == WAIT_FAILED) luax_fail(L, NULL, GetLastError());
+    if (slice == left) return 0;
     luax_waiting();
   }
 }
+
+void luax_sleep(lua_State *L, DWORD ms) { luax_wait(L, NULL, ms); }
 
 ULONGLONG luax_clock(void) {
   LARGE_INTEGER now, frequency;

@@ -121,6 +121,8 @@ extern HANDLE luax_interrupt;
 extern void (*luax_waiting)(void);
 /* Waits `ms`; raises ERROR_OPERATION_ABORTED at once when Ctrl-C comes. */
 void luax_sleep(lua_State *L, DWORD ms);
+/* Waits at most `ms` for `handle`; returns whether it was set. Ctrl-C as in luax_sleep. */
+int luax_wait(lua_State *L, HANDLE handle, DWORD ms);
 /* Milliseconds since some moment, never running backwards, of 64 bits on every Windows. */
 ULONGLONG luax_clock(void);
 

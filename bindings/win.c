@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "codepage.h"
 #include "near.h"
 #include "subjects.h"
 
@@ -51,6 +52,29 @@ static int x_nearest(lua_State *L) {
   return 1;
 }
 
+/* The code page that the word at `index` means. */
+static UINT check_page(lua_State *L, int index) {
+  static const char *const words[] = {"ansi", "oem", NULL};
+  return codepage_find(L, luax_checkword(L, index, "page", words, -1) == 0 ? L"ACP" : L"OEMCP");
+}
+
+/* x.decode(bytes, "ansi"|"oem") -> the text as UTF-8. */
+static int x_decode(lua_State *L) {
+  size_t n;
+  const char *bytes = luaL_checklstring(L, 1, &n);
+  codepage_decode(L, check_page(L, 2), bytes, n);
+  return 1;
+}
+
+/* x.encode(text, "ansi"|"oem") -> the text in that code page, or nil when it has a character that the page lacks. */
+static int x_encode(lua_State *L) {
+  size_t units;
+  UINT page = check_page(L, 2);
+  const wchar_t *wide = luax_checkwidebytes(L, 1, "text", &units);
+  codepage_encode(L, page, wide, units);
+  return 1;
+}
+
 /* x.check, x.checks: most scripts need neither, so that they come when they are asked for. */
 static int x_index(lua_State *L) {
   const win_host *host = lua_touserdata(L, lua_upvalueindex(1));
@@ -66,7 +90,8 @@ static int x_index(lua_State *L) {
 
 void win_push_library(lua_State *L, const win_host *host) {
   static const luaL_Reg functions[] = {
-      {"fail", x_fail}, {"sleep", x_sleep}, {"clock", x_clock}, {"nearest", x_nearest}, {NULL, NULL}};
+      {"fail", x_fail},     {"sleep", x_sleep},   {"clock", x_clock}, {"nearest", x_nearest},
+      {"decode", x_decode}, {"encode", x_encode}, {NULL, NULL}};
   if (lua_getfield(L, LUA_REGISTRYINDEX, LIBRARY) == LUA_TTABLE) return;
   lua_pop(L, 1);
   lua_newtable(L);
@@ -97,11 +122,12 @@ static void set_crossing(lua_State *L, const win_host *host, const char *subject
   lua_pop(L, 1);
 }
 
-/* Replaces every function of the table on top by its crossing. */
+/* Replaces every function of the table on top by its crossing. "watch" stays: it returns an iterator, which cannot
+ * cross, and it watches Windows, not what is planned. */
 static void cross_reads(lua_State *L, const win_host *host, const char *subject) {
   lua_pushnil(L);
   while (lua_next(L, -2)) {
-    if (lua_isfunction(L, -1)) {
+    if (lua_isfunction(L, -1) && strcmp(lua_tostring(L, -2), "watch") != 0) {
       host->push_crossing(L, lua_pushfstring(L, "%s.%s", subject, lua_tostring(L, -2)));
       lua_pushvalue(L, -4); /* key */
       lua_insert(L, -2);
