@@ -5,7 +5,7 @@
 #include <lua.h>
 #include <stddef.h>
 
-/* The text of the bundled file `name` ("free80") of `folder` ("script", "lib", "core" or "win"); NULL when there
+/* The text of the bundled file `name` ("free80") of `folder` ("script", "lib", "api", "core" or "win"); NULL when there
  * is none. It stays valid for ever and is not terminated. */
 const char *bundle_find(const char *folder, const char *name, size_t *size);
 

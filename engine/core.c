@@ -75,16 +75,16 @@ static int host_log(lua_State *L) {
   return 0;
 }
 
-/* host.scripts() -> the names of the bundled playbooks. */
-static int host_scripts(lua_State *L) {
-  bundle_names(L, "script");
+/* host.names(folder) -> the names of the bundled files of "script" or "api". */
+static int host_names(lua_State *L) {
+  bundle_names(L, luaL_checkstring(L, 1));
   return 1;
 }
 
-/* host.source(name) -> the text of a bundled playbook, or nil. */
+/* host.source(folder, name) -> the text of a bundled file, or nil. */
 static int host_source(lua_State *L) {
   size_t size;
-  const char *text = bundle_find("script", luaL_checkstring(L, 1), &size);
+  const char *text = bundle_find(luaL_checkstring(L, 1), luaL_checkstring(L, 2), &size);
   if (text) lua_pushlstring(L, text, size);
   else lua_pushnil(L);
   return 1;
@@ -135,7 +135,7 @@ static void push_script(lua_State *L) {
 static void push_host(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"now", host_now},           {"chunk", host_chunk},   {"lib", host_lib},
-      {"scripts", host_scripts},   {"source", host_source}, {"load_manifest", host_load_manifest},
+      {"names", host_names},       {"source", host_source}, {"load_manifest", host_load_manifest},
       {"progress", host_progress}, {"log", host_log},       {NULL, NULL}};
   luaL_newlib(L, functions);
   win_open(L, &raw_host);

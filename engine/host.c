@@ -402,7 +402,7 @@ static int repl_help(lua_State *L) {
   if (lua_isnoneornil(L, 1)) {
     lua_pushliteral(
         L,
-        "`win` has the subjects host, tcp, process, scm, reg and http: help win.scm lists a subject's functions.\n"
+        "help win lists what p80 knows about Windows, help win.scm the functions of one subject.\n"
         "What changes something needs --allow, as in p80 --allow scm.state -i.");
     return 1;
   }

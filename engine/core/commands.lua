@@ -54,7 +54,7 @@ end
 --- p80 list: the bundled playbooks.
 function commands.list()
   local rows = data.array {}
-  for _, name in ipairs(host.scripts()) do
+  for _, name in ipairs(host.names "script") do
     local m = core.playbook.manifest_of(name)
     rows[#rows + 1] = {name = name, version = m and m.version, summary = m and m.summary,
       changes = m and table.concat(m.grants or {}, ", ")}
@@ -63,22 +63,38 @@ function commands.list()
   return table_text(rows, {"name", "version", "summary"})
 end
 
+local function reference()
+  local sources = {}
+  for _, name in ipairs(host.names "api") do sources[name] = host.source("api", name) end
+  return host.lib "reference".open(sources)
+end
+
+-- What somebody meant who asked for help about `name`, or nil.
+local function meant_topic(topics, name)
+  local names = host.names "script"
+  for _, topic in ipairs(topics) do names[#names + 1] = name:find "^win%." and topic or topic:gsub("^win%.", "") end
+  return core.x.nearest(name, names)
+end
+
 --- p80 help NAME: what a playbook does and takes, or a function, or which functions there are.
 function commands.help(name)
-  local text = host.lib "reference"(name)
+  local topics = reference()
+  local text = topics.help(name)
   if text then return text .. "\n" end
   local m, why = core.playbook.manifest_of(name)
   if m then return core.manifest.help(m) end
   core.about "help"
   why = tostring(why):gsub("; `p80 list` lists those$", "")
   if why:sub(1, #name + 2) == name .. ": " then why = why:sub(#name + 3) end
+  local meant = meant_topic(topics.names, name)
   core.fail(name, code.ERROR_NOT_FOUND, ("There is no help for it: %s."):format(why),
-    "`p80 list` lists the playbooks, `p80 help win` the functions; a file is named with its .lua")
+    meant and ("did you mean '%s'?"):format(meant)
+      or "`p80 list` lists the playbooks, `p80 help win` the functions; a file is named with its .lua")
 end
 
 --- p80 show NAME: the source of a bundled playbook.
 function commands.show(name)
-  local text = host.source((name:gsub("%.lua$", "")))
+  local text = host.source("script", (name:gsub("%.lua$", "")))
   if text then return text end
   core.fail(name, code.ERROR_NOT_FOUND, "There is no bundled playbook of this name.", "`p80 list` lists them")
 end

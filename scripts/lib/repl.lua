@@ -175,9 +175,16 @@ local function help(session, topic)
   stdout:write(text or "There is no help about '" .. topic .. "'.", "\n")
 end
 
+-- What a line asks help about: help win.scm, help "win.scm", help(win.scm); "" for help alone.
+local function help_topic(line)
+  if rawget(_G, "help") ~= nil then return nil end
+  if match(line, "^%s*help[%s()]*$") then return "" end
+  return match(line, "^%s*help[%s(][%s(]*[\"']?([%a_][%w_.:]*)[\"']?[%s)]*$")
+end
+
 -- Does what is no Lua; whether it did.
 local function command(session, line)
-  local topic = match(line, "^%s*help%s*$") and "" or match(line, "^%s*help%s+([%a_][%w_.]*)%s*$")
+  local topic = help_topic(line)
   if topic then
     help(session, topic)
     return true

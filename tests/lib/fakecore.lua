@@ -42,7 +42,7 @@ function fakecore.open(given)
     script = given.script or {name = "unit", kind = "file", words = {}},
     now = function() return "2026-01-01T00:00:00Z" end,
     chunk = function(name) return test.bundled("core", name) end,
-    progress = function() end, default_state = given.default_state, lib = require, scripts = function() return {} end, source = function() end, load_manifest = function() return true end,
+    progress = function() end, default_state = given.default_state, lib = require, names = function() return {} end, source = function() end, load_manifest = function() return true end,
   }
   local core = test.bundled("core", "init")(host)
   core.accept()

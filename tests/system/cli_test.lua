@@ -39,8 +39,10 @@ function T:test_wrong_arguments_of_a_playbook_say_what_was_meant()
 end
 
 function T:test_help_knows_functions_and_commands()
-  lu.assertStrContains(case.exits(case.p80 {"help", "win.scm.stop", state = false}, 0).stdout, "dependents=true")
-  lu.assertStrContains(case.exits(case.p80 {"help", "win", state = false}, 0).stdout, "win.tcp.list(")
+  lu.assertStrContains(case.exits(case.p80 {"help", "scm.stop", state = false}, 0).stdout, "win.scm.stop(name [, options]) -> changed")
+  lu.assertStrContains(case.exits(case.p80 {"help", "win", state = false}, 0).stdout, "win.http.iplisten")
+  lu.assertStrContains(case.exits(case.p80 {"help", "p80.playbook", state = false}, 0).stdout, "grants")
+  lu.assertStrContains(case.exits(case.p80 {"help", "win.scm.stpo", state = false}, 1).stderr, "did you mean 'win.scm.stop'?")
   lu.assertStrContains(case.exits(case.p80 {"undo", "--help", state = false}, 0).stdout, "usage: p80")
   lu.assertStrContains(case.exits(case.p80 {"help", "nonsense", state = false}, 1).stderr, "p80 help win")
 end

@@ -1,0 +1,147 @@
+---@meta
+
+---The registry. A key is one string, `[[HKLM\SOFTWARE\Contoso]]`: a hive (short or long name, any case) and names that
+---a backslash separates. On 64-bit Windows the 64-bit view is the default, for a 32-bit p80 too, and `view=32` asks for
+---the other. Registry links are followed on the way to a key, as Windows does, but nothing that goes through a tree
+---follows one.
+---@class win.reg
+local reg = {}
+
+---@alias win.reg.view 32|64
+
+---@alias win.reg.type
+---| "sz" # text
+---| "expand_sz" # text, as it is stored
+---| "multi_sz" # an array of text
+---| "dword" # an integer from 0 to 2^32-1
+---| "dword_big_endian" # the same
+---| "qword" # a 64-bit integer; from 2^63 on negative, as Lua has it
+---| "binary" # bytes; so are none, resource_list, full_resource_descriptor, resource_requirements_list, type_<number>
+---| "link" # text: the target of a registry link
+
+---@class win.reg.value
+---@field name string "" is the unnamed one
+---@field type win.reg.type
+---@field value string|integer|string[]
+---@field raw? string the stored bytes, where they are not what `win.reg.set` would write for the value
+
+---@class win.reg.node
+---@field keys table<string, win.reg.node> by name
+---@field values win.reg.value[]
+---@field security? string the key's access list as SDDL, where it is more than what it inherits
+---@field link? string of a registry link: the kernel's name of its target; it has no keys and no values
+
+---Creates a key and the missing ones above it.
+---
+---Errors: `ERROR_ACCESS_DENIED`
+---Rights: what the key above allows; below HKLM an administrator
+---Changes: `reg.key`
+---Windows: Server 2003
+---See: <https://learn.microsoft.com/en-us/windows/win32/api/winreg/nf-winreg-regcreatekeyexw>
+---@param key string
+---@param options? {view?: win.reg.view}
+---@return boolean changed
+function reg.create(key, options) end
+
+---Deletes a value; without a name a key: an empty one or a registry link, and with `tree` all that is in it. Links in
+---it are deleted themselves, never what they lead to.
+---
+---Errors: `ERROR_DIR_NOT_EMPTY` for a key with subkeys or values without `tree`; `ERROR_NOT_SUPPORTED` for a tree in
+---HKCR, which is two trees in one; `ERROR_ACCESS_DENIED`
+---Rights: what the key allows; below HKLM an administrator
+---Changes: `reg.value`, `reg.key`
+---Windows: Server 2003
+---See: <https://learn.microsoft.com/en-us/windows/win32/api/winreg/nf-winreg-regdeletevaluew>
+---@param key string
+---@param name? string of a value; "" is the unnamed one
+---@param options? {tree?: boolean, view?: win.reg.view} may stand in the place of `name`
+---@return boolean changed
+---@overload fun(key: string, options: {tree?: boolean, view?: win.reg.view}): boolean
+function reg.delete(key, name, options) end
+
+---Whether there is such a key.
+---
+---Rights: anyone, where the key allows it
+---Windows: Server 2003
+---See: <https://learn.microsoft.com/en-us/windows/win32/api/winreg/nf-winreg-regopenkeyexw>
+---@param key string
+---@param options? {view?: win.reg.view}
+---@return boolean exists
+function reg.exists(key, options) end
+
+---One value of a key.
+---
+---`raw` is there only when the stored bytes are not what `win.reg.set` would write for the value: text without its
+---terminator or with embedded NULs, which stay in the value; an odd number of bytes, whose last the value lacks; empty
+---strings in a multi_sz; numbers of a wrong size, whose value is the bytes.
+---
+---Errors: `ERROR_ACCESS_DENIED`
+---Rights: anyone, where the key allows it
+---Windows: Server 2003
+---See: <https://learn.microsoft.com/en-us/windows/win32/api/winreg/nf-winreg-regqueryvalueexw>
+---@param key string
+---@param name? string nil and "" are the unnamed one
+---@param options? {view?: win.reg.view}
+---@return string|integer|string[]|nil value as its type says; nil when the key or the value is absent
+---@return win.reg.type? type
+---@return string? raw the stored bytes
+function reg.get(key, name, options) end
+
+---How much is in a key, and when it was last written. Of a registry link it tells about the link itself.
+---
+---Rights: anyone, where the key allows it
+---Windows: Server 2003
+---See: <https://learn.microsoft.com/en-us/windows/win32/api/winreg/nf-winreg-regqueryinfokeyw>
+---@param key string
+---@param options? {view?: win.reg.view}
+---@return {keys: integer, values: integer, written: string, link?: string}? info `written` is ISO 8601 text in UTC, `link` the kernel's name of a link's target; nil when the key is absent
+function reg.info(key, options) end
+
+---The names of the subkeys of a key.
+---
+---Rights: anyone, where the key allows it
+---Windows: Server 2003
+---See: <https://learn.microsoft.com/en-us/windows/win32/api/winreg/nf-winreg-regenumkeyexw>
+---@param key string
+---@param options? {view?: win.reg.view}
+---@return string[]? names in Windows' order; nil when the key is absent
+function reg.keys(key, options) end
+
+---Writes a value. Creates the key when it is missing. Without a type, text becomes sz, an integer dword, an array of
+---text multi_sz, whatever the value was before.
+---
+---Errors: `ERROR_ACCESS_DENIED`; `ERROR_INVALID_PARAMETER` when the value does not fit its type
+---Rights: what the key allows; below HKLM an administrator
+---Changes: `reg.value`, `reg.key`
+---Windows: Server 2003
+---See: <https://learn.microsoft.com/en-us/windows/win32/api/winreg/nf-winreg-regsetvalueexw>
+---@param key string
+---@param name string? nil and "" are the unnamed one
+---@param value string|integer|string[]
+---@param options? win.reg.type|{type?: win.reg.type, view?: win.reg.view}
+---@return boolean changed
+function reg.set(key, name, value, options) end
+
+---Everything below a key. A registry link, also `key` itself, is not followed.
+---
+---Errors: `ERROR_FILE_TOO_LARGE` when the tree takes more than 64 MiB; `ERROR_INVALID_NAME` when a key or value in it has
+---a NUL in its name
+---Rights: anyone, where the keys allow it
+---Windows: Server 2003
+---See: <https://learn.microsoft.com/en-us/windows/win32/api/winreg/nf-winreg-regenumkeyexw>
+---@param key string
+---@param options? {view?: win.reg.view}
+---@return win.reg.node? tree nil when the key is absent
+function reg.tree(key, options) end
+
+---All values of a key, as `win.reg.get` gives them.
+---
+---Rights: anyone, where the key allows it
+---Windows: Server 2003
+---See: <https://learn.microsoft.com/en-us/windows/win32/api/winreg/nf-winreg-regenumvaluew>
+---@param key string
+---@param options? {view?: win.reg.view}
+---@return win.reg.value[]? rows in Windows' order; nil when the key is absent
+function reg.values(key, options) end
+
+return reg

@@ -1,0 +1,103 @@
+---@meta
+
+---The TCP endpoints of the machine, who owns them, and whether a port can be bound.
+---@class win.tcp
+local tcp = {}
+
+---@alias win.tcp.state
+---| "closed"
+---| "listen"
+---| "syn_sent"
+---| "syn_received"
+---| "established"
+---| "fin_wait1"
+---| "fin_wait2"
+---| "close_wait"
+---| "closing"
+---| "last_ack"
+---| "time_wait"
+---| "delete_tcb"
+
+---@class win.tcp.row
+---@field family "ipv4"|"ipv6"
+---@field local_address string IPv6 as RFC 5952 writes it, with its zone: "fe80::1%4"
+---@field local_port integer
+---@field remote_address? string absent in state "listen"
+---@field remote_port? integer absent in state "listen"
+---@field state win.tcp.state
+---@field pid integer 4 (System) for what the kernel itself holds (HTTP.SYS), 0 in state "time_wait"
+
+---@class win.tcp.listener: win.tcp.row
+---@field process? string the image's name
+---@field path? string the image's path
+---@field services string[] the names of the running services in the process
+---@field kernel boolean whether it is the kernel that listens
+
+---@class win.tcp.owner
+---@field process? string the image's name
+---@field path? string the image's path
+---@field services string[] the names of the running services in the process
+
+---@class win.tcp.family_probe
+---@field free boolean
+---@field reason win.tcp.reason
+---@field code integer Winsock's code; 0 when free
+
+---@alias win.tcp.reason
+---| "free" # it was bound
+---| "in_use" # somebody has it
+---| "reserved" # nobody has it, yet Windows refuses it: an excluded port range, or bound by somebody without listening
+---| "denied" # p80 may not open such a socket at all
+---| "unavailable" # this machine does not have that family; that does not count against `free`
+
+---@class win.tcp.probe
+---@field free boolean whether a server could take the port in every family that the machine has
+---@field ipv4 win.tcp.family_probe
+---@field ipv6 win.tcp.family_probe
+
+---The TCP endpoints of the machine: one call of Windows for each family.
+---
+---Rights: anyone
+---Windows: Server 2003 SP1
+---See: <https://learn.microsoft.com/en-us/windows/win32/api/iphlpapi/nf-iphlpapi-getextendedtcptable>
+---@param options? {family?: 4|6, port?: integer, state?: win.tcp.state} only these rows; `port` is the local one
+---@return win.tcp.row[] rows
+function tcp.list(options) end
+
+---Who listens on a TCP port, or on any: rows of `win.tcp.list` in state "listen" with their owners. What the kernel
+---listens on is mostly HTTP.SYS's: `win.http.state` tells for whom.
+---
+---Rights: anyone; the paths of other users' processes need an administrator
+---Windows: Server 2003 SP1
+---See: <https://learn.microsoft.com/en-us/windows/win32/api/iphlpapi/nf-iphlpapi-getextendedtcptable>
+---@param port? integer the local port; default: all
+---@return win.tcp.listener[] rows
+function tcp.listeners(port) end
+
+---The image and the running services of processes. Each process is looked up once and the services are listed once,
+---however many pids there are. What is not known (another user's path without elevation, a process that has ended) is
+---absent.
+---
+---Rights: anyone; the paths of other users' processes need an administrator
+---Windows: Server 2003
+---See: <https://learn.microsoft.com/en-us/windows/win32/toolhelp/process-walking>
+---@param pids integer[] the processes
+---@return table<integer, win.tcp.owner> owners by pid
+function tcp.owners(pids) end
+
+---Whether a server could take a port now: binds it on all addresses of each family and lets it go at once. Nothing
+---listens and nothing is sent.
+---
+---Rights: anyone
+---Windows: Server 2003
+---See: <https://learn.microsoft.com/en-us/windows/win32/winsock/using-so-reuseaddr-and-so-exclusiveaddruse>
+---@param port integer 1 to 65535
+---@param options? win.tcp.probe_options
+---@return win.tcp.probe probe
+function tcp.probe(port, options) end
+
+---@class win.tcp.probe_options
+---@field exclusive? boolean default true: for p80 alone; false: as a server binds it that does not ask to be alone, which Windows lets have all addresses beside one that has a single address
+---@field used? boolean true: the caller has just seen somebody use the port, which saves another look at the tables
+
+return tcp
