@@ -124,77 +124,6 @@ static int urlacl_sddl_of(lua_State *L) {
   return descriptor != NULL && push_sddl(L, descriptor) == NO_ERROR;
 }
 
-/* ---- Accounts ---- */
-
-/* Pushes a SID as "S-1-...".
- * https://learn.microsoft.com/windows/win32/api/sddl/nf-sddl-convertsidtostringsidw */
-static void push_sid(lua_State *L, PSID sid) {
-  wchar_t *text;
-  luax_handle *slot = luax_newhandle(L, free_local);
-  if (!win32.ConvertSidToStringSidW(sid, &text)) luax_fail(L, "SID", GetLastError());
-  slot->value = (UINT_PTR)text;
-  luax_pushwidez(L, text);
-}
-
-/* The SID that `text` writes ("S-1-5-20", or "NS" as SDDL abbreviates it), in a slot (+1); NULL when it writes none.
- */
-static PSID read_sid(lua_State *L, const wchar_t *text) {
-  PSID sid;
-  luax_handle *slot = luax_newhandle(L, free_local);
-  if (!win32.ConvertStringSidToSidW(text, &sid)) return NULL;
-  slot->value = (UINT_PTR)sid;
-  return sid;
-}
-
-/* The SID of an account by its name (+2).
- * https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-lookupaccountnamew */
-static PSID find_account(lua_State *L, const wchar_t *name) {
-  DWORD sid_size = SECURITY_MAX_SID_SIZE, domain_units = 256;
-  for (;;) {
-    SID_NAME_USE use;
-    PSID sid = luax_buffer(L, sid_size);
-    wchar_t *domain = luax_buffer(L, domain_units * sizeof *domain);
-    if (win32.LookupAccountNameW(NULL, name, sid, &sid_size, domain, &domain_units, &use)) return sid;
-    DWORD code = GetLastError();
-    if (code == ERROR_NONE_MAPPED)
-      luax_failhint(L, lua_tostring(L, 1), code,
-                    "names of built-in accounts are in the language of Windows; a SID such as S-1-1-0 (everyone), "
-                    "S-1-5-20 (Network Service) always works");
-    if (code != ERROR_INSUFFICIENT_BUFFER) luax_fail(L, lua_tostring(L, 1), code);
-    lua_pop(L, 2);
-  }
-}
-
-/* http.urlacl.sid_of(account) -> "S-1-...", for an account's name or SID */
-static int urlacl_sid_of(lua_State *L) {
-  luax_arguments(L, 1, 1);
-  winapi_load(L, "advapi32");
-  const wchar_t *text = luax_checkwide(L, 1, "user", NULL);
-  PSID sid = _wcsnicmp(text, L"S-1-", 4) == 0 ? read_sid(L, text) : find_account(L, text);
-  if (sid == NULL) luax_badvalue(L, 1, "user", "the name or SID of an account");
-  push_sid(L, sid);
-  return 1;
-}
-
-/* http.urlacl.account_of(sid) -> "S-1-...", "DOMAIN\name"; the name is nil for an account that is not known here
- * https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-lookupaccountsidw */
-static int urlacl_account_of(lua_State *L) {
-  wchar_t name[256], domain[256];
-  DWORD name_units = 256, domain_units = 256;
-  SID_NAME_USE use;
-  luax_arguments(L, 1, 1);
-  winapi_load(L, "advapi32");
-  PSID sid = read_sid(L, luax_checkwide(L, 1, "sid", NULL));
-  if (sid == NULL) return 0;
-  push_sid(L, sid);
-  if (!win32.LookupAccountSidW(NULL, sid, name, &name_units, domain, &domain_units, &use)) return 1;
-  luax_pushwidez(L, domain);
-  lua_pushstring(L, *domain ? "\\" : "");
-  luax_pushwidez(L, name);
-  lua_concat(L, 3);
-  return 2;
-}
-
 /* ---- Changing ---- */
 
 /* http.urlacl.add(url, sddl): reserves a URL. ERROR_ALREADY_EXISTS when it is reserved already: Windows overwrites
@@ -221,8 +150,7 @@ static int urlacl_delete(lua_State *L) {
 }
 
 static const luaL_Reg reads[] = {
-    {"list", urlacl_list},     {"canonical", urlacl_canonical},   {"sddl_of", urlacl_sddl_of},
-    {"sid_of", urlacl_sid_of}, {"account_of", urlacl_account_of}, {NULL, NULL}};
+    {"list", urlacl_list}, {"canonical", urlacl_canonical}, {"sddl_of", urlacl_sddl_of}, {NULL, NULL}};
 static const luaL_Reg writes[] = {{"add", urlacl_add}, {"delete", urlacl_delete}, {NULL, NULL}};
 
 const luax_subject urlacl_subject = {"http.urlacl", reads, writes, "urlacl"};

@@ -5,9 +5,8 @@ local RESERVATIONS <const> = [[HKLM\SYSTEM\CurrentControlSet\Services\HTTP\Param
 local ERROR_INVALID_PARAMETER <const> = 87
 
 -- C's own functions, which are nobody else's business.
-local list, canonical, sddl_of, sid_of, account_of =
-  urlacl.list, urlacl.canonical, urlacl.sddl_of, urlacl.sid_of, urlacl.account_of
-urlacl.canonical, urlacl.sddl_of, urlacl.sid_of, urlacl.account_of = nil, nil, nil, nil
+local list, canonical, sddl_of = urlacl.list, urlacl.canonical, urlacl.sddl_of
+urlacl.canonical, urlacl.sddl_of = nil, nil
 
 local function bad(op, name, text) x.fail(op, name, ERROR_INVALID_PARAMETER, text) end
 
@@ -27,13 +26,6 @@ local function rights_of(text)
   return bits
 end
 
-local names = {} -- account names by what SDDL calls them: looking one up may ask a domain controller
-
-local function account(text)
-  if not names[text] then names[text] = table.pack(account_of(text)) end
-  return names[text][1], names[text][2]
-end
-
 --- win.http.urlacl.users(sddl) -> array of {sid=, name=, listen=, delegate=}
 -- What the entries of an access list let each account do, in order. `name` is nil for an account that is not known
 -- here.
@@ -43,11 +35,11 @@ function urlacl.users(...)
   if type(sddl) ~= "string" then bad("http.urlacl.users", "sddl", ("text expected, got %s."):format(tostring(sddl))) end
   local users, by_sid = {}, {}
   for kind, rights, trustee in sddl:gmatch "%((%a*);[^;)]*;([^;)]*);[^;)]*;[^;)]*;([^;)]*)%)" do
-    local sid, name = account(trustee)
-    sid = sid or trustee
+    local account = win.account.by_sid(trustee) or {}
+    local sid = account.sid or trustee
     local user = by_sid[sid]
     if not user then
-      user = {sid = sid, name = name, listen = false, delegate = false}
+      user = {sid = sid, name = account.name, listen = false, delegate = false}
       by_sid[sid] = user
       users[#users + 1] = user
     end
@@ -140,5 +132,5 @@ function urlacl.sddl(...)
   local listen, delegate = options.listen ~= false, options.delegate == true
   local rights = listen and delegate and "GA" or listen and "GX" or delegate and "GW"
   local entry = rights and "D:(A;;%s;;;%s)" or "D:(D;;%s;;;%s)"
-  return ask(canonical, entry:format(rights or "GA", ask(sid_of, options.user)))
+  return ask(canonical, entry:format(rights or "GA", ask(win.account.sid, options.user)))
 end

@@ -10,7 +10,7 @@
 
 static const luax_subject *const subjects[] = {
     &host_subject, &tcp_subject,      &process_subject, &scm_subject,  &reg_subject,
-    &http_subject, &iplisten_subject, &urlacl_subject,  &file_subject,
+    &http_subject, &iplisten_subject, &urlacl_subject,  &file_subject, &account_subject,
 };
 enum { SUBJECTS = sizeof subjects / sizeof *subjects };
 

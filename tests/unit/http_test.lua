@@ -448,7 +448,7 @@ function Sddl.test_bad_input()
   for _, bad in ipairs {"", "D", "rubbish", "D:(A;;GX;;;XX)", "D:(A;;GX;;)", "O:BA", "D:(A;;GX;;;S-1-)"} do
     lu.assertEquals(assert_invalid("sddl", sddl, {sddl = bad}).op, "http.urlacl.sddl")
   end
-  for _, bad in ipairs {"S-1-", "S-1-5-x", "a\0b", "\xFF"} do assert_invalid("user", sddl, {user = bad}) end
+  for _, bad in ipairs {"S-1-", "S-1-5-x", "a\0b", "\xFF"} do assert_invalid("account", sddl, {user = bad}) end
   assert_invalid("user", sddl, {user = 5})
   assert_invalid("listen", sddl, {user = "S-1-1-0", listen = "yes"})
   assert_invalid("options", sddl)
