@@ -36,8 +36,9 @@ static void set_name(lua_State *L, int table, PSID sid) {
   SID_NAME_USE use;
   if (!win32.LookupAccountSidW(NULL, sid, name, &name_units, domain, &domain_units, &use)) {
     DWORD code = GetLastError();
-    if (code != ERROR_NONE_MAPPED) luax_fail(L, lua_tostring(L, 1), code);
-    return;
+    if (code == ERROR_NONE_MAPPED) return;
+    lua_getfield(L, table, "sid");
+    luax_fail(L, lua_tostring(L, -1), code);
   }
   luax_pushwidez(L, domain);
   lua_pushvalue(L, -1);
