@@ -1,4 +1,5 @@
-/* win.host: the machine, its Windows and the token that p80 runs with. Names for the numbers are in host.lua. */
+/* win.host: the machine, its Windows and the token that p80 runs with. Names for the numbers are in host.lua. What
+ * the functions are for and the pages of Microsoft that they follow are in scripts/api/host.lua. */
 #include "luax.h"
 #include "winapi.h"
 
@@ -9,9 +10,7 @@ static RTL_OSVERSIONINFOEXW read_version(lua_State *L) {
   return v;
 }
 
-/* win.host.version() -> {major=, minor=, build=, service_pack=, server=}, the real version whatever the manifest
- * says; host.lua adds `text`. `service_pack` is 0 when there is none.
- * https://learn.microsoft.com/windows/win32/devnotes/rtlgetversion */
+/* host.lua adds `text`. */
 static int host_version(lua_State *L) {
   luax_arguments(L, 0, 0);
   RTL_OSVERSIONINFOEXW v = read_version(L);
@@ -26,7 +25,6 @@ static int host_version(lua_State *L) {
 
 /* Raw win.host.edition() -> the product type (nil before Windows Vista), the suite mask, whether this is a server;
  * host.lua makes a word of them.
- * https://learn.microsoft.com/windows/win32/api/sysinfoapi/nf-sysinfoapi-getproductinfo
  * https://learn.microsoft.com/windows/win32/api/winnt/ns-winnt-osversioninfoexw */
 static int host_edition(lua_State *L) {
   luax_arguments(L, 0, 0);
@@ -42,8 +40,6 @@ static int host_edition(lua_State *L) {
   return 3;
 }
 
-/* win.host.architecture() -> "x64", "x86" or "arm64": that of Windows, also for a 32-bit p80 on 64-bit Windows.
- * https://learn.microsoft.com/windows/win32/api/sysinfoapi/nf-sysinfoapi-getnativesysteminfo */
 static int host_architecture(lua_State *L) {
   luax_arguments(L, 0, 0);
   SYSTEM_INFO info;
@@ -65,8 +61,6 @@ static int host_architecture(lua_State *L) {
   return 1;
 }
 
-/* win.host.name() -> the DNS host name of the machine, as it was typed (not cut to the 15 capitals of NetBIOS).
- * https://learn.microsoft.com/windows/win32/api/sysinfoapi/nf-sysinfoapi-getcomputernameexw */
 static int host_name(lua_State *L) {
   luax_arguments(L, 0, 0);
   DWORD code = ERROR_MORE_DATA;
@@ -94,8 +88,6 @@ static int is_full_token(lua_State *L) {
   return !known || elevation.TokenIsElevated != 0;
 }
 
-/* win.host.elevated() -> whether p80 runs with the full rights of an administrator.
- * https://learn.microsoft.com/windows/win32/api/securitybaseapi/nf-securitybaseapi-checktokenmembership */
 static int host_elevated(lua_State *L) {
   luax_arguments(L, 0, 0);
   winapi_load(L, "advapi32");
@@ -109,9 +101,8 @@ static int host_elevated(lua_State *L) {
   return 1;
 }
 
-/* win.host.boot_time() -> when Windows started, as ISO 8601 text in UTC. Uptime counters run over after 49.7 days
- * on Windows Server 2003, so the kernel's own note of it is read: the first field of SYSTEM_TIMEOFDAY_INFORMATION.
- * https://learn.microsoft.com/windows/win32/api/winternl/nf-winternl-ntquerysysteminformation */
+/* Uptime counters run over after 49.7 days on Windows Server 2003, so the kernel's own note of it is read: the first
+ * field of SYSTEM_TIMEOFDAY_INFORMATION. */
 static int host_boot_time(lua_State *L) {
   enum { TIME_OF_DAY = 3 };
   luax_arguments(L, 0, 0);

@@ -36,8 +36,6 @@ end
 
 local version_numbers = host.version
 
---- win.host.version() -> {major, minor, build, service_pack, server, text}; `text` reads like
--- "Windows Server 2003 Service Pack 2 (5.2.3790)".
 function host.version(...)
   local version = version_numbers(...)
   local pack = version.service_pack > 0 and (" Service Pack %d"):format(version.service_pack) or ""
@@ -102,15 +100,12 @@ end
 
 local edition_numbers = host.edition
 
---- win.host.edition() -> "standard_server", "datacenter_server_core", "professional", ...: Microsoft's name of the
--- product type in lower case; "product_0x1234" for one that p80 does not know.
 function host.edition(...)
   local product, suites, server = edition_numbers(...)
   if not product or product == 0 then return suite_word(suites, server) end
   return PRODUCTS[product] or ("product_0x%02X"):format(product)
 end
 
---- win.host.info() -> {version=, edition=, architecture=, name=, elevated=, boot_time=}.
 function host.info(...)
   local given = select("#", ...)
   if given > 0 then x.fail("host.info", "arguments", 87, ("0 arguments expected, got %d (number)."):format(given)) end

@@ -49,14 +49,7 @@ void console_forget(void);
 /* Leaves the console as it was found. Called at exit by itself; for handlers that end the process otherwise. */
 void console_restore(void);
 
-/* Pushes a table of functions for Lua:
- *   is_terminal([stream]) -> boolean      stream: "stdin", "stdout" (default), "stderr"
- *   width([stream]) -> columns
- *   colour(word[, stream])                "plain", "good", "warning", "bad", "faint", "strong"
- *   progress(what[, done])                begins, or steps when `what` is still the same
- *   progress()                            ends
- *   read(prompt) -> line or nil, boolean  a line that is typed; nil at the end of the input, or when Ctrl-C ended it
- *   interrupted() -> boolean              whether Ctrl-C came, and forgets that it did */
+/* Pushes the table of functions that scripts/api/console.lua describes. */
 int console_open(lua_State *L);
 
 /* Adds to the table on top what only the REPL has, because it writes a file:

@@ -1,4 +1,4 @@
---- Who holds a TCP port.
+-- Who holds a TCP port; described in scripts/api/ports.lua.
 local p80 = require "p80"
 local progress = require "console".progress
 local ports = {}
@@ -66,13 +66,6 @@ local function note_start(process)
   process.created = row and row.created
 end
 
---- Who holds `port`: {port=, free=, probe=, holders={{kind=, families=, ...}}}. Kinds:
---   "http"      HTTP.SYS for `processes` (each {pid, name, path, services}); `urls` and `certain` say how sure that is
---   "service"   a process of its own that runs `services`
---   "process"   a process that is no service
---   "reserved"  nobody listens, but Windows keeps the port back (an excluded port range)
---   "kernel"    a driver, and nothing tells which
---   "unknown"   nothing tells who
 function ports.who(port)
   local listeners = win.tcp.listeners(port)
   local found = {port = port, probe = win.tcp.probe(port, {used = #listeners > 0 or nil}), holders = {}}
@@ -104,11 +97,7 @@ local function wait_for(port, seconds, how)
   return probe
 end
 
---- Waits until `port` can be bound in both families, at most `seconds`; returns the last probe.
 function ports.wait_until_free(port, seconds) return wait_for(port, seconds) end
-
---- Waits until `port` can be bound in both families by a server that does not ask to be alone, at most `seconds`: what
--- is left may have a single address, as HTTP.SYS has 127.0.0.1. Returns the last probe.
 function ports.wait_until_shared(port, seconds) return wait_for(port, seconds, {exclusive = false}) end
 
 local function names(services) return table.concat(services, ", ") end
@@ -141,7 +130,6 @@ local TEXT = {
   unknown = function() return "unknown: a socket holds it that is in no table of listeners" end,
 }
 
---- One line for people about a holder.
 function ports.describe(holder)
   local text = TEXT[holder.kind](holder)
   if #holder.families == 0 then return text end

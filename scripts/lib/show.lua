@@ -1,6 +1,5 @@
---- Readable text for any value, for people: `local show = require "show"`.
--- show(value) takes whatever Lua has: cycles, metatables that raise, a million rows (cut, with a count), NaN.
--- Text is counted in code points. The text ends without a line break.
+-- Readable text for any value, for people; described in scripts/api/show.lua. It takes whatever Lua has: cycles,
+-- metatables that raise, a million rows (cut, with a count), NaN. Text is counted in code points.
 local inspect = require "inspect"
 
 local ROWS = 100 -- of a list or record before it is cut
@@ -389,19 +388,12 @@ end
 
 local module = {}
 
---- The text of any value. Records print as `key = value` lines, arrays of records as a table.
--- @param value anything
--- @param options nil or {width = columns (80), rows = of a list or record before it is cut (100)}
 function module.show(value, options)
   local ok, text = pcall(show, value, checked(options))
   if ok then return text end
   return "<" .. type(value) .. ">"
 end
 
---- A table of rows as aligned text, for reports.
--- @param rows array of tables
--- @param columns names of the columns in their order, or {key=, title=} for other titles
--- @param options as in show; every row is shown unless `rows` says otherwise
 function module.table(rows, columns, options)
   local wanted = {}
   for i, column in ipairs(columns) do
