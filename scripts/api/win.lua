@@ -10,6 +10,7 @@
 ---Any function that is called with wrong arguments raises ERROR_INVALID_PARAMETER with the name of the argument as
 ---`target`; that is not repeated below.
 ---@class win
+---@field account win.account
 ---@field file win.file
 ---@field host win.host
 ---@field http win.http

@@ -117,9 +117,11 @@ end
 
 -- ---- What is printed ----
 
+-- "name?: type - text"; a long type is divided where it may be.
 local function entry_text(entry)
   local head = entry.name and entry.name .. (entry.optional and "?" or "") or ""
-  if entry.type then head = (head == "" and "" or head .. ": ") .. entry.type end
+  local kind = entry.type and #entry.type > 40 and entry.type:gsub("|", " | ") or entry.type
+  if kind then head = (head == "" and "" or head .. ": ") .. kind end
   if entry.text ~= "" then head = head .. " - " .. entry.text end
   return wrap(head, "  ", "      ")
 end

@@ -1,4 +1,4 @@
--- docs/win.md from the stubs. `manual.sources()` -> {name = text} of scripts/api; `manual.write(sources)` -> the page.
+-- docs/win.md from the stubs.
 local lfs = require "lfs"
 local reference = require "reference"
 local manual = {root = test.folder .. "/.."}
@@ -11,6 +11,7 @@ function manual.read(name)
   return text
 end
 
+--- The stubs: {name = text}.
 function manual.sources()
   local sources = {}
   for file in lfs.dir(manual.root .. "/scripts/api") do
@@ -18,6 +19,19 @@ function manual.sources()
     if name then sources[name] = manual.read("scripts/api/" .. file) end
   end
   return sources
+end
+
+--- The stub of `win` with a field for each of its subjects, so that editors complete them.
+function manual.with_fields(sources)
+  local fields = {}
+  for name, owner in pairs(reference.open(sources).book.tables) do
+    local key = name:match "^win%.([^.]*)$"
+    local is_object = owner.functions[1] and owner.functions[1]:find ":"
+    if key and not is_object then fields[#fields + 1] = ("---@field %s %s\n"):format(key, name) end
+  end
+  table.sort(fields)
+  local text = sources.win:gsub("%-%-%-@field [^\n]* win%.[^\n]*\n", ""):gsub("(%-%-%-@class win\n)", "%1" .. table.concat(fields))
+  return text
 end
 
 -- What GitHub makes of a heading.
@@ -136,6 +150,7 @@ Made from the stubs in `scripts/api` by `sh docs/generate.sh`: change those, not
 `p80 help win`, `p80 help win.scm.stop`; and in any editor with the Lua language server (`.luarc.json`).
 ]]
 
+--- The page.
 function manual.write(sources)
   local book = reference.open(sources).book
   local names, records, out = table_names(book), records_by_owner(book), {HEAD}
