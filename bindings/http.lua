@@ -19,7 +19,7 @@ end
 -- Whether the HTTP service (HTTP.SYS) runs. Unlike almost everything else about it, asking does not start it.
 function http.is_running(...)
   check_none("http.is_running", ...)
-  local service = win.scm.get "HTTP"
+  local service = win.scm.status "HTTP"
   return service ~= nil and service.state == "running"
 end
 
@@ -306,7 +306,7 @@ end
 -- `service` the state of the HTTP service ("running", ...; nil: there is none).
 function http.state(...)
   check_none("http.state", ...)
-  local service = win.scm.get "HTTP"
+  local service = win.scm.status "HTTP"
   local state = {service = service and service.state}
   if not service or service.state == "stopped" then
     state.source, state.queues = "stopped", {}

@@ -72,8 +72,10 @@ static DWORD push_sddl(lua_State *L, PSECURITY_DESCRIPTOR descriptor) {
   wchar_t *text;
   luax_handle *slot = luax_newhandle(L, free_local);
   if (!win32.ConvertSecurityDescriptorToStringSecurityDescriptorW(descriptor, SDDL_REVISION_1,
-                                                                  DACL_SECURITY_INFORMATION, &text, NULL))
-    return GetLastError();
+                                                                  DACL_SECURITY_INFORMATION, &text, NULL)) {
+    DWORD code = GetLastError();
+    return code ? code : ERROR_INVALID_SECURITY_DESCR; /* Wine may fail without saying why */
+  }
   slot->value = (UINT_PTR)text;
   luax_pushwidez(L, text);
   return NO_ERROR;

@@ -79,15 +79,62 @@ static DWORD find_value(const word *words, const char *text) {
 
 static void close_service(UINT_PTR handle) { win32.CloseServiceHandle((SC_HANDLE)handle); }
 
-/* Connects to the SCM of this machine (+1, the slot that closes it).
+/* The connection of this Lua state to the SCM: opened when it is first needed, kept until the state closes. */
+typedef struct connection {
+  SC_HANDLE manager; /* NULL: none */
+  int may_list;
+} connection;
+
+static void disconnect(connection *c) {
+  SC_HANDLE manager = c->manager;
+  c->manager = NULL;
+  if (manager) win32.CloseServiceHandle(manager);
+}
+
+static int connection_gc(lua_State *L) {
+  disconnect(lua_touserdata(L, 1));
+  return 0;
+}
+
+static connection *find_connection(lua_State *L) {
+  static const char key;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TNIL) {
+    lua_pop(L, 1);
+    connection *c = lua_newuserdatauv(L, sizeof *c, 0);
+    *c = (connection){NULL, 0};
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, connection_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+  }
+  connection *c = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return c;
+}
+
+/* The SCM of this machine, with the right to list services where p80 has it.
  * https://learn.microsoft.com/windows/win32/api/winsvc/nf-winsvc-openscmanagerw */
-static SC_HANDLE open_manager(lua_State *L, DWORD rights) {
+static SC_HANDLE manager_of(lua_State *L) {
+  connection *c = find_connection(L);
+  if (c->manager) return c->manager;
   winapi_load(L, "advapi32");
-  luax_handle *slot = luax_newhandle(L, close_service);
-  SC_HANDLE manager = win32.OpenSCManagerW(NULL, NULL, SC_MANAGER_CONNECT | rights);
-  if (manager == NULL) luax_fail(L, "service manager", GetLastError());
-  slot->value = (UINT_PTR)manager;
-  return manager;
+  c->manager = win32.OpenSCManagerW(NULL, NULL, SC_MANAGER_CONNECT | SC_MANAGER_ENUMERATE_SERVICE);
+  c->may_list = c->manager != NULL;
+  if (c->manager == NULL && GetLastError() == ERROR_ACCESS_DENIED)
+    c->manager = win32.OpenSCManagerW(NULL, NULL, SC_MANAGER_CONNECT);
+  if (c->manager == NULL) luax_fail(L, "service manager", GetLastError());
+  return c->manager;
+}
+
+/* Whether `code` says that the connection has broken: then it is closed, and another attempt may do. */
+static int has_lost_connection(lua_State *L, DWORD code) {
+  if (code != ERROR_INVALID_HANDLE && code != RPC_S_SERVER_UNAVAILABLE && code != RPC_S_CALL_FAILED &&
+      code != RPC_S_CALL_FAILED_DNE && code != RPC_X_SS_IN_NULL_CONTEXT)
+    return 0;
+  disconnect(find_connection(L));
+  return 1;
 }
 
 /* A service's name (+1): 1 to 256 units. */
@@ -101,15 +148,16 @@ static const wchar_t *check_name(lua_State *L, int index) {
 
 /* Writes the name of the service whose display name this is; returns whether there is one.
  * https://learn.microsoft.com/windows/win32/api/winsvc/nf-winsvc-getservicekeynamew */
-static int find_by_display_name(SC_HANDLE manager, const wchar_t *display, wchar_t name[LONGEST_NAME + 1]) {
+static int find_by_display_name(lua_State *L, const wchar_t *display, wchar_t name[LONGEST_NAME + 1]) {
   DWORD units = LONGEST_NAME + 1;
+  SC_HANDLE manager = manager_of(L); /* only from here on are the functions loaded */
   return win32.GetServiceKeyNameW(manager, display, name, &units) != 0;
 }
 
 /* Pushes (+1) a hint when `name`, which no service has, is a display name; otherwise nil. */
-static const char *push_name_hint(lua_State *L, SC_HANDLE manager, const wchar_t *name) {
+static const char *push_name_hint(lua_State *L, const wchar_t *name) {
   wchar_t real[LONGEST_NAME + 1];
-  if (!find_by_display_name(manager, name, real)) {
+  if (!find_by_display_name(L, name, real)) {
     lua_pushnil(L);
     return NULL;
   }
@@ -119,22 +167,31 @@ static const char *push_name_hint(lua_State *L, SC_HANDLE manager, const wchar_t
   return lua_tostring(L, -1);
 }
 
-P80_NORETURN static void fail_service(lua_State *L, SC_HANDLE manager, const wchar_t *name, DWORD code) {
+P80_NORETURN static void fail_service(lua_State *L, const wchar_t *name, DWORD code) {
   int unknown = code == ERROR_SERVICE_DOES_NOT_EXIST || code == ERROR_INVALID_NAME;
-  const char *hint = unknown ? push_name_hint(L, manager, name) : NULL;
+  const char *hint = unknown ? push_name_hint(L, name) : NULL;
   luax_pushwidez(L, name);
   luax_failhint(L, lua_tostring(L, -1), code, hint);
 }
 
-/* Opens a service (+2, the slots that close it and the connection).
+/* Opens a service into a slot; returns the error code. A connection that has broken is made anew.
  * https://learn.microsoft.com/windows/win32/api/winsvc/nf-winsvc-openservicew */
+static DWORD try_open(lua_State *L, luax_handle *slot, const wchar_t *name, DWORD rights) {
+  for (int attempt = 0;; attempt++) {
+    SC_HANDLE manager = manager_of(L); /* only from here on are the functions loaded */
+    slot->value = (UINT_PTR)win32.OpenServiceW(manager, name, rights);
+    if (slot->value) return 0;
+    DWORD code = GetLastError();
+    if (attempt > 0 || !has_lost_connection(L, code)) return code;
+  }
+}
+
+/* Opens a service (+1, the slot that closes it). */
 static SC_HANDLE open_service(lua_State *L, const wchar_t *name, DWORD rights) {
-  SC_HANDLE manager = open_manager(L, 0);
   luax_handle *slot = luax_newhandle(L, close_service);
-  SC_HANDLE service = win32.OpenServiceW(manager, name, rights);
-  if (service == NULL) fail_service(L, manager, name, GetLastError());
-  slot->value = (UINT_PTR)service;
-  return service;
+  DWORD code = try_open(L, slot, name, rights);
+  if (code) fail_service(L, name, code);
+  return (SC_HANDLE)slot->value;
 }
 
 /* ---- Status ---- */
@@ -182,19 +239,22 @@ typedef struct service_page {
   DWORD resume; /* 0: begin at the beginning */
   DWORD size;   /* of the buffer, which is on top of the stack */
   DWORD needed; /* for the rest */
+  int attempts; /* to connect again */
 } service_page;
 
 /* Fetches the next page into the buffer on top of the stack; returns whether more follow. Wine hands out no row when
  * not all of them fit, and says how much it takes.
  * https://learn.microsoft.com/windows/win32/api/winsvc/nf-winsvc-enumservicesstatusexw */
-static int fetch_page(lua_State *L, SC_HANDLE manager, DWORD type, DWORD state, service_page *page) {
+static int fetch_page(lua_State *L, DWORD type, DWORD state, service_page *page) {
   for (;;) {
     page->rows = lua_touserdata(L, -1);
     page->count = 0;
+    SC_HANDLE manager = manager_of(L); /* only from here on are the functions loaded */
     if (win32.EnumServicesStatusExW(manager, SC_ENUM_PROCESS_INFO, type, state, (BYTE *)page->rows, page->size,
                                     &page->needed, &page->count, &page->resume, NULL))
       return 0;
     DWORD code = GetLastError();
+    if (page->resume == 0 && page->attempts++ == 0 && has_lost_connection(L, code)) continue;
     if (code != ERROR_MORE_DATA) luax_fail(L, "services", code);
     if (page->count > 0) return 1;
     if (page->size >= LARGEST_PAGE) luax_fail(L, "services", code);
@@ -210,9 +270,20 @@ static service_page begin_pages(lua_State *L) {
   return (service_page){.size = PAGE};
 }
 
-static void push_row(lua_State *L, const ENUM_SERVICE_STATUS_PROCESSW *row) {
+/* Pushes (+1) the table of the names that were seen: as somebody wrote them -> as the SCM's database has them. */
+static int push_names(lua_State *L) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, "p80.services");
+  return lua_gettop(L);
+}
+
+/* Pushes a row and keeps the name in the table at `names`. */
+static void push_row(lua_State *L, const ENUM_SERVICE_STATUS_PROCESSW *row, int names) {
   lua_createtable(L, 0, 10);
-  luax_setwide(L, "name", row->lpServiceName);
+  luax_pushwidez(L, row->lpServiceName);
+  lua_pushvalue(L, -1);
+  lua_pushvalue(L, -1);
+  lua_rawset(L, names);
+  lua_setfield(L, -2, "name");
   luax_setwide(L, "display_name", row->lpDisplayName);
   set_status(L, &row->ServiceStatusProcess);
 }
@@ -231,15 +302,14 @@ static int scm_list(lua_State *L) {
   luax_options(L, 1, known);
   DWORD type = type_masks[luax_checkword(L, luax_field(L, 1, "type"), "type", type_words, 0)];
   int state = luax_checkword(L, luax_field(L, 1, "state"), "state", state_words, 2);
-  SC_HANDLE manager = open_manager(L, SC_MANAGER_ENUMERATE_SERVICE);
   lua_newtable(L);
-  int result = lua_gettop(L), more;
+  int result = lua_gettop(L), names = push_names(L), more;
   lua_Integer n = 0;
   service_page page = begin_pages(L);
   do {
-    more = fetch_page(L, manager, type, (DWORD)state + SERVICE_ACTIVE, &page);
+    more = fetch_page(L, type, (DWORD)state + SERVICE_ACTIVE, &page);
     for (DWORD i = 0; i < page.count; i++) {
-      push_row(L, &page.rows[i]);
+      push_row(L, &page.rows[i], names);
       lua_seti(L, result, ++n);
     }
   } while (more);
@@ -259,13 +329,10 @@ static int same_name(const wchar_t *a, const wchar_t *b) {
 
 /* Pushes the listed name that is `name` but for its case, or nil. */
 static void push_listed_name(lua_State *L, const wchar_t *name) {
-  luax_handle *slot = luax_newhandle(L, close_service);
-  SC_HANDLE manager = win32.OpenSCManagerW(NULL, NULL, SC_MANAGER_ENUMERATE_SERVICE);
-  slot->value = (UINT_PTR)manager;
-  int more = manager != NULL;
   service_page page = begin_pages(L);
+  int more = find_connection(L)->may_list;
   while (more) {
-    more = fetch_page(L, manager, SERVICE_WIN32 | SERVICE_DRIVER, SERVICE_STATE_ALL, &page);
+    more = fetch_page(L, SERVICE_WIN32 | SERVICE_DRIVER, SERVICE_STATE_ALL, &page);
     for (DWORD i = 0; i < page.count; i++) {
       if (!same_name(page.rows[i].lpServiceName, name)) continue;
       luax_pushwidez(L, page.rows[i].lpServiceName);
@@ -277,29 +344,28 @@ static void push_listed_name(lua_State *L, const wchar_t *name) {
 
 /* Pushes the service's name as it is written in the SCM's database: a caller may have written it in another case.
  * `display` may be NULL. Finding out may take a list of all services, so what was found is kept. */
-static void push_real_name(lua_State *L, SC_HANDLE manager, const wchar_t *name, const wchar_t *display) {
+static void push_real_name(lua_State *L, const wchar_t *name, const wchar_t *display) {
   wchar_t real[LONGEST_NAME + 1];
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, "p80.services");
-  int known = lua_gettop(L);
+  int names = push_names(L);
   luax_pushwidez(L, name);
   lua_pushvalue(L, -1);
-  if (lua_rawget(L, known) != LUA_TNIL) return;
-  if (display && find_by_display_name(manager, display, real) && same_name(real, name)) luax_pushwidez(L, real);
+  if (lua_rawget(L, names) != LUA_TNIL) return;
+  if (display && find_by_display_name(L, display, real) && same_name(real, name)) luax_pushwidez(L, real);
   else push_listed_name(L, name);
   if (lua_isnil(L, -1)) luax_pushwidez(L, name);
-  lua_pushvalue(L, known + 1);
+  lua_pushvalue(L, names + 1);
   lua_pushvalue(L, -2);
-  lua_rawset(L, known);
+  lua_rawset(L, names);
 }
 
-static void set_name(lua_State *L, int record, SC_HANDLE manager, const wchar_t *name, const wchar_t *display) {
-  push_real_name(L, manager, name, display);
+static void set_name(lua_State *L, int record, const wchar_t *name, const wchar_t *display) {
+  push_real_name(L, name, display);
   lua_setfield(L, record, "name");
 }
 
 /* Opens a service (+1, its slot) with as many of the rights that reading takes as p80 has, and tells which; NULL when
  * there is no such service. */
-static SC_HANDLE open_readable(lua_State *L, SC_HANDLE manager, const wchar_t *name, DWORD *rights) {
+static SC_HANDLE open_readable(lua_State *L, const wchar_t *name, DWORD *rights) {
   static const DWORD tries[] = {SERVICE_QUERY_STATUS | SERVICE_QUERY_CONFIG | SERVICE_ENUMERATE_DEPENDENTS,
                                 SERVICE_QUERY_STATUS | SERVICE_QUERY_CONFIG,
                                 SERVICE_QUERY_STATUS | SERVICE_ENUMERATE_DEPENDENTS, SERVICE_QUERY_STATUS,
@@ -307,14 +373,11 @@ static SC_HANDLE open_readable(lua_State *L, SC_HANDLE manager, const wchar_t *n
   luax_handle *slot = luax_newhandle(L, close_service);
   DWORD code = ERROR_ACCESS_DENIED;
   for (size_t i = 0; i < sizeof tries / sizeof *tries && code == ERROR_ACCESS_DENIED; i++) {
-    SC_HANDLE service = win32.OpenServiceW(manager, name, tries[i]);
-    code = GetLastError();
     *rights = tries[i];
-    slot->value = (UINT_PTR)service;
-    if (service) return service;
+    code = try_open(L, slot, name, tries[i]);
   }
-  if (code != ERROR_SERVICE_DOES_NOT_EXIST) fail_service(L, manager, name, code);
-  return NULL;
+  if (code && code != ERROR_SERVICE_DOES_NOT_EXIST) fail_service(L, name, code);
+  return (SC_HANDLE)slot->value;
 }
 
 /* https://learn.microsoft.com/windows/win32/api/winsvc/nf-winsvc-queryserviceconfigw */
@@ -389,6 +452,28 @@ static void set_dependents(lua_State *L, int record, SC_HANDLE service, const wc
   lua_setfield(L, record, "dependents");
 }
 
+/* nil, and a hint when `name` is the display name of a service. */
+static int push_nothing(lua_State *L, const wchar_t *name) {
+  lua_pushnil(L);
+  push_name_hint(L, name);
+  return 2;
+}
+
+/* win.scm.status(name) -> {type=, state=, pid=, exit_code=, service_exit_code=, checkpoint=, wait_hint=, accepts=};
+ * nothing else is asked for. For a name that no service has as win.scm.get does. */
+static int scm_status(lua_State *L) {
+  luax_arguments(L, 1, 1);
+  const wchar_t *name = check_name(L, 1);
+  luax_handle *slot = luax_newhandle(L, close_service);
+  DWORD code = try_open(L, slot, name, SERVICE_QUERY_STATUS);
+  if (code == ERROR_SERVICE_DOES_NOT_EXIST) return push_nothing(L, name);
+  if (code) fail_service(L, name, code);
+  SERVICE_STATUS_PROCESS status = query_status(L, (SC_HANDLE)slot->value, name);
+  lua_createtable(L, 0, 8);
+  set_status(L, &status);
+  return 1;
+}
+
 /* win.scm.get(name) -> {name=, display_name=, type=, state=, pid=, exit_code=, service_exit_code=, checkpoint=,
  * wait_hint=, accepts=, start=, delayed=, account=, path=, dependencies=, dependents=}; for a name that no service
  * has, nil and, when it is the display name of one, a hint. `dependencies` are the names of what it needs itself
@@ -401,13 +486,8 @@ static int scm_get(lua_State *L) {
   const QUERY_SERVICE_CONFIGW *config = NULL;
   luax_arguments(L, 1, 1);
   const wchar_t *name = check_name(L, 1);
-  SC_HANDLE manager = open_manager(L, 0);
-  SC_HANDLE service = open_readable(L, manager, name, &rights);
-  if (service == NULL) {
-    lua_pushnil(L);
-    push_name_hint(L, manager, name);
-    return 2;
-  }
+  SC_HANDLE service = open_readable(L, name, &rights);
+  if (service == NULL) return push_nothing(L, name);
   if (rights & SERVICE_QUERY_CONFIG) config = query_config(L, service, name);
   lua_createtable(L, 0, 16);
   int record = lua_gettop(L);
@@ -418,7 +498,7 @@ static int scm_get(lua_State *L) {
   }
   if (config) set_delayed(L, record, service);
   if (rights & SERVICE_ENUMERATE_DEPENDENTS) set_dependents(L, record, service, name);
-  set_name(L, record, manager, name, config ? config->lpDisplayName : NULL);
+  set_name(L, record, name, config ? config->lpDisplayName : NULL);
   lua_pushvalue(L, record);
   return 1;
 }
@@ -636,7 +716,8 @@ static int scm_config(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg reads[] = {{"list", scm_list}, {"get", scm_get}, {"wait", scm_wait}, {NULL, NULL}};
+static const luaL_Reg reads[] = {
+    {"list", scm_list}, {"get", scm_get}, {"status", scm_status}, {"wait", scm_wait}, {NULL, NULL}};
 static const luaL_Reg writes[] = {
     {"start", scm_start}, {"stop", scm_stop}, {"restart", NULL}, {"config", scm_config}, {NULL, NULL}};
 

@@ -42,10 +42,17 @@ local function existing(name)
   return record
 end
 
--- "running", ..., in --check as it would be by now; nil when the service is gone.
+-- The status of a service, in --check as it would be by now (then its state alone); nil when the service is gone.
+local function status_of(name)
+  local is_planned, state = gate.planned("scm.state", {name = name})
+  if is_planned then return state end
+  return (core.ask(raw.status, name))
+end
+
+-- "running", ...
 local function state_of(name)
-  local state = gate.state("scm.state", {name = name})
-  return state and state.state
+  local status = status_of(name)
+  return status and status.state
 end
 
 -- "auto", ..., likewise; nil also when p80 may not read it.
@@ -57,9 +64,10 @@ end
 
 -- ---- The state ----
 
--- Waits until a service that is starting, stopping or pausing no longer is; returns its state.
-local function settle(name, timeout)
-  local state = state_of(name)
+-- Waits until a service that is starting, stopping or pausing no longer is; returns its state. `state` is what it was
+-- a moment ago.
+local function settle(name, timeout, state)
+  state = state or state_of(name)
   local destination = DESTINATION[state]
   if not destination then return state end
   local ok, problem = pcall(raw.wait, name, destination, {timeout = timeout})
@@ -113,10 +121,8 @@ core.resource {
   kind = "scm.state",
   label = function(id) return id.name end,
   get = function(id)
-    local record = raw.get(id.name)
-    if not record then return nil end
-    if not record.state then core.fail(id.name, code.ERROR_ACCESS_DENIED) end
-    return {state = record.state}
+    local status = core.ask(raw.status, id.name)
+    return status and {state = status.state}
   end,
   set = function(id, want, _, options)
     options = options or {}
@@ -174,24 +180,32 @@ function start(name, timeout, args, seen)
   return change("scm.state", name, {state = "running"}, {timeout = timeout, args = args})
 end
 
--- The services that need this one and are not stopped, in the order in which they are to be stopped.
+-- The services that need this one and are not stopped, in the order in which they are to be stopped, and their status
+-- by name.
 local function active_dependents(record)
-  local active = {}
+  local active, statuses = {}, {}
   for _, name in ipairs(record.dependents or {}) do
-    local state = state_of(name)
-    if state and state ~= "stopped" then active[#active + 1] = name end
+    local status = status_of(name)
+    if status and status.state ~= "stopped" then
+      active[#active + 1], statuses[name] = name, status
+    end
   end
-  return active
+  return active, statuses
 end
 
--- Stops one service; returns whether it was not stopped.
-local function stop_one(name, timeout)
-  if settle(name, timeout) == "stopped" then return false end
-  if not gate.planned("scm.state", {name = name}) then
-    local accepts = table.concat(raw.get(name).accepts or {}, " ")
-    if not (" " .. accepts .. " "):find(" stop ", 1, true) then
-      core.fail(name, code.ERROR_INVALID_SERVICE_CONTROL, nil, "the service does not let itself be stopped")
-    end
+local function takes_stop(status)
+  for _, control in ipairs(status.accepts or {}) do
+    if control == "stop" then return true end
+  end
+  return false
+end
+
+-- Stops one service; returns whether it was not stopped. `status` is what it was a moment ago.
+local function stop_one(name, timeout, status)
+  local waits = DESTINATION[status.state]
+  if settle(name, timeout, status.state) == "stopped" then return false end
+  if not gate.planned("scm.state", {name = name}) and not takes_stop(waits and status_of(name) or status) then
+    core.fail(name, code.ERROR_INVALID_SERVICE_CONTROL, nil, "the service does not let itself be stopped")
   end
   return change("scm.state", name, {state = "stopped"}, {timeout = timeout})
 end
@@ -199,14 +213,16 @@ end
 -- Stops a service, with its dependents when `options` say so; returns whether it was not stopped, and the dependents
 -- that were stopped, in that order.
 local function stop(record, options)
-  if settle(record.name, options.timeout) == "stopped" then return false, {} end
-  local active = active_dependents(record)
+  local status = gate.planned("scm.state", record) and status_of(record.name) or record
+  if not status.state then core.fail(record.name, code.ERROR_ACCESS_DENIED) end
+  if settle(record.name, options.timeout, status.state) == "stopped" then return false, {} end
+  local active, statuses = active_dependents(record)
   if #active > 0 and not options.dependents then
     core.fail(record.name, code.ERROR_DEPENDENT_SERVICES_RUNNING, nil,
       ("%s %s it; pass dependents=true to stop them too"):format(quoted(active), #active == 1 and "needs" or "need"))
   end
-  for _, name in ipairs(active) do stop_one(name, options.timeout) end
-  return stop_one(record.name, options.timeout), active
+  for _, name in ipairs(active) do stop_one(name, options.timeout, statuses[name]) end
+  return stop_one(record.name, options.timeout, status), active
 end
 
 local function check_options(options, known)
@@ -393,6 +409,13 @@ local function lay_over(planned, record)
 end
 
 core.view("scm.get", function(planned, record) return record and lay_over(planned, record) end)
+
+core.view("scm.status", function(planned, status, name)
+  if not status then return nil end
+  status.name = name
+  lay_over(planned, status).name = nil
+  return status
+end)
 
 core.view("scm.list", function(planned, rows, options)
   if not has_plans then return rows end

@@ -42,6 +42,7 @@ typedef enum shim_failure {
   F(QueryServiceConfig2W, 5, LAST_ERROR) F(QueryServiceStatusEx, 5, LAST_ERROR)                                    \
   F(ChangeServiceConfigW, 11, LAST_ERROR) F(ChangeServiceConfig2W, 3, LAST_ERROR)                                  \
   F(StartServiceW, 3, LAST_ERROR) F(ControlService, 3, LAST_ERROR) F(EnumDependentServicesW, 6, LAST_ERROR)        \
+  F(GetServiceKeyNameW, 4, LAST_ERROR)                                                                              \
   F(RegOpenKeyExW, 5, CODE) F(RegCreateKeyExW, 9, CODE) F(RegCloseKey, 1, CODE) F(RegQueryValueExW, 6, CODE)       \
   F(RegSetValueExW, 6, CODE) F(RegDeleteValueW, 2, CODE) F(RegDeleteKeyW, 2, CODE) F(RegDeleteKeyExW, 4, CODE)     \
   F(RegEnumKeyExW, 8, CODE) F(RegEnumValueW, 8, CODE) F(RegQueryInfoKeyW, 12, CODE) F(RegFlushKey, 1, CODE)        \

@@ -218,6 +218,10 @@ local function new_scm(services)
       dependents = names, accepts = service.state ~= "stopped" and not service.unstoppable and {"stop"} or {},
     }
   end
+  function scm.status(name)
+    local record = scm.get(name)
+    return record and {state = record.state, accepts = record.accepts}
+  end
   function scm.list() return {} end
   function scm.start(name)
     local service, real = found(name)
