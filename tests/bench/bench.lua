@@ -64,7 +64,21 @@ local function journal()
   print(("journal of 101 changes: %d lines, %d flushes: %.2f a line"):format(lines, flushes, flushes / lines))
 end
 
+-- Nanoseconds a row of a list of services.
+local function services(rows)
+  local costs = {}
+  for pair = 1, PAIRS do
+    costs[pair] = number_of {
+      path = test.bin .. "p80-shim.exe", args = {folder "services.lua", tostring(rows)}, timeout = 120,
+      env = {P80_SHIM_SERVICES = tostring(rows), P80_SHIM_COUNT = counts},
+    } / rows
+  end
+  print(("services, %6d: %4.0f ns a row; %d connections, %d handles of services"):format(
+    rows, median(costs), calls(counts, "OpenSCManagerW"), calls(counts, "OpenServiceW")))
+end
+
 journal()
+for _, rows in ipairs {100, 1000, 10000} do services(rows) end
 local costs = {}
 for _, rows in ipairs {10, 1000, 100000, 1000000} do costs[#costs + 1] = tcp_table(rows) end
 table.sort(costs)

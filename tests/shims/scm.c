@@ -7,12 +7,15 @@
  *   a start starts the dependencies first; 1068 when one cannot be, 1075 when one does not exist
  *     https://learn.microsoft.com/windows/win32/api/winsvc/nf-winsvc-startservicew
  *   `http` stops: the winedevice.exe that hosts it ends, and from then on it is shown as stopped. Wine's cannot stop.
+ * P80_SHIM_SERVICES=n: EnumServicesStatusExW lists n services, page by page as Windows does
+ *     https://learn.microsoft.com/windows/win32/api/winsvc/nf-winsvc-enumservicesstatusexw
  * P80_SHIM_SHARED=B:A: the running service B is shown in the process of A, as two of one svchost.exe are.
  * P80_SHIM_HTTP_STOP=hang: instead http stays in STOP_PENDING until the machine restarts, as Windows' does while a
  * process that is no dependent has \Device\Http open; further stops fail with 1061. */
 #include <winsock2.h>
 #include <windows.h>
 #include <winternl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -183,8 +186,33 @@ static void share_process(ENUM_SERVICE_STATUS_PROCESSW *rows, DWORD count) {
     if (_wcsicmp(rows[i].lpServiceName, both) == 0) rows[i].ServiceStatusProcess.dwProcessId = pid;
 }
 
+/* As many of `total` made-up services as fit, their texts from the end of the buffer downwards. */
+static BOOL list_made_up(DWORD total, BYTE *out, DWORD size, DWORD *needed, DWORD *count, DWORD *resume) {
+  enum { ROOM = 48 };
+  ENUM_SERVICE_STATUS_PROCESSW *rows = (ENUM_SERVICE_STATUS_PROCESSW *)out;
+  DWORD each = sizeof *rows + ROOM * sizeof(wchar_t), first = *resume, n = 0;
+  wchar_t *text = (wchar_t *)(out + (size & ~7u));
+  for (; first + n < total && (n + 1) * each <= size; n++) {
+    memset(&rows[n], 0, sizeof *rows);
+    text -= ROOM;
+    rows[n].lpServiceName = text;
+    rows[n].lpDisplayName = text + swprintf(text, ROOM, L"Service%lu", first + n) + 1;
+    swprintf(rows[n].lpDisplayName, ROOM / 2, L"Made-up service %lu", first + n);
+    rows[n].ServiceStatusProcess.dwServiceType = SERVICE_WIN32_OWN_PROCESS;
+    rows[n].ServiceStatusProcess.dwCurrentState = SERVICE_RUNNING;
+    rows[n].ServiceStatusProcess.dwProcessId = 1000 + 4 * (first + n);
+    rows[n].ServiceStatusProcess.dwControlsAccepted = SERVICE_ACCEPT_STOP | SERVICE_ACCEPT_SHUTDOWN;
+  }
+  *count = n;
+  *needed = (total - first - n) * each;
+  *resume = *needed ? first + n : 0;
+  return *needed ? fail(ERROR_MORE_DATA) : TRUE;
+}
+
 static BOOL WINAPI enumerate(SC_HANDLE manager, SC_ENUM_TYPE level, DWORD type, DWORD state, LPBYTE out, DWORD size,
                              LPDWORD needed, LPDWORD count, LPDWORD resume, LPCWSTR group) {
+  DWORD made_up = shim_number("P80_SHIM_SERVICES");
+  if (made_up) return list_made_up(made_up, out, size, needed, count, resume);
   if (!EnumServicesStatusExW(manager, level, type, state, out, size, needed, count, resume, group)) return FALSE;
   ENUM_SERVICE_STATUS_PROCESSW *rows = (ENUM_SERVICE_STATUS_PROCESSW *)out;
   DWORD kept = 0;

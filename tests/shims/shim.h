@@ -9,6 +9,7 @@
  *   P80_SHIM_COUNT=file                  at its end the process writes "Name calls" lines there
  *   P80_SHIM_HTTP_CONFIG=1|2             http_config.c   (2: another answer for an empty listen list)
  *   P80_SHIM_SCM=1                       scm.c
+ *   P80_SHIM_SERVICES=n                  scm.c: that many services are listed
  *   P80_SHIM_SHARED=B:A                  scm.c: the service B is shown in the process of A
  *   P80_SHIM_HTTP_STOP=hang              scm.c: http stays in STOP_PENDING when it is stopped
  *   P80_SHIM_TCP_OWNER=1                 tcp_table.c

@@ -11,7 +11,7 @@ local function shim(name, value)
 end
 
 function T:test_the_nth_call_fails()
-  shim("FAIL", "OpenSCManagerW:2:5,GetExtendedTcpTable:1+:87")
+  shim("FAIL", "EnumServicesStatusExW:2:5,GetExtendedTcpTable:1+:87")
   lu.assertIsTable(win.scm.list())
   local ok, problem = pcall(win.scm.list)
   lu.assertFalse(ok)
