@@ -459,8 +459,7 @@ static int push_nothing(lua_State *L, const wchar_t *name) {
   return 2;
 }
 
-/* win.scm.status(name) -> {type=, state=, pid=, exit_code=, service_exit_code=, checkpoint=, wait_hint=, accepts=};
- * nothing else is asked for. For a name that no service has as win.scm.get does. */
+/* https://learn.microsoft.com/windows/win32/api/winsvc/nf-winsvc-queryservicestatusex */
 static int scm_status(lua_State *L) {
   luax_arguments(L, 1, 1);
   const wchar_t *name = check_name(L, 1);

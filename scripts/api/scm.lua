@@ -13,9 +13,7 @@ local scm = {}
 ---| "pause_pending"
 ---| "paused"
 
----@class win.scm.row
----@field name string the name by which everything here takes it
----@field display_name string
+---@class win.scm.status
 ---@field type string "own_process", "share_process", "kernel_driver", "file_system_driver", ...
 ---@field state win.scm.state
 ---@field pid? integer absent when no process runs it
@@ -23,7 +21,11 @@ local scm = {}
 ---@field service_exit_code integer the service's own code
 ---@field checkpoint integer counts up while the service starts or stops
 ---@field wait_hint number seconds that the service asks for
----@field accepts string[] the controls that it takes now: "stop", "pause_continue", ...
+---@field accepts string[] the controls that it takes now: "stop", "pause", "shutdown", ...
+
+---@class win.scm.row: win.scm.status
+---@field name string the name by which everything here takes it
+---@field display_name string
 
 ---Fields that p80 may not read are absent.
 ---@class win.scm.service: win.scm.row
@@ -99,6 +101,17 @@ function scm.restart(name, options) end
 ---@param options? {args?: string[], timeout?: number} `args` is for the service itself; each service has `timeout` seconds, default 30
 ---@return boolean changed
 function scm.start(name, options) end
+
+---What changes of a service by itself: the part of `win.scm.get`'s record that costs least.
+---
+---Errors: `ERROR_ACCESS_DENIED`
+---Rights: anyone; some services let only administrators look
+---Windows: Server 2003
+---See: <https://learn.microsoft.com/en-us/windows/win32/api/winsvc/nf-winsvc-queryservicestatusex>
+---@param name string the service's name
+---@return win.scm.status? status nil when no service has that name
+---@return string? hint the name that was meant, when `name` is a display name
+function scm.status(name) end
 
 ---Stops a service and waits until it has; with `dependents` first the running services that need it, in Windows' order.
 ---
