@@ -14,5 +14,6 @@ extern const luax_subject iplisten_subject;
 extern const luax_subject urlacl_subject;
 extern const luax_subject file_subject;
 extern const luax_subject account_subject;
+extern const luax_subject iis_subject;
 
 #endif

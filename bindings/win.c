@@ -9,8 +9,8 @@
 #include "subjects.h"
 
 static const luax_subject *const subjects[] = {
-    &host_subject, &tcp_subject,      &process_subject, &scm_subject,  &reg_subject,
-    &http_subject, &iplisten_subject, &urlacl_subject,  &file_subject, &account_subject,
+    &host_subject,     &tcp_subject,    &process_subject, &scm_subject,     &reg_subject, &http_subject,
+    &iplisten_subject, &urlacl_subject, &file_subject,    &account_subject, &iis_subject,
 };
 enum { SUBJECTS = sizeof subjects / sizeof *subjects };
 

@@ -43,6 +43,12 @@ static const function_entry functions[] = {
 #define DLL "kernel32"
                                 WINAPI_KERNEL32(REQUIRED, NEWER)
 #undef DLL
+#define DLL "ole32"
+                                    WINAPI_OLE32(REQUIRED, NEWER)
+#undef DLL
+#define DLL "oleaut32"
+                                        WINAPI_OLEAUT32(REQUIRED, NEWER)
+#undef DLL
 };
 
 enum { FUNCTIONS = sizeof functions / sizeof *functions };

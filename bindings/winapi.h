@@ -13,6 +13,8 @@
 #include <windows.h>
 #include <aclapi.h>
 #include <iphlpapi.h>
+#include <objbase.h>
+#include <oleauto.h>
 #include <psapi.h>
 #include <sddl.h>
 #include <shlobj.h>
@@ -53,13 +55,18 @@
 #define WINAPI_NTDLL(R, N) R(NtQuerySystemInformation) R(NtQueryInformationProcess) R(NtQueryObject) R(RtlGetVersion) \
   R(NtDeleteKey) R(RtlNtStatusToDosError)
 
+#define WINAPI_OLE32(R, N) R(CoInitializeEx) R(CoUninitialize) R(CoCreateInstance)
+
+#define WINAPI_OLEAUT32(R, N) R(SysAllocString) R(SysFreeString) R(SysStringLen) R(VariantClear) R(GetErrorInfo)
+
 #define WINAPI_KERNEL32(R, N)                                                                                   \
   N("Windows Vista", BOOL, QueryFullProcessImageNameW, (HANDLE, DWORD, LPWSTR, PDWORD))                         \
   N("Windows Vista", BOOL, GetProductInfo, (DWORD, DWORD, DWORD, DWORD, PDWORD))
 
 #define WINAPI_DLLS(D)                                                                                          \
   D(advapi32, WINAPI_ADVAPI32) D(ws2_32, WINAPI_WS2_32) D(iphlpapi, WINAPI_IPHLPAPI) D(psapi, WINAPI_PSAPI)     \
-  D(httpapi, WINAPI_HTTPAPI) D(shell32, WINAPI_SHELL32) D(ntdll, WINAPI_NTDLL) D(kernel32, WINAPI_KERNEL32)
+  D(httpapi, WINAPI_HTTPAPI) D(shell32, WINAPI_SHELL32) D(ntdll, WINAPI_NTDLL) D(kernel32, WINAPI_KERNEL32) \
+  D(ole32, WINAPI_OLE32) D(oleaut32, WINAPI_OLEAUT32)
 
 /* Not in every SDK's headers, or hidden from NT 5.2. */
 NTSTATUS WINAPI RtlGetVersion(PRTL_OSVERSIONINFOW);
