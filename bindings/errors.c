@@ -1,5 +1,6 @@
 /* Error objects: {op, target, code, name, message, hint}, and the names of the Win32 codes that p80 meets
  * (https://learn.microsoft.com/windows/win32/debug/system-error-codes). */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,8 @@ typedef struct known_code {
   { name, #name, NULL, NULL }
 #define H(name, hint) \
   { name, #name, NULL, hint }
+#define C(name) \
+  { (DWORD) name, #name, NULL, NULL }
 #define P(name, message, hint) \
   { name, #name, message, hint }
 
@@ -120,6 +123,15 @@ static const known_code codes[] = {
     W(WSAEAFNOSUPPORT),
     W(WSAEINVAL),
     W(WSAEPROTONOSUPPORT),
+    C(E_NOTIMPL),
+    C(E_NOINTERFACE),
+    C(E_POINTER),
+    C(E_FAIL),
+    C(E_UNEXPECTED),
+    C(CO_E_SERVER_EXEC_FAILURE),
+    C(CO_E_CLASSSTRING),
+    C(REGDB_E_CLASSNOTREG),
+    C(CLASS_E_CLASSNOTAVAILABLE),
     P(P80_NOT_TAKEN, "Windows reported success, but reading it back shows that nothing changed.",
       "something else may hold or reset it"),
     P(P80_REFUSED, "This script has not been granted this change.",
@@ -167,6 +179,12 @@ static int error_tostring(lua_State *L) {
   const char *op = text_field(L, "op"), *target = text_field(L, "target"), *message = text_field(L, "message");
   const char *name = text_field(L, "name"), *code = text_field(L, "code"), *hint = text_field(L, "hint");
   if (strncmp(name, "P80_", 4) == 0) code = ""; /* the number means nothing to people */
+  char hex[16];
+  unsigned long number = strtoul(code, NULL, 10);
+  if (number > LONG_MAX) { /* one of COM's */
+    snprintf(hex, sizeof hex, "0x%08lX", number);
+    code = hex;
+  }
   lua_pushfstring(L, "%s%s%s%s%s%s%s", op,
                   *target && *op ? " '"
                   : *target      ? "'"

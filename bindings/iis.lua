@@ -1,6 +1,7 @@
 -- win.iis, the half in Lua: words for states, and what a binding says.
 local iis, win, x = ...
 
+local ERROR_INVALID_PARAMETER = 87
 local ERROR_SERVICE_NOT_ACTIVE = 1062
 
 local STATES = {
@@ -55,10 +56,17 @@ function iis.sites(...)
   return rows
 end
 
+local function check_arguments(op, given, expected)
+  if given == expected then return end
+  x.fail(op, "arguments", ERROR_INVALID_PARAMETER, ("%d arguments expected, got %d."):format(expected, given))
+end
+
 function iis.get(...)
+  check_arguments("iis.get", select("#", ...), 1)
   local wanted = ...
-  if select("#", ...) ~= 1 or math.type(wanted) ~= "integer" and type(wanted) ~= "string" then
-    x.fail("iis.get", "site", 87, "The name or the number of a site expected.")
+  local is_name = type(wanted) == "string" and utf8.len(wanted) and not wanted:find "\0"
+  if not is_name and math.type(wanted) ~= "integer" then
+    x.fail("iis.get", "site", ERROR_INVALID_PARAMETER, "The name or the number of a site expected.")
   end
   for _, row in ipairs(iis.sites()) do
     if row.id == wanted or type(wanted) == "string" and row.name:lower() == wanted:lower() then return row end
@@ -66,7 +74,7 @@ function iis.get(...)
 end
 
 function iis.bindings(...)
-  if select("#", ...) > 0 then x.fail("iis.bindings", "arguments", 87, "No arguments expected.") end
+  check_arguments("iis.bindings", select("#", ...), 0)
   local rows = {}
   for _, site in ipairs(iis.sites()) do
     for _, binding in ipairs(site.bindings) do

@@ -14,6 +14,7 @@
 ---@field file win.file
 ---@field host win.host
 ---@field http win.http
+---@field iis win.iis
 ---@field process win.process
 ---@field reg win.reg
 ---@field scm win.scm

@@ -92,7 +92,13 @@ local functions = {
   ["http.urlacl.sddl"] = {options({user = "text", sddl = "text", listen = "boolean", delegate = "boolean"}, {user = "S-1-5-20"})},
   ["http.urlacl.add"] = {{"url", good = "http://+:80/bad/"}, options({user = "text", sddl = "text", listen = "boolean", delegate = "boolean"}, {user = "S-1-5-20"})},
   ["http.urlacl.delete"] = {{"url", good = "http://+:80/bad/"}},
+  ["iis.store"] = {}, ["iis.sites"] = {}, ["iis.bindings"] = {}, ["iis.get"] = {{"site", good = "none"}},
+  ["iis.move"] = {{"site", good = "none"}, {"binding", good = "*:80:"}, {"port", good = 81}, options({protocol = "word"}, {}, true)},
+  ["iis.start"] = {{"site", good = "none"}, options({timeout = "seconds"}, {}, true)},
+  ["iis.stop"] = {{"site", good = "none"}, options({timeout = "seconds"}, {}, true)},
 }
+bad.site = with {true, 1.5, {}, "nul\0", "\xFF"}
+bad.binding = with(no_text, {"", "80", "*:80", "*:0:", "*:65536:", ":80:"})
 bad.text_of_any_bytes = with {true, 1, 1.5, {}}
 bad.array = with {true, 1, "x"}
 bad.state = with {true, 1, "x", {}, {queues = 1}}

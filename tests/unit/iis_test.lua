@@ -247,7 +247,7 @@ local function suite(name, prepare)
     assert_problem(INVALID, "arguments", run.move, SITE, "*:80:")
     assert_problem(INVALID, "arguments", iis.sites, 1)
     assert_problem(INVALID, "arguments", iis.bindings, 1)
-    assert_problem(INVALID, "site", iis.get)
+    assert_problem(INVALID, "arguments", iis.get)
     assert_problem(INVALID, "site", iis.get, {})
   end
 
