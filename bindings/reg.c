@@ -880,6 +880,7 @@ static const luaL_Reg reads[] = {
     {"get", reg_get},   {"values", reg_values}, {"keys", reg_keys}, {"exists", reg_exists},
     {"info", reg_info}, {"tree", reg_tree},     {NULL, NULL},
 };
-static const luaL_Reg writes[] = {{"set", reg_set}, {"delete", reg_delete}, {"create", reg_create}, {NULL, NULL}};
+static const luaL_Reg writes[] = {{"set", reg_set}, {"delete", reg_delete}, {"create", reg_create},
+                                   {"import", NULL}, {"copy", NULL},     {NULL, NULL}};
 
-const luax_subject reg_subject = {"reg", reads, writes, NULL};
+const luax_subject reg_subject = {"reg", reads, writes, "reg"};

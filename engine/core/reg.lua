@@ -3,15 +3,13 @@
 local core = ...
 local check, code, data = core.check, core.code, core.data
 local raw = core.win.reg
+local regfile = require "regfile"
 
 local SHORT = {
   HKEY_LOCAL_MACHINE = "HKLM", HKEY_CURRENT_USER = "HKCU", HKEY_CLASSES_ROOT = "HKCR", HKEY_USERS = "HKU",
   HKEY_CURRENT_CONFIG = "HKCC",
 }
-local TYPES = {
-  "none", "sz", "expand_sz", "binary", "dword", "dword_big_endian", "link", "multi_sz", "resource_list",
-  "full_resource_descriptor", "resource_requirements_list", "qword",
-}
+local TYPES = table.move(regfile.types, 0, #regfile.types, 1, {})
 
 -- ---- Names ----
 
@@ -182,6 +180,22 @@ core.view("reg.info", function(planned, info, key, options)
   return planned_info(planned, info, canonical(key), view_of(options))
 end)
 
+-- What is composed from reads: from those of --check, once it has planned something.
+local planned_reads = core.x.reg {
+  info = function(key, options)
+    return planned_info(core.gate.planned, raw.info(key, options), canonical(key), view_of(options))
+  end,
+  keys = function(key, options)
+    return planned_keys(core.gate.planned, raw.keys(key, options), canonical(key), view_of(options))
+  end,
+  values = function(key, options)
+    return planned_values(core.gate.planned, raw.values(key, options), canonical(key), view_of(options))
+  end,
+}
+for name, read in pairs(planned_reads) do
+  core.answer("reg." .. name, function(_, ...) return true, read(...) end)
+end
+
 -- ---- Resources ----
 
 -- What raw.info and raw.tree tell, in --check as it would be by now.
@@ -189,6 +203,18 @@ local function info_now(key, view)
   local info = raw.info(key, {view = view})
   if core.checking then return planned_info(core.gate.planned, info, key, view) end
   return info
+end
+
+local function keys_now(key, view)
+  local names = raw.keys(key, {view = view})
+  if core.checking then names = planned_keys(core.gate.planned, names, key, view) end
+  return names or {}
+end
+
+local function values_now(key, view)
+  local rows = raw.values(key, {view = view})
+  if core.checking then rows = planned_values(core.gate.planned, rows, key, view) end
+  return rows or {}
 end
 
 local function tree_now(id)
@@ -341,12 +367,16 @@ core.write("reg.create", function(...)
   return ensure_key(canonical(key), view_of(options))
 end)
 
-local function delete_key(key, view, tree)
+local function check_deletable(key, tree)
   check_below_hive(key)
   if tree and key:find("^HKCR\\") then
     core.fail(key, code.ERROR_NOT_SUPPORTED, nil,
       [[HKCR is two trees in one; name HKLM\SOFTWARE\Classes or HKCU\Software\Classes instead]])
   end
+end
+
+local function delete_key(key, view, tree)
+  check_deletable(key, tree)
   local info = core.ask(info_now, key, view)
   if not tree and info and not info.link and info.keys + info.values > 0 then
     core.fail(key, code.ERROR_DIR_NOT_EMPTY, ("The key has %d subkeys and %d values."):format(info.keys, info.values),
@@ -372,4 +402,109 @@ core.write("reg.delete", function(...)
   if tree then check.bad("name", name, "no name with tree=true") end
   core.ask(raw.get, key, name, {view = options.view})
   return core.change("reg.value", value_id(canonical(key), view_of(options), name), nil)
+end)
+
+-- ---- Many changes at once ----
+
+-- Raises for anything in the sections that could not be done, before anything is done.
+local function check_sections(sections, view)
+  for _, section in ipairs(sections) do
+    core.ask(raw.exists, section.key, {view = view})
+    if section.delete then check_deletable(canonical(section.key), true) end
+    for _, row in ipairs(section.values or {}) do core.ask(raw.get, section.key, row.name, {view = view}) end
+  end
+end
+
+local function state_of(row)
+  return not row.delete and {type = row.type, value = row.value, raw = row.raw} or nil
+end
+
+-- Raises P80_REFUSED for the first thing that would be changed without a grant, so that nothing is done by halves.
+local function ask_grants(sections, view)
+  local cleared = {}
+  local function is_cleared(key)
+    while key do
+      if cleared[key:lower()] then return true end
+      key = split(key)
+    end
+  end
+  local function ask_key(key)
+    if exists(key, view) and not is_cleared(key) then return end
+    core.grants.ask("reg.key", key_label(key_id(key, view)))
+    ask_key(split(key))
+  end
+  for _, section in ipairs(sections) do
+    local key = canonical(section.key)
+    if section.delete then
+      if exists(key, view) then core.grants.ask("reg.key", key_label(key_id(key, view))) end
+      cleared[key:lower()] = true
+    else
+      ask_key(key)
+    end
+    for _, row in ipairs(section.values or {}) do
+      local id = value_id(key, view, row.name)
+      if is_cleared(key) or not data.equal(core.gate.state("reg.value", id), state_of(row)) then
+        core.grants.ask("reg.value", value_label(id))
+      end
+    end
+  end
+end
+
+-- Does what the sections say; returns whether that changed anything.
+local function apply(sections, view)
+  check_sections(sections, view)
+  ask_grants(sections, view)
+  local changed = false
+  for _, section in ipairs(sections) do
+    local key = canonical(section.key)
+    if section.delete then
+      changed = core.change("reg.key", {key = key, view = view, tree = true}, nil) or changed
+    else
+      changed = ensure_key(key, view) or changed
+    end
+    for _, row in ipairs(section.values or {}) do
+      changed = core.change("reg.value", value_id(key, view, row.name), state_of(row)) or changed
+    end
+  end
+  return changed
+end
+
+-- The bytes of a .reg file: what is given, when it has lines or a mark, or the file of that name.
+local function read_source(source)
+  if type(source) ~= "string" then check.bad("source", source, "the path or the bytes of a .reg file") end
+  if source:find "[\r\n]" or source:find "^\xFF\xFE" or source:find "^\xEF\xBB\xBF" then return source end
+  local bytes = core.call("file.read", source)
+  core.about "reg.import"
+  return bytes or core.fail(source, code.ERROR_FILE_NOT_FOUND)
+end
+
+core.write("reg.import", function(...)
+  check.arguments(select("#", ...), 1, 2)
+  local source, options = ...
+  options = check.options(options, {"view"})
+  core.ask(raw.exists, "HKLM", {view = options.view})
+  return apply((core.ask(raw.parse, read_source(source))), view_of(options))
+end)
+
+core.write("reg.copy", function(...)
+  check.arguments(select("#", ...), 2, 3)
+  local from, to, options = ...
+  options = check.options(options, {"tree", "view"})
+  local tree = check.opt_boolean("tree", options.tree) ~= false
+  core.ask(raw.exists, from, {view = options.view})
+  core.ask(raw.exists, to, {view = options.view})
+  local view, start = view_of(options), canonical(from)
+  check_below_hive(to)
+  local info = info_now(start, view)
+  if not info then core.fail(from, code.ERROR_FILE_NOT_FOUND) end
+  if info.link then core.fail(from, code.ERROR_NOT_SUPPORTED, "This key is a registry link.", "it leads to " .. info.link) end
+  local copies, length = {}, #regfile.long_key(start)
+  for _, section in ipairs(regfile.sections(start, {
+    info = function(key) return info_now(key, view) end,
+    values = function(key) return values_now(key, view) end,
+    keys = function(key) return tree and keys_now(key, view) or {} end,
+  })) do
+    if not section.link then copies[#copies + 1] = {key = to .. section.key:sub(length + 1), values = section.values} end
+  end
+  return apply(copies, view)
 end)

@@ -31,6 +31,48 @@ local reg = {}
 ---@field security? string the key's access list as SDDL, where it is more than what it inherits
 ---@field link? string of a registry link: the kernel's name of its target; it has no keys and no values
 
+---@class win.reg.section
+---@field key string with the long name of its hive
+---@field delete? true the key is deleted, with all in it
+---@field values? win.reg.section.row[] in the file's order
+
+---@class win.reg.section.row
+---@field name string "" is the default value (`@`)
+---@field delete? true the value is deleted
+---@field type? win.reg.type
+---@field value? string|integer|string[]
+---@field raw? string as in `win.reg.values`
+
+---@class win.reg.difference
+---@field key string below the two keys; "" is the keys themselves
+---@field name? string of a value; nil when the keys differ: one is absent, or they are links to different keys
+---@field left? win.reg.value|{link?: string} what the left key has; nil when it is absent there
+---@field right? win.reg.value|{link?: string} what the right key has
+
+---The differences between two keys: values that are absent, or have another type or other bytes, and keys that are absent.
+---
+---Rights: anyone, where the keys allow it
+---Windows: Server 2003
+---See: <https://learn.microsoft.com/en-us/windows-server/administration/windows-commands/reg-compare>
+---@param left string a key
+---@param right string a key
+---@param options? {tree?: boolean, view?: win.reg.view} with `tree=false` only the values of the two keys themselves
+---@return win.reg.difference[] differences empty when they are the same
+function reg.compare(left, right, options) end
+
+---Copies the values of a key, and all below it, into another key; what is there besides stays. Registry links are left out.
+---
+---Errors: `ERROR_FILE_NOT_FOUND` when there is nothing to copy; `ERROR_NOT_SUPPORTED` for a registry link; `ERROR_ACCESS_DENIED`
+---Rights: what the key allows; below HKLM an administrator
+---Changes: `reg.key`, `reg.value`
+---Windows: Server 2003
+---See: <https://learn.microsoft.com/en-us/windows-server/administration/windows-commands/reg-copy>
+---@param from string a key
+---@param to string a key, which is created when it is missing
+---@param options? {tree?: boolean, view?: win.reg.view} with `tree=false` only the values of the key itself
+---@return boolean changed
+function reg.copy(from, to, options) end
+
 ---Creates a key and the missing ones above it.
 ---
 ---Errors: `ERROR_ACCESS_DENIED`
@@ -69,6 +111,33 @@ function reg.delete(key, name, options) end
 ---@return boolean exists
 function reg.exists(key, options) end
 
+---The text of a .reg file for a key and all below it, byte for byte as `regedit /e` writes it; `win.file.write` puts it
+---into a file.
+---
+---regedit cuts text (`sz`) at the first NUL and takes missing terminators for granted; with `exact` such text, and text with
+---line breaks, goes into hexadecimal data, so that an import brings back every byte. A registry link is a comment only.
+---
+---Errors: `ERROR_NO_UNICODE_TRANSLATION` when version 4 cannot have a character; `ERROR_NOT_SUPPORTED` when `key` is a link
+---Rights: anyone, where the keys allow it
+---Windows: Server 2003
+---See: <https://support.microsoft.com/help/310516>
+---@param key string
+---@param options? {version?: 4|5, exact?: boolean, view?: win.reg.view} version 5 (the default) is UTF-16, version 4 (REGEDIT4) the code page of this Windows
+---@return string? bytes nil when the key is absent
+function reg.export(key, options) end
+
+---Searches a key and all below it for text, as a part of names of keys and values and of data; letters from A to Z match in
+---both cases. Numbers are found as 255 and 0xff, bytes by their hexadecimal digits. Registry links are not followed.
+---
+---Rights: anyone, where the keys allow it
+---Windows: Server 2003
+---See: <https://learn.microsoft.com/en-us/windows-server/administration/windows-commands/reg-query>
+---@param key string
+---@param text string
+---@param options? {where?: "keys"|"names"|"data", exact?: boolean, case?: boolean, type?: win.reg.type, tree?: boolean, view?: win.reg.view} `exact`: the whole of it; `case`: letters as they are; `tree=false`: only the key itself
+---@return {key: string, name?: string, type?: win.reg.type, value?: string|integer|string[], raw?: string}[]? found rows without a name are keys; nil when the key is absent
+function reg.find(key, text, options) end
+
 ---One value of a key.
 ---
 ---`raw` is there only when the stored bytes are not what `win.reg.set` would write for the value: text without its
@@ -86,6 +155,21 @@ function reg.exists(key, options) end
 ---@return win.reg.type? type
 ---@return string? raw the stored bytes
 function reg.get(key, name, options) end
+
+---Does what a .reg file says, as one planned change that `p80 undo` takes back: keys and values that are made, changed and
+---deleted. Version 4 and 5; UTF-16 and UTF-8 with their marks, version 5 also UTF-8 without; all else in the code page of this
+---Windows. A file with a fault, or with a change that has no grant, changes nothing at all; regedit would pass over faults.
+---
+---Errors: `ERROR_INVALID_DATA` with line and text; `ERROR_FILE_NOT_FOUND`; `ERROR_NOT_SUPPORTED` for deleting a key of HKCR,
+---which is two trees in one; `ERROR_ACCESS_DENIED`
+---Rights: what the keys allow; below HKLM an administrator
+---Changes: `reg.key`, `reg.value`
+---Windows: Server 2003
+---See: <https://support.microsoft.com/help/310516>
+---@param source string the path of the file, or its text (which has lines)
+---@param options? {view?: win.reg.view}
+---@return boolean changed
+function reg.import(source, options) end
 
 ---How much is in a key, and when it was last written. Of a registry link it tells about the link itself.
 ---
@@ -106,6 +190,17 @@ function reg.info(key, options) end
 ---@param options? {view?: win.reg.view}
 ---@return string[]? names in Windows' order; nil when the key is absent
 function reg.keys(key, options) end
+
+---What a .reg file says, without doing it: an array of sections, one for each key in brackets.
+---
+---Errors: `ERROR_INVALID_DATA` with line and text
+---Rights: anyone
+---Windows: Server 2003
+---See: <https://support.microsoft.com/help/310516>
+---@param bytes string the file's
+---@return win.reg.section[] sections
+---@return 4|5 version
+function reg.parse(bytes) end
 
 ---Writes a value. Creates the key when it is missing. Without a type, text becomes sz, an integer dword, an array of
 ---text multi_sz, whatever the value was before.

@@ -371,8 +371,9 @@ local function data_of(row, used, options)
 end
 
 local function add_section(lines, section, options)
-  lines[#lines + 1] = ("\r\n[%s%s]"):format(section.delete and "-" or "", section.key)
-  if section.note then lines[#lines + 1] = "; " .. section.note end
+  local line = ("\r\n[%s%s]"):format(section.delete and "-" or "", section.key)
+  if section.link then line = ("\r\n; %s is a registry link to %s"):format(section.key, section.link) end
+  lines[#lines + 1] = line
   for _, row in ipairs(section.values or {}) do
     local name = (row.name == "" and "@" or quote(row.name)) .. "="
     local data = row.delete and "-" or data_of(row, count_units(name), options)
@@ -402,10 +403,30 @@ function regfile.format(sections, options)
   return options.version == 4 and text or "\xFF\xFE" .. to_utf16(text)
 end
 
---- The key with the long name of its hive, as such files have it.
+--- The key with the long name of its hive and without the machine it is on, as such files have it.
 function regfile.long_key(key)
-  local hive, rest = key:match "^([^\\]*)(.*)$"
+  local hive, rest = key:gsub("^\\\\[^\\]*\\", ""):match "^([^\\]*)(.*)$"
   return (HIVES[hive:upper()] or hive:upper()) .. rest
+end
+
+--- The sections for a key and all below it. `read` has info(key), values(key) and keys(key) as win.reg has them. Of a link there
+-- is a comment, never what it leads to.
+function regfile.sections(key, read)
+  local sections = {}
+  local function add(path)
+    local info = read.info(path)
+    if not info then return end -- somebody has just deleted it
+    local section = {key = regfile.long_key(path)}
+    sections[#sections + 1] = section
+    if info.link then
+      section.link, section.values = info.link, {}
+      return
+    end
+    section.values = read.values(path)
+    for _, name in ipairs(read.keys(path)) do add(path .. "\\" .. name) end
+  end
+  add(key)
+  return sections
 end
 
 return regfile

@@ -15,7 +15,7 @@ local function assert_same(a, b, where)
   for key in pairs(b) do assert(a[key] ~= nil, where .. "." .. key) end
 end
 
-return function(input)
+local function check(input)
   local sections, version = regfile.parse(input, decode)
   if not sections then
     assert(math.type(version.line) == "integer" and version.line >= 1 and version.text and version.message)
@@ -27,4 +27,9 @@ return function(input)
   assert(regfile.parse(regfile.format(sections)))
   local old = regfile.format(sections, {version = 4, encode = encode})
   assert(not old or regfile.parse(old, decode))
+end
+
+return function(input)
+  check(input)
+  check("REGEDIT4\n" .. input) -- what a broken header would hide
 end

@@ -21,7 +21,7 @@ local function lines(list) return table.concat(list, "\n") end
 -- Runs in p80 and reports what was not as it should be.
 local PROBE = [==[
 local p80 = require "p80"
-local SERVICE, KEY = "BadInput", [[HKCU\Software\p80-bad]]
+local SERVICE, KEY, SOURCE = "BadInput", [[HKCU\Software\p80-bad]], [[HKCU\Control Panel\Desktop]]
 local function f() end
 local faults, tried, seen = {}, 0, {}
 
@@ -81,6 +81,13 @@ local functions = {
   ["reg.exists"] = {key, options({view = "view"}, {}, true)}, ["reg.info"] = {key, options({view = "view"}, {}, true)},
   ["reg.tree"] = {key, options({view = "view"}, {}, true)}, ["reg.create"] = {key, options({view = "view"}, {}, true)},
   ["reg.set"] = {key, {"value_name", good = "v"}, {"value", good = "x"}, options({type = "word", view = "view"}, {}, true)},
+  ["reg.parse"] = {{"text_of_any_bytes", good = "REGEDIT4"}},
+  ["reg.import"] = {{"text_of_any_bytes", good = "REGEDIT4\n"}, options({view = "view"}, {}, true)},
+  ["reg.export"] = {key, options({version = "regfile_version", exact = "boolean", view = "view"}, {}, true)},
+  ["reg.find"] = {key, {"text", good = "x"}, options({where = "word", exact = "boolean", case = "boolean", type = "text", tree = "boolean",
+    view = "view"}, {}, true)},
+  ["reg.compare"] = {key, key, options({tree = "boolean", view = "view"}, {}, true)},
+  ["reg.copy"] = {{"key", good = SOURCE}, key, options({tree = "boolean", view = "view"}, {}, true)},
   ["reg.delete"] = {key, {"value_name", good = "v", optional = true}, options({tree = "boolean", view = "view"}, {}, true)},
   ["http.holders"] = {}, ["http.is_running"] = {}, ["http.state"] = {},
   ["http.url"] = {{"text_of_any_bytes", good = "http://+:80/"}},
@@ -100,6 +107,7 @@ local functions = {
 bad.site = with {true, 1.5, {}, "nul\0", "\xFF"}
 bad.binding = with(no_text, {"", "80", "*:80", "*:0:", "*:65536:", ":80:"})
 bad.text_of_any_bytes = with {true, 1, 1.5, {}}
+bad.regfile_version = with(NUMBERS, {1.5, 3, 6, "4", "5"})
 bad.array = with {true, 1, "x"}
 bad.state = with {true, 1, "x", {}, {queues = 1}}
 bad.value = with {true, 1.5, -1, 1 << 32, 0/0, {1}, {"a", ""}, {x = "y"}, {"nul\0"}, "nul\0", "\xFF"}
