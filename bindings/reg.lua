@@ -157,6 +157,8 @@ function x.reg(read)
     local check = x.check "reg.compare"
     check.arguments(select("#", ...), 2, 3)
     local left, right, options = ...
+    check.text("left", left)
+    check.text("right", right)
     options = check.options(options, {"tree", "view"})
     check.opt_boolean("tree", options.tree)
     local at = viewed(asking("reg.compare", read), options.view)
