@@ -3,21 +3,11 @@
 #include <wchar.h>
 
 #include "luax.h"
+#include "sid.h"
 #include "subjects.h"
 #include "winapi.h"
 
 static void free_local(UINT_PTR memory) { LocalFree((HLOCAL)memory); }
-
-/* Sets t.sid = "S-1-..." for the table below the top (+1).
- * https://learn.microsoft.com/windows/win32/api/sddl/nf-sddl-convertsidtostringsidw */
-static void set_sid(lua_State *L, int table, PSID sid) {
-  wchar_t *text;
-  luax_handle *slot = luax_newhandle(L, free_local);
-  if (!win32.ConvertSidToStringSidW(sid, &text)) luax_fail(L, "SID", GetLastError());
-  slot->value = (UINT_PTR)text;
-  luax_pushwidez(L, text);
-  lua_setfield(L, table, "sid");
-}
 
 /* SID_NAME_USE: https://learn.microsoft.com/windows/win32/api/winnt/ne-winnt-sid_name_use */
 static void set_type(lua_State *L, int table, SID_NAME_USE use) {
@@ -53,7 +43,8 @@ static void set_name(lua_State *L, int table, PSID sid) {
 static int push_account(lua_State *L, PSID sid) {
   lua_createtable(L, 0, 4);
   int table = lua_gettop(L);
-  set_sid(L, table, sid);
+  sid_push(L, sid);
+  lua_setfield(L, table, "sid");
   set_name(L, table, sid);
   lua_pushvalue(L, table);
   return 1;

@@ -4,16 +4,24 @@
 
 #include "luax.h"
 
-extern const luax_subject host_subject;
-extern const luax_subject tcp_subject;
-extern const luax_subject process_subject;
-extern const luax_subject scm_subject;
-extern const luax_subject reg_subject;
-extern const luax_subject http_subject;
-extern const luax_subject iplisten_subject;
-extern const luax_subject urlacl_subject;
-extern const luax_subject file_subject;
-extern const luax_subject account_subject;
-extern const luax_subject iis_subject;
+/* clang-format off */
+#define SUBJECTS(S) \
+  S(host) \
+  S(tcp) \
+  S(process) \
+  S(scm) \
+  S(reg) \
+  S(http) \
+  S(iplisten) \
+  S(urlacl) \
+  S(file) \
+  S(account) \
+  S(iis) \
+  S(event)
+/* clang-format on */
+
+#define SUBJECT_DECLARATION(name) extern const luax_subject name##_subject;
+SUBJECTS(SUBJECT_DECLARATION)
+#undef SUBJECT_DECLARATION
 
 #endif

@@ -8,11 +8,9 @@
 #include "near.h"
 #include "subjects.h"
 
-static const luax_subject *const subjects[] = {
-    &host_subject,     &tcp_subject,    &process_subject, &scm_subject,     &reg_subject, &http_subject,
-    &iplisten_subject, &urlacl_subject, &file_subject,    &account_subject, &iis_subject,
-};
-enum { SUBJECTS = sizeof subjects / sizeof *subjects };
+#define SUBJECT_ADDRESS(name) &name##_subject,
+static const luax_subject *const subjects[] = {SUBJECTS(SUBJECT_ADDRESS)};
+enum { SUBJECT_COUNT = sizeof subjects / sizeof *subjects };
 
 #define LIBRARY "p80.library" /* the library `x` in the registry */
 
@@ -160,7 +158,7 @@ static const char *child_name(const char *subject, const char *parent) {
 /* Opens the subject at `index` with its sub-subjects (+1) and remembers it in `win` (index 1). */
 static void open_subject(lua_State *L, const win_host *host, const luax_subject *subject) {
   lua_newtable(L);
-  for (int i = 0; i < SUBJECTS; i++) {
+  for (int i = 0; i < SUBJECT_COUNT; i++) {
     const char *child = child_name(subjects[i]->name, subject->name);
     if (child == NULL) continue;
     lua_newtable(L);
@@ -173,9 +171,9 @@ static void open_subject(lua_State *L, const win_host *host, const luax_subject 
 }
 
 /* Collects the names of the top subjects; NULL-terminated. */
-static void top_names(const char *names[SUBJECTS + 1]) {
+static void top_names(const char *names[SUBJECT_COUNT + 1]) {
   int n = 0;
-  for (int i = 0; i < SUBJECTS; i++)
+  for (int i = 0; i < SUBJECT_COUNT; i++)
     if (strchr(subjects[i]->name, '.') == NULL) names[n++] = subjects[i]->name;
   names[n] = NULL;
 }
@@ -184,12 +182,12 @@ static void top_names(const char *names[SUBJECTS + 1]) {
 static int win_index(lua_State *L) {
   const win_host *host = lua_touserdata(L, lua_upvalueindex(2));
   const char *name = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
-  for (int i = 0; i < SUBJECTS; i++) {
+  for (int i = 0; i < SUBJECT_COUNT; i++) {
     if (strcmp(subjects[i]->name, name) != 0) continue;
     open_subject(L, host, subjects[i]);
     return 1;
   }
-  const char *names[SUBJECTS + 1];
+  const char *names[SUBJECT_COUNT + 1];
   top_names(names);
   const char *meant = nearest_word(name, names);
   if (meant == NULL) return 0;
@@ -198,7 +196,7 @@ static int win_index(lua_State *L) {
 
 /* pairs(win): opens all subjects first. */
 static int win_pairs(lua_State *L) {
-  const char *names[SUBJECTS + 1];
+  const char *names[SUBJECT_COUNT + 1];
   top_names(names);
   for (int i = 0; names[i]; i++) {
     lua_getfield(L, 1, names[i]);
@@ -213,7 +211,7 @@ static int win_pairs(lua_State *L) {
 void win_push_writes(lua_State *L) {
   lua_newtable(L);
   lua_Integer n = 0;
-  for (int i = 0; i < SUBJECTS; i++) {
+  for (int i = 0; i < SUBJECT_COUNT; i++) {
     for (const luaL_Reg *write = subjects[i]->writes; write && write->name; write++) {
       lua_pushfstring(L, "%s.%s", subjects[i]->name, write->name);
       lua_rawseti(L, -2, ++n);

@@ -9,49 +9,17 @@
 winapi win32;
 
 typedef struct function_entry {
-  const char *dll;
   const char *name;
   const char *since; /* NULL: on every Windows that p80 supports */
-  size_t offset;     /* of its pointer in `win32` */
+  size_t offset;     /* of its pointer in `win32`; NO_FUNCTION: the name is a DLL's, whose functions follow */
 } function_entry;
 
-#define REQUIRED(name) {DLL, #name, NULL, offsetof(winapi, name)},
-#define NEWER(since, type, name, parameters) {DLL, #name, since, offsetof(winapi, name)},
+#define NO_FUNCTION ((size_t)-1)
+#define REQUIRED(name) {#name, NULL, offsetof(winapi, name)},
+#define NEWER(since, type, name, parameters) {#name, since, offsetof(winapi, name)},
+#define FUNCTIONS_OF(dll, list) {#dll, NULL, NO_FUNCTION}, list(REQUIRED, NEWER)
 
-static const function_entry functions[] = {
-#define DLL "advapi32"
-    WINAPI_ADVAPI32(REQUIRED, NEWER)
-#undef DLL
-#define DLL "ws2_32"
-        WINAPI_WS2_32(REQUIRED, NEWER)
-#undef DLL
-#define DLL "iphlpapi"
-            WINAPI_IPHLPAPI(REQUIRED, NEWER)
-#undef DLL
-#define DLL "psapi"
-                WINAPI_PSAPI(REQUIRED, NEWER)
-#undef DLL
-#define DLL "httpapi"
-                    WINAPI_HTTPAPI(REQUIRED, NEWER)
-#undef DLL
-#define DLL "shell32"
-                        WINAPI_SHELL32(REQUIRED, NEWER)
-#undef DLL
-#define DLL "ntdll"
-                            WINAPI_NTDLL(REQUIRED, NEWER)
-#undef DLL
-#define DLL "kernel32"
-                                WINAPI_KERNEL32(REQUIRED, NEWER)
-#undef DLL
-#define DLL "ole32"
-                                    WINAPI_OLE32(REQUIRED, NEWER)
-#undef DLL
-#define DLL "oleaut32"
-                                        WINAPI_OLEAUT32(REQUIRED, NEWER)
-#undef DLL
-};
-
-enum { FUNCTIONS = sizeof functions / sizeof *functions };
+static const function_entry functions[] = {WINAPI_DLLS(FUNCTIONS_OF){NULL, NULL, NO_FUNCTION}};
 
 static void store(const function_entry *entry, FARPROC address) {
   memcpy((char *)&win32 + entry->offset, &address, sizeof address);
@@ -73,26 +41,32 @@ static HMODULE load_from_system(const char *dll) {
   return LoadLibraryW(path);
 }
 
+/* The first function of a DLL, or NULL. */
+static const function_entry *functions_of(const char *dll) {
+  for (const function_entry *entry = functions; entry->name; entry++)
+    if (entry->offset == NO_FUNCTION && strcmp(entry->name, dll) == 0) return entry + 1;
+  return NULL;
+}
+
 void winapi_load(lua_State *L, const char *dll) {
-  HMODULE module = NULL;
-  for (int i = 0; i < FUNCTIONS; i++) {
-    const function_entry *entry = &functions[i];
-    if (strcmp(entry->dll, dll) != 0) continue;
-    if (module == NULL) {
-      if (entry->since == NULL && is_loaded(entry)) return;
-      module = load_from_system(dll);
-      if (module == NULL) luax_fail(L, dll, GetLastError());
-    }
-    FARPROC address = GetProcAddress(module, entry->name);
-    if (address == NULL && entry->since == NULL) luax_fail(L, entry->name, ERROR_PROC_NOT_FOUND);
-    store(entry, address);
+  const function_entry *entry = functions_of(dll);
+  if (is_loaded(entry)) return;
+  HMODULE module = load_from_system(dll);
+  if (module == NULL && entry->since) return; /* newer as a whole */
+  if (module == NULL) luax_fail(L, dll, GetLastError());
+  for (const function_entry *f = entry; f->offset != NO_FUNCTION; f++) {
+    FARPROC address = GetProcAddress(module, f->name);
+    store(f, address);
+    if (address || f->since) continue;
+    store(entry, NULL); /* so that it is not taken for loaded */
+    luax_fail(L, f->name, ERROR_PROC_NOT_FOUND);
   }
 }
 
 void winapi_require(lua_State *L, const char *name) {
-  for (int i = 0; i < FUNCTIONS; i++) {
-    if (strcmp(functions[i].name, name) != 0 || is_loaded(&functions[i])) continue;
-    const char *since = functions[i].since ? functions[i].since : "Windows Server 2003";
+  for (const function_entry *entry = functions; entry->name; entry++) {
+    if (strcmp(entry->name, name) != 0 || entry->offset == NO_FUNCTION || is_loaded(entry)) continue;
+    const char *since = entry->since ? entry->since : "Windows Server 2003";
     luax_failhint(L, name, ERROR_CALL_NOT_IMPLEMENTED, lua_pushfstring(L, "this needs %s or newer", since));
   }
 }

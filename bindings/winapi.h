@@ -36,7 +36,9 @@
   R(CheckTokenMembership) R(CreateWellKnownSid) R(LookupAccountNameW) R(LookupAccountSidW) R(EqualSid)          \
   R(ConvertSidToStringSidW) R(ConvertStringSidToSidW) R(GetNamedSecurityInfoW)                                  \
   R(ConvertStringSecurityDescriptorToSecurityDescriptorW) R(GetSecurityDescriptorLength)                        \
-  R(ConvertSecurityDescriptorToStringSecurityDescriptorW) R(IsValidSecurityDescriptor) R(RegDeleteKeyExW)
+  R(ConvertSecurityDescriptorToStringSecurityDescriptorW) R(IsValidSecurityDescriptor) R(RegDeleteKeyExW)        \
+  R(OpenEventLogW) R(CloseEventLog) R(ReadEventLogW) R(RegisterEventSourceW) R(DeregisterEventSource)           \
+  R(ReportEventW)
 
 #define WINAPI_WS2_32(R, N)                                                                                     \
   R(WSAStartup) R(WSACleanup) R(WSAGetLastError) R(socket) R(bind) R(closesocket) R(setsockopt) R(getaddrinfo)  \
@@ -63,12 +65,34 @@
   N("Windows Vista", BOOL, QueryFullProcessImageNameW, (HANDLE, DWORD, LPWSTR, PDWORD))                         \
   N("Windows Vista", BOOL, GetProductInfo, (DWORD, DWORD, DWORD, DWORD, PDWORD))
 
-#define WINAPI_DLLS(D)                                                                                          \
-  D(advapi32, WINAPI_ADVAPI32) D(ws2_32, WINAPI_WS2_32) D(iphlpapi, WINAPI_IPHLPAPI) D(psapi, WINAPI_PSAPI)     \
-  D(httpapi, WINAPI_HTTPAPI) D(shell32, WINAPI_SHELL32) D(ntdll, WINAPI_NTDLL) D(kernel32, WINAPI_KERNEL32) \
-  D(ole32, WINAPI_OLE32) D(oleaut32, WINAPI_OLEAUT32)
+#define WINAPI_WEVTAPI(R, N)                                                                                    \
+  N("Windows Vista", EVT_HANDLE, EvtQuery, (EVT_HANDLE, LPCWSTR, LPCWSTR, DWORD))                               \
+  N("Windows Vista", BOOL, EvtNext, (EVT_HANDLE, DWORD, EVT_HANDLE *, DWORD, DWORD, DWORD *))                   \
+  N("Windows Vista", EVT_HANDLE, EvtCreateRenderContext, (DWORD, LPCWSTR *, DWORD))                             \
+  N("Windows Vista", BOOL, EvtRender, (EVT_HANDLE, EVT_HANDLE, DWORD, DWORD, PVOID, DWORD *, DWORD *))          \
+  N("Windows Vista", EVT_HANDLE, EvtOpenPublisherMetadata, (EVT_HANDLE, LPCWSTR, LPCWSTR, LCID, DWORD))         \
+  N("Windows Vista", BOOL, EvtFormatMessage,                                                                    \
+    (EVT_HANDLE, EVT_HANDLE, DWORD, DWORD, struct evt_variant *, DWORD, DWORD, LPWSTR, DWORD *))                \
+  N("Windows Vista", BOOL, EvtClose, (EVT_HANDLE))
+
+/* clang-format off */
+#define WINAPI_DLLS(D) \
+  D(advapi32, WINAPI_ADVAPI32) \
+  D(ws2_32, WINAPI_WS2_32) \
+  D(iphlpapi, WINAPI_IPHLPAPI) \
+  D(psapi, WINAPI_PSAPI) \
+  D(httpapi, WINAPI_HTTPAPI) \
+  D(shell32, WINAPI_SHELL32) \
+  D(ntdll, WINAPI_NTDLL) \
+  D(kernel32, WINAPI_KERNEL32) \
+  D(ole32, WINAPI_OLE32) \
+  D(oleaut32, WINAPI_OLEAUT32) \
+  D(wevtapi, WINAPI_WEVTAPI)
+/* clang-format on */
 
 /* Not in every SDK's headers, or hidden from NT 5.2. */
+typedef HANDLE EVT_HANDLE;
+struct evt_variant; /* evt.h */
 NTSTATUS WINAPI RtlGetVersion(PRTL_OSVERSIONINFOW);
 NTSTATUS NTAPI NtDeleteKey(HANDLE);
 
@@ -84,7 +108,7 @@ typedef struct winapi {
 
 extern winapi win32;
 
-/* Loads the functions of `dll` ("advapi32") once; raises when the DLL or one of its R functions is absent. */
+/* Loads the functions of `dll` ("advapi32") once; raises when one of its R functions, or the DLL with one, is absent. */
 void winapi_load(lua_State *L, const char *dll);
 /* Whether the N function `name` is there; raises an error that names the Windows version which brings it. */
 void winapi_require(lua_State *L, const char *name);

@@ -132,6 +132,13 @@ static void push_script(lua_State *L) {
   lua_setfield(L, -2, "words");
 }
 
+/* Pushes the path of p80.exe. */
+static void push_program(lua_State *L) {
+  wchar_t path[4 * MAX_PATH];
+  DWORD n = GetModuleFileNameW(NULL, path, sizeof path / sizeof *path);
+  luax_pushwide(L, path, n);
+}
+
 static void push_host(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"now", host_now},           {"chunk", host_chunk},   {"lib", host_lib},
@@ -144,6 +151,8 @@ static void push_host(lua_State *L) {
   lua_setfield(L, -2, "x");
   win_push_writes(L);
   lua_setfield(L, -2, "writes");
+  push_program(L);
+  lua_setfield(L, -2, "program");
   store_push(L, folder);
   lua_setfield(L, -2, "store");
   luax_setboolean(L, "default_state", folder == NULL);

@@ -115,7 +115,7 @@ static void after(int index, LONG call) {
 
 /* ---- The functions ---- */
 
-static const shim_replacement *const replacements[] = {shim_http_config, shim_scm, shim_tcp_table, shim_old_windows};
+static const shim_replacement *const replacements[] = {shim_http_config, shim_scm, shim_tcp_table, shim_old_windows, shim_event_log};
 
 FARPROC shim_real(int index) {
   if (functions[index].real) return functions[index].real;

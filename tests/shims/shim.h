@@ -14,6 +14,7 @@
  *   P80_SHIM_HTTP_STOP=hang              scm.c: http stays in STOP_PENDING when it is stopped
  *   P80_SHIM_TCP_OWNER=1                 tcp_table.c
  *   P80_SHIM_TCP_ROWS=n                  tcp_table.c
+ *   P80_SHIM_EVENTS=1                    event_log.c     (then P80_SHIM_QUERY is the last query)
  *   P80_SHIM_NT52=1                      old_windows.c
  *
  * How: p80 imports from kernel32 alone and finds all else with GetProcAddress. An object that defines the pointer
@@ -58,6 +59,11 @@ typedef enum shim_failure {
   F(QueryFullProcessImageNameW, 4, LAST_ERROR) F(SHGetFolderPathW, 5, STATUS)                                      \
   F(HttpInitialize, 3, CODE) F(HttpTerminate, 2, CODE) F(HttpSetServiceConfiguration, 5, CODE)                     \
   F(HttpDeleteServiceConfiguration, 5, CODE) F(HttpQueryServiceConfiguration, 8, CODE)                             \
+  F(OpenEventLogW, 2, LAST_ERROR) F(CloseEventLog, 1, LAST_ERROR) F(ReadEventLogW, 7, LAST_ERROR)                  \
+  F(RegisterEventSourceW, 2, LAST_ERROR) F(DeregisterEventSource, 1, LAST_ERROR) F(ReportEventW, 9, LAST_ERROR)    \
+  F(EvtQuery, 4, LAST_ERROR) F(EvtNext, 6, LAST_ERROR) F(EvtCreateRenderContext, 3, LAST_ERROR)                    \
+  F(EvtRender, 7, LAST_ERROR) F(EvtOpenPublisherMetadata, 5, LAST_ERROR) F(EvtFormatMessage, 9, LAST_ERROR)        \
+  F(EvtClose, 1, LAST_ERROR)                                                                                       \
   F(NtQuerySystemInformation, 4, STATUS) F(NtQueryObject, 5, STATUS) F(RtlGetVersion, 1, STATUS)
 
 /* ... and what it imports from kernel32 (others pass untouched) */
@@ -82,7 +88,8 @@ typedef struct shim_replacement {
 } shim_replacement;
 #define SHIM_REPLACE(name, function) {#name, (FARPROC)(void (*)(void))(function)}
 
-extern const shim_replacement shim_http_config[], shim_scm[], shim_tcp_table[], shim_old_windows[];
+extern const shim_replacement shim_http_config[], shim_scm[], shim_tcp_table[], shim_old_windows[],
+    shim_event_log[];
 
 /* Whether GetProcAddress must not find `name`. */
 int shim_is_hidden(const char *name);
