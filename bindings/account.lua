@@ -28,11 +28,12 @@ local function well_known(name)
   return WELL_KNOWN[name:lower()]
 end
 
-local function find(check, name)
-  check.text("account", name)
+-- The account called `name`, which the argument or field `field` gave; nil when there is none.
+local function find(check, field, name)
+  check.text(field, name)
   if name:find "^[sS]%-1%-" then
     local record = account.by_sid(name)
-    if not record then check.bad("account", name, "the name or SID of an account") end
+    if not record then check.bad(field, name, "the name or SID of an account") end
     return record
   end
   local record = name ~= "" and account.by_name(name)
@@ -44,13 +45,13 @@ end
 function account.get(...)
   local check = x.check "account.get"
   check.arguments(select("#", ...), 1, 1)
-  return find(check, (...))
+  return find(check, "account", (...))
 end
 
 function account.sid(...)
   local check, name = x.check "account.sid", ...
   check.arguments(select("#", ...), 1, 1)
-  local record = find(check, name)
+  local record = find(check, "account", name)
   if record then return record.sid end
   x.fail("account.sid", name, ERROR_NONE_MAPPED, nil,
     "a SID such as S-1-1-0 (Everyone) or S-1-5-20 (Network Service) works in every language of Windows")
@@ -198,9 +199,9 @@ local function letters_of(check, name, words, letters)
   return table.concat(list)
 end
 
-local function sid_of(check, name, who)
+local function sid_of(check, field, who)
   if type(who) == "table" then who = who.sid or who.name end
-  local record = find(check, check.text(name, who))
+  local record = find(check, field, who)
   if not record then x.fail("account.sddl", who, ERROR_NONE_MAPPED) end
   return record.sid
 end
@@ -208,6 +209,7 @@ end
 local ENTRY_KEYS <const> = {"type", "flags", "rights", "object", "inherited_object", "sid", "name", "condition"}
 
 local function entry_text(check, name, entry)
+  if type(entry) ~= "table" then check.bad(name, entry, "a table as account.describe gives") end
   check.options(entry, ENTRY_KEYS)
   local kind = letters_of(check, name .. ".type", {entry.type or "allow"}, TYPE_LETTERS)
   local flags = letters_of(check, name .. ".flags", entry.flags, FLAG_LETTERS)

@@ -170,6 +170,7 @@ static int next(lua_State *L, event_cursor *cursor) {
 void event_open_new(lua_State *L, const wchar_t *log, const wchar_t *query) {
   event_cursor *cursor = event_new_cursor(L, next);
   for (int i = 0; i < EVENT_HANDLES; i++) cursor->handles[i].close = close_evt;
+  SetLastError(NO_ERROR);
   open_handle(L, cursor, RESULTS, win32.EvtQuery(NULL, log, query, EVT_QUERY_CHANNEL | EVT_QUERY_REVERSE));
   open_handle(L, cursor, SYSTEM, win32.EvtCreateRenderContext(0, NULL, EVT_CONTEXT_SYSTEM));
   open_handle(L, cursor, USER, win32.EvtCreateRenderContext(0, NULL, EVT_CONTEXT_USER));

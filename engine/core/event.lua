@@ -91,10 +91,10 @@ core.write("event.write", function(...)
   local kind = KINDS[check.one_of("kind", options.kind or "note", WORDS)]
   local id = check.opt_integer("id", options.id, 0, 0xFFFF) or kind[1]
   local level = check.one_of("level", options.level or kind[2], LEVELS)
-  local source = check_source(options.source or "p80")
+  local source, strings = check_source(options.source or "p80"), strings_of(options)
   local known = raw.source(source)
   local log = known and known.log or "Application"
-  local newest = raw.read(log, {max = 1})[1]
-  local thing = {log = log, source = source, id = id, strings = strings_of(options), after = newest and newest.record or 0}
+  local newest = core.ask(raw.read, log, {max = 1})[1]
+  local thing = {log = log, source = source, id = id, strings = strings, after = newest and newest.record or 0}
   return core.change("event.entry", thing, {level = level})
 end)

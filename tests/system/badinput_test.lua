@@ -99,11 +99,27 @@ local functions = {
   ["http.urlacl.sddl"] = {options({user = "text", sddl = "text", listen = "boolean", delegate = "boolean"}, {user = "S-1-5-20"})},
   ["http.urlacl.add"] = {{"url", good = "http://+:80/bad/"}, options({user = "text", sddl = "text", listen = "boolean", delegate = "boolean"}, {user = "S-1-5-20"})},
   ["http.urlacl.delete"] = {{"url", good = "http://+:80/bad/"}},
+  ["file.read"] = {{"text", good = "C:\\none"}}, ["file.absolute"] = {{"text", good = "none"}}, ["file.is_link"] = {{"text", good = "C:\\none"}},
+  ["file.write"] = {{"text", good = "C:\\none\\none"}, {"text_of_any_bytes", good = ""}}, ["file.delete"] = {{"text", good = "C:\\none"}},
+  ["account.get"] = {{"text", good = "x"}}, ["account.sid"] = {{"text", good = "S-1-1-0"}}, ["account.current"] = {},
+  ["account.by_name"] = {{"text", good = "x"}}, ["account.by_sid"] = {{"text", good = "x"}}, ["account.canonical"] = {{"sddl", good = "D:"}},
+  ["account.describe"] = {{"sddl", good = "D:"}},
+  ["account.sddl"] = {options({owner = "no_account", group = "no_account", dacl = "no_list", sacl = "no_list"}, {owner = "S-1-1-0"})},
+  ["event.logs"] = {}, ["event.source"] = {{"text", good = "x"}},
+  ["event.read"] = {{"text", good = "System", optional = true}, options({source = "text", id = "pid", level = "word", since = "text", max = "most"}, {}, true)},
+  ["event.write"] = {options({source = "text", id = "pid", level = "word", kind = "word", text = "text"}, {text = "x"})},
+  ["event.register"] = {{"source", good = "p80-bad"}, options({log = "text", file = "text"}, {}, true)}, ["event.unregister"] = {{"source", good = "p80-bad"}},
+  ["scm.status"] = {service},
   ["iis.store"] = {}, ["iis.sites"] = {}, ["iis.bindings"] = {}, ["iis.get"] = {{"site", good = "none"}},
   ["iis.move"] = {{"site", good = "none"}, {"binding", good = "*:80:"}, {"port", good = 81}, options({protocol = "word"}, {}, true)},
   ["iis.start"] = {{"site", good = "none"}, options({timeout = "seconds"}, {}, true)},
   ["iis.stop"] = {{"site", good = "none"}, options({timeout = "seconds"}, {}, true)},
 }
+bad.sddl = with(no_text, {"x", "D:(A;;GA;;;XX)"})
+bad.most = with(NUMBERS, {0, 1.5, 100001})
+bad.no_account = with {true, 1, {}, "nul\0", "\xFF", "S-1-"}
+bad.no_list = with {true, 1, "x", {1}, {true}, {{rights = "x"}}, {{type = "x"}}}
+bad.source = with(no_text, {"", "a\\b", ("s"):rep(256)})
 bad.site = with {true, 1.5, {}, "nul\0", "\xFF"}
 bad.binding = with(no_text, {"", "80", "*:80", "*:0:", "*:65536:", ":80:"})
 bad.text_of_any_bytes = with {true, 1, 1.5, {}}
