@@ -143,7 +143,8 @@ static const known_code codes[] = {
       "look at it, then use --force to set it back anyway"),
     P(P80_NO_UNDO, "This kind of change cannot be taken back.", NULL),
     P(P80_BAD_JOURNAL, "The journal cannot be read.", NULL),
-    P(P80_BAD_MANIFEST, "The playbook's manifest or arguments are wrong.", NULL),
+    P(P80_BAD_MANIFEST, "The playbook's manifest is wrong.", NULL),
+    P(P80_BAD_ARGUMENTS, "The playbook's arguments are wrong.", NULL),
 };
 
 static const known_code *find_code(DWORD code) {
@@ -252,8 +253,8 @@ static const char *push_shown(lua_State *L, int index) {
   enum { LONGEST = 60 };
   if (lua_type(L, index) != LUA_TSTRING) {
     const char *text = luaL_tolstring(L, index, NULL);
-    int named = lua_type(L, index) == LUA_TNIL || lua_type(L, index) == LUA_TBOOLEAN;
-    return named ? text : lua_pushfstring(L, "%s (%s)", text, luaL_typename(L, index));
+    int known = lua_type(L, index) <= LUA_TNUMBER; /* nil, booleans and numbers show what they are */
+    return known ? text : lua_pushfstring(L, "%s (%s)", text, luaL_typename(L, index));
   }
   size_t n;
   const char *s = lua_tolstring(L, index, &n);

@@ -108,7 +108,7 @@ end
 
 function host.info(...)
   local given = select("#", ...)
-  if given > 0 then x.fail("host.info", "arguments", 87, ("0 arguments expected, got %d (number)."):format(given)) end
+  if given > 0 then x.fail("host.info", "arguments", 87, ("0 arguments expected, got %d."):format(given)) end
   return {
     version = host.version(), edition = host.edition(), architecture = host.architecture(), name = host.name(),
     elevated = host.elevated(), boot_time = host.boot_time(),

@@ -3,6 +3,6 @@
 #include "luax.h"
 #include "subjects.h"
 
-static const luaL_Reg reads[] = {{"holders", http_holders}, {"servicestate", http_servicestate}, {NULL, NULL}};
+static const luaL_Reg reads[] = {{"holders", http_holders}, {"servicestate", http_servicestate}, {"server", http_server}, {NULL, NULL}};
 
 const luax_subject http_subject = {"http", reads, NULL, "http"};

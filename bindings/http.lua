@@ -5,14 +5,14 @@ local ERROR_INVALID_PARAMETER <const> = 87
 local ERROR_OPERATION_ABORTED <const> = 995 -- Ctrl-C
 
 -- C's own functions, which are nobody else's business.
-local servicestate, handles = http.servicestate, http.holders
+local servicestate, handles, reply_of = http.servicestate, http.holders, http.server
 http.servicestate = nil
 
 local function bad(op, name, text) x.fail(op, name, ERROR_INVALID_PARAMETER, text) end
 
 local function check_none(op, ...)
   local given = select("#", ...)
-  if given > 0 then bad(op, "arguments", ("0 arguments expected, got %d (number)."):format(given)) end
+  if given > 0 then bad(op, "arguments", ("0 arguments expected, got %d."):format(given)) end
 end
 
 --- win.http.is_running() -> boolean
@@ -81,7 +81,7 @@ end
 -- The parts of a URL prefix as HTTP.SYS takes it: scheme and host in lower case, with a port and a slash at the end.
 function http.url(...)
   local given, text = select("#", ...), ...
-  if given ~= 1 then bad("http.url", "arguments", ("1 argument expected, got %d (number)."):format(given)) end
+  if given ~= 1 then bad("http.url", "arguments", ("1 argument expected, got %d."):format(given)) end
   if type(text) ~= "string" then bad("http.url", "text", ("text expected, got %s."):format(tostring(text))) end
   return parse_url(text)
 end
@@ -178,7 +178,7 @@ end
 -- `image` for a Windows that does not print it; `notes` are the values printed about a process, its services.
 function http.read_servicestate(...)
   local op, given, text, controllers = "http.read_servicestate", select("#", ...), ...
-  if given > 2 then bad(op, "arguments", ("1 to 2 arguments expected, got %d (number)."):format(given)) end
+  if given > 2 then bad(op, "arguments", ("1 to 2 arguments expected, got %d."):format(given)) end
   if type(text) ~= "string" then bad(op, "text", ("text expected, got %s."):format(tostring(text))) end
   if controllers ~= nil and type(controllers) ~= "table" then bad(op, "controllers", "an array of pids expected.") end
   local is_controller, lines, queues = {}, {}, {}
@@ -322,6 +322,33 @@ function http.state(...)
   return state
 end
 
+-- ---- What proves that it is HTTP.SYS ----
+
+-- The header that HTTP.SYS puts into its own replies since Windows Vista. KB 820129 documents how it is switched off
+-- (DisableServerHeader), and then the sentence in the body is left; so it is on Windows Server 2003, whose sentences
+-- KB 828726 quotes: "Bad Request (Invalid Verb)". Wine's http.sys has neither, and forgets the line behind its headers.
+local SENTENCES <const> = {"<h%d>(Bad Request %(Invalid [%a ]+%))</h%d>", "<h%d>(Bad Request %- Invalid [%a ]+)</h%d>"}
+local WINE <const> = "^HTTP/1%.1 400 [^\r]*\r\nDate: [^\r]*\r\nContent%-Type: text/html; charset=utf%-8\r\n"
+  .. "Content%-Language: en\r\nConnection: close\r\n$"
+
+-- What in the reply to a malformed request proves HTTP.SYS, or nil.
+local function sign_of(reply)
+  if not reply:find "^HTTP/1%.%d 400 " then return nil end
+  local head = reply:match "^(.-\r\n)\r\n" or reply
+  local header = head:match "\r\n[Ss]erver: *(Microsoft%-HTTPAPI/%d+%.%d+)\r\n"
+  if header then return header end
+  for _, sentence in ipairs(SENTENCES) do
+    if reply:find(sentence) then return reply:match(sentence) end
+  end
+  return reply:find(WINE) and "http.sys of Wine" or nil
+end
+
+--- win.http.server(port [, {address="127.0.0.1", timeout=2}]) -> what proves that HTTP.SYS has the port, or nil
+function http.server(...)
+  local reply = reply_of(...)
+  return reply and sign_of(reply)
+end
+
 local function port_of(url)
   local parsed = parse_url(url)
   return parsed and parsed.port or tonumber(url:match "^%a+://[^/]-:(%d+)")
@@ -331,7 +358,7 @@ end
 -- The URLs on a port that a result of win.http.state() has, each with its queue's name and processes.
 function http.urls_on(...)
   local op, given, state, port = "http.urls_on", select("#", ...), ...
-  if given ~= 2 then bad(op, "arguments", ("2 arguments expected, got %d (number)."):format(given)) end
+  if given ~= 2 then bad(op, "arguments", ("2 arguments expected, got %d."):format(given)) end
   if type(state) ~= "table" or type(state.queues) ~= "table" then
     bad(op, "state", "a result of http.state() expected.")
   end

@@ -22,7 +22,7 @@ end
 function iplisten.list(...)
   local given = select("#", ...)
   if given > 0 then
-    x.fail("http.iplisten.list", "arguments", 87, ("0 arguments expected, got %d (number)."):format(given))
+    x.fail("http.iplisten.list", "arguments", 87, ("0 arguments expected, got %d."):format(given))
   end
   if win.http.is_running() then return list(), "api" end
   return list_registry(), "registry"

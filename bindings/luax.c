@@ -16,9 +16,9 @@ void (*luax_waiting)(void);
 void luax_arguments(lua_State *L, int least, int most) {
   int given = lua_gettop(L);
   if (given < least || given > most) {
-    char expected[48];
-    if (least == most) snprintf(expected, sizeof expected, "%d argument%s", most, most == 1 ? "" : "s");
-    else snprintf(expected, sizeof expected, "%d to %d arguments", least, most);
+    char expected[48], range[16] = "";
+    if (least != most) snprintf(range, sizeof range, "%d to ", least);
+    snprintf(expected, sizeof expected, "%s%d argument%s", range, most, most == 1 ? "" : "s");
     lua_pushinteger(L, given);
     luax_badvalue(L, -1, "arguments", expected);
   }

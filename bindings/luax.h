@@ -28,7 +28,8 @@
 #define P80_CONFLICT 0x20000007     /* undo found a thing that somebody else has changed since */
 #define P80_NO_UNDO 0x20000008      /* this kind of change cannot be taken back */
 #define P80_BAD_JOURNAL 0x20000009  /* a journal line that cannot be read */
-#define P80_BAD_MANIFEST 0x2000000A /* a playbook's manifest, or what it was given as arguments */
+#define P80_BAD_MANIFEST 0x2000000A  /* a playbook's manifest */
+#define P80_BAD_ARGUMENTS 0x2000000B /* what a playbook was given as arguments */
 
 /* Raises an error object for `code` about `target` (UTF-8; NULL for none). Message and hint come from errors.c
  * and Windows. */

@@ -8,6 +8,7 @@
 #include "luax.h"
 #include "subjects.h"
 #include "winapi.h"
+#include "winsock.h"
 
 enum { IPV4, IPV6, FAMILIES };
 
@@ -397,13 +398,6 @@ static int tcp_listeners(lua_State *L) {
 
 /* ---- Probing ---- */
 
-static void close_winsock(UINT_PTR value) {
-  (void)value;
-  win32.WSACleanup();
-}
-
-static void close_socket(UINT_PTR value) { win32.closesocket((SOCKET)value); }
-
 /* What happened when a port was tried: the step that failed and Winsock's code, 0 when all went well. */
 typedef struct attempt {
   const char *step;
@@ -414,7 +408,7 @@ typedef struct attempt {
  * returns. Nothing is sent and nothing listens. Before Vista IPv6 sockets never served IPv4, and the option for it
  * does not exist. */
 static attempt try_bind(lua_State *L, int family, unsigned short port, int exclusive) {
-  luax_handle *slot = luax_newhandle(L, close_socket);
+  luax_handle *slot = winsock_newsocket(L);
   SOCKET s = win32.socket(family == IPV4 ? AF_INET : AF_INET6, SOCK_STREAM, IPPROTO_TCP);
   if (s == INVALID_SOCKET) return (attempt){"socket", (DWORD)win32.WSAGetLastError()};
   slot->value = (UINT_PTR)s;
@@ -422,8 +416,8 @@ static attempt try_bind(lua_State *L, int family, unsigned short port, int exclu
   const DWORD yes = 1;
   if (exclusive && win32.setsockopt(s, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, (const char *)&yes, sizeof yes) != 0)
     return (attempt){"exclusive", (DWORD)win32.WSAGetLastError()};
-  struct sockaddr_in ipv4 = {.sin_family = AF_INET, .sin_port = host_port(port)};
-  struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6, .sin6_port = host_port(port)};
+  struct sockaddr_in ipv4 = {.sin_family = AF_INET, .sin_port = winsock_port(port)};
+  struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6, .sin6_port = winsock_port(port)};
   int failed;
   if (family == IPV4) {
     failed = win32.bind(s, (const struct sockaddr *)&ipv4, sizeof ipv4);
@@ -448,12 +442,7 @@ static int tcp_probe(lua_State *L) {
     exclusive = luax_optboolean(L, luax_field(L, 2, "exclusive"), "exclusive", 1);
     used = luax_optboolean(L, luax_field(L, 2, "used"), "used", 0);
   }
-  winapi_load(L, "ws2_32");
-  WSADATA data;
-  luax_handle *winsock = luax_newhandle(L, close_winsock);
-  int code = win32.WSAStartup(MAKEWORD(2, 2), &data);
-  if (code != 0) luax_fail(L, "Winsock", (DWORD)code);
-  winsock->value = 1;
+  winsock_start(L);
   attempt attempts[FAMILIES];
   for (int family = 0; family < FAMILIES; family++) attempts[family] = try_bind(L, family, port, exclusive);
   lua_createtable(L, 0, FAMILIES);

@@ -28,7 +28,7 @@ end
 function tcp.owners(...)
   local given, pids = select("#", ...), ...
   if given > 1 then
-    x.fail("tcp.owners", "arguments", ERROR_INVALID_PARAMETER, ("1 argument expected, got %d (number)."):format(given))
+    x.fail("tcp.owners", "arguments", ERROR_INVALID_PARAMETER, ("1 argument expected, got %d."):format(given))
   end
   check_pids(pids)
   local owners = {}

@@ -31,7 +31,7 @@ end
 -- here.
 function urlacl.users(...)
   local given, sddl = select("#", ...), ...
-  if given > 1 then bad("http.urlacl.users", "arguments", ("1 argument expected, got %d (number)."):format(given)) end
+  if given > 1 then bad("http.urlacl.users", "arguments", ("1 argument expected, got %d."):format(given)) end
   if type(sddl) ~= "string" then bad("http.urlacl.users", "sddl", ("text expected, got %s."):format(tostring(sddl))) end
   local users, by_sid = {}, {}
   for kind, rights, trustee in sddl:gmatch "%((%a*);[^;)]*;([^;)]*);[^;)]*;[^;)]*;([^;)]*)%)" do
@@ -71,7 +71,7 @@ end
 -- for a reservation whose access list cannot be read.
 function urlacl.list(...)
   local given = select("#", ...)
-  if given > 0 then bad("http.urlacl.list", "arguments", ("0 arguments expected, got %d (number)."):format(given)) end
+  if given > 0 then bad("http.urlacl.list", "arguments", ("0 arguments expected, got %d."):format(given)) end
   local rows, source
   if win.http.is_running() then
     rows, source = list(), "api"
@@ -126,7 +126,7 @@ end
 -- `user` is an account's name, which depends on the language of Windows for built-in accounts, or its SID.
 function urlacl.sddl(...)
   local given, options = select("#", ...), ...
-  if given > 1 then bad("http.urlacl.sddl", "arguments", ("1 argument expected, got %d (number)."):format(given)) end
+  if given > 1 then bad("http.urlacl.sddl", "arguments", ("1 argument expected, got %d."):format(given)) end
   check_options(options)
   if options.sddl then return ask(canonical, options.sddl) end
   local listen, delegate = options.listen ~= false, options.delegate == true

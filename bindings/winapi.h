@@ -42,7 +42,8 @@
 
 #define WINAPI_WS2_32(R, N)                                                                                     \
   R(WSAStartup) R(WSACleanup) R(WSAGetLastError) R(socket) R(bind) R(closesocket) R(setsockopt) R(getaddrinfo)  \
-  R(freeaddrinfo) R(WSAAddressToStringW) R(WSAStringToAddressW)
+  R(freeaddrinfo) R(WSAAddressToStringW) R(WSAStringToAddressW) R(WSAEventSelect) R(WSAEnumNetworkEvents)               \
+  R(connect) R(send) R(recv)
 
 #define WINAPI_IPHLPAPI(R, N) R(GetExtendedTcpTable)
 

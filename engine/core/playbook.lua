@@ -24,7 +24,7 @@ local function fail_words(problem)
   elseif near then
     hint = ("did you mean '%s'? %s"):format(near, hint)
   end
-  core.fail(declared.name, core.code.P80_BAD_MANIFEST, text:sub(1, 1):upper() .. text:sub(2) .. ".", hint)
+  core.fail(declared.name, core.code.P80_BAD_ARGUMENTS, text:sub(1, 1):upper() .. text:sub(2) .. ".", hint)
 end
 
 local from_file = {file = true, bundled = true}

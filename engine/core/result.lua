@@ -25,6 +25,7 @@ local EXIT_FOR = {
   [code.ERROR_SERVICE_REQUEST_TIMEOUT] = 6,
   [code.P80_OTHER_RUN] = 6,
   [code.P80_BAD_MANIFEST] = 2,
+  [code.P80_BAD_ARGUMENTS] = 2,
 }
 
 --- The exit code for an error that nobody caught.
@@ -156,7 +157,7 @@ function result.finish(exit, problem, traceback)
   if not exit then
     exit = problem ~= nil and result.exit_for(problem) or core.checking and #changes > 0 and 3 or restart and 3010 or 0
   end
-  if type(problem) == "table" and problem.code == code.P80_BAD_MANIFEST then traceback = nil end
+  if type(problem) == "table" and EXIT_FOR[problem.code] == 2 then traceback = nil end
   local run = core.journal.current()
   local ok, broken = pcall(core.journal.finish, exit, #changes)
   if not ok and problem == nil then problem, exit = broken, exit == 0 and 1 or exit end

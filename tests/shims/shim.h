@@ -55,6 +55,8 @@ typedef enum shim_failure {
   F(ConvertStringSecurityDescriptorToSecurityDescriptorW, 4, LAST_ERROR)                                           \
   F(ConvertSecurityDescriptorToStringSecurityDescriptorW, 5, LAST_ERROR)                                           \
   F(WSAStartup, 2, CODE) F(socket, 3, LAST_INVALID) F(bind, 3, LAST_INVALID) F(setsockopt, 5, LAST_INVALID)        \
+  F(connect, 3, LAST_INVALID) F(send, 4, LAST_INVALID) F(recv, 4, LAST_INVALID)                                    \
+  F(WSAEventSelect, 3, LAST_INVALID) F(WSAEnumNetworkEvents, 3, LAST_INVALID)                                      \
   F(GetExtendedTcpTable, 6, CODE) F(GetProcessImageFileNameW, 3, LAST_ERROR)                                       \
   F(QueryFullProcessImageNameW, 4, LAST_ERROR) F(SHGetFolderPathW, 5, STATUS)                                      \
   F(HttpInitialize, 3, CODE) F(HttpTerminate, 2, CODE) F(HttpSetServiceConfiguration, 5, CODE)                     \

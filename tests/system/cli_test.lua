@@ -30,7 +30,7 @@ function T:test_wrong_arguments_of_a_playbook_say_what_was_meant()
   for words, expected in pairs {
     [{"free80", "--prot", "80"}] = "did you mean '--port'?", [{"free80", "--chekc"}] = "did you mean '--check'?",
     [{"free80", "--port", "http"}] = "`p80 free80 --help`", [{"free80", "--allow", "x"}] = "p80 --allow ... free80",
-    [{"free80", "--port", "99999"}] = "got 99999 (number). (",
+    [{"free80", "--port", "99999"}] = "got 99999. (",
   } do
     local result = case.exits(case.p80(words), 2)
     lu.assertStrContains(result.stderr, expected)
