@@ -343,7 +343,6 @@ local function sign_of(reply)
   return reply:find(WINE) and "http.sys of Wine" or nil
 end
 
---- win.http.server(port [, {address="127.0.0.1", timeout=2}]) -> what proves that HTTP.SYS has the port, or nil
 function http.server(...)
   local reply = reply_of(...)
   return reply and sign_of(reply)

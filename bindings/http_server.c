@@ -9,7 +9,7 @@
 #include "winapi.h"
 #include "winsock.h"
 
-enum { MOST_BYTES = 4096, TIMEOUT_MS = 2000 };
+enum { MOST_BYTES = 4096, TIMEOUT_MS = 1000 };
 
 typedef union socket_address {
   struct sockaddr any;
@@ -96,7 +96,7 @@ static void push_reply(lua_State *L, const conversation *c) {
   lua_pushlstring(L, reply, (size_t)size);
 }
 
-/* Raw http.server(port [, {address="127.0.0.1", timeout=2}]) -> the first 4 KiB of the reply to a request that is none
+/* Raw http.server(port [, {address="127.0.0.1", timeout=1}]) -> the first 4 KiB of the reply to a request that is none
  * ("?" is no verb); nil when nobody accepts the connection. Never takes longer than `timeout` seconds. */
 int http_server(lua_State *L) {
   static const char request[] = "? / HTTP/1.1\r\n\r\n";

@@ -361,6 +361,13 @@ static void push_rows(lua_State *L, const tcp_filter *filter) {
 
 /* ---- The functions ---- */
 
+static int opt_family(lua_State *L, int index) {
+  if (lua_isnil(L, index)) return 0;
+  int family = (int)luax_checkinteger(L, index, "family", 4, 6);
+  if (family == 5) luax_badvalue(L, index, "family", "4 or 6");
+  return family;
+}
+
 /* tcp.list([{family=4|6, port=, state=}]) -> rows {family="ipv4"|"ipv6", local_address, local_port, remote_address,
  * remote_port, state, pid}
  * The TCP endpoints of the machine, one call of Windows for each family. `port` is the local one; `state` one of the
@@ -373,12 +380,8 @@ static int tcp_list(lua_State *L) {
   tcp_filter filter = {0, 0, 0};
   luax_arguments(L, 0, 1);
   if (luax_options(L, 1, known)) {
-    int index = luax_field(L, 1, "family");
-    if (!lua_isnil(L, index)) {
-      filter.family = (int)luax_checkinteger(L, index, "family", 4, 6);
-      if (filter.family == 5) luax_badvalue(L, index, "family", "4 or 6");
-    }
-    index = luax_field(L, 1, "port");
+    filter.family = opt_family(L, luax_field(L, 1, "family"));
+    int index = luax_field(L, 1, "port");
     if (!lua_isnil(L, index)) filter.port = luax_checkport(L, index, "port");
     index = luax_field(L, 1, "state");
     if (!lua_isnil(L, index)) filter.state = 1 + (DWORD)luax_checkword(L, index, "state", state_words + 1, -1);
@@ -387,11 +390,15 @@ static int tcp_list(lua_State *L) {
   return 1;
 }
 
-/* tcp.listeners([port]) -> the rows of tcp.list in state "listen"; the Lua half adds process, path and services. */
+/* tcp.listeners([port [, {family=4|6}]]) -> the rows of tcp.list in state "listen"; the Lua half adds process, path and
+ * services. */
 static int tcp_listeners(lua_State *L) {
-  luax_arguments(L, 0, 1);
+  static const char *const known[] = {"family", NULL};
+  luax_arguments(L, 0, 2);
   tcp_filter filter = {0, 0, MIB_TCP_STATE_LISTEN};
   if (!lua_isnil(L, 1)) filter.port = luax_checkport(L, 1, "port");
+  luax_options(L, 2, known);
+  filter.family = opt_family(L, luax_field(L, 2, "family"));
   push_rows(L, &filter);
   return 1;
 }

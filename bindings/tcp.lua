@@ -21,6 +21,14 @@ local function check_pids(pids)
   end
 end
 
+-- Whether services may run in one of them; in the kernel (pids 0 and 4) none does.
+local function serves_any(owners)
+  for pid in pairs(owners) do
+    if pid ~= 0 and pid ~= 4 then return true end
+  end
+  return false
+end
+
 --- win.tcp.owners(pids) -> {[pid] = {process=, path=, services={}}}
 -- The image name, image path and running services of each process in the array `pids`. Each process is looked up once
 -- and the services are listed once, however many pids there are. What is not known (the path of another user's process
@@ -38,7 +46,7 @@ function tcp.owners(...)
       owners[pid] = {process = process.name, path = process.path, services = {}}
     end
   end
-  if next(owners) == nil then return owners end
+  if not serves_any(owners) then return owners end
   for _, service in ipairs(win.scm.list {state = "active"}) do
     local owner = service.pid and service.pid ~= 0 and owners[service.pid]
     if owner then table.insert(owner.services, service.name) end
@@ -55,7 +63,7 @@ end
 
 local listeners = tcp.listeners
 
---- win.tcp.listeners([port]) -> rows of win.tcp.list in state "listen", each with `process` (image name), `path`,
+--- win.tcp.listeners([port [, {family=4|6}]]) -> rows of win.tcp.list in state "listen", each with `process` (image name), `path`,
 -- `services` (array of names) and `kernel` (boolean).
 -- What the kernel listens on is mostly HTTP.SYS's: win.http.state() tells for whom.
 function tcp.listeners(...)

@@ -121,6 +121,7 @@ static int open_p80(lua_State *L) {
   }
   lua_pop(L, 1);
   luax_settext(L, "version", P80_VERSION);
+  luax_setinteger(L, "pid", (lua_Integer)GetCurrentProcessId());
   luax_settext(L, "script", script.name);
   luax_setboolean(L, "check", options->check);
   luax_setboolean(L, "json", options->json);

@@ -31,6 +31,7 @@ local advice = {} -- what the admin could do next
 local restart = false -- whether only a restart of Windows frees the port
 local shared = false -- whether HTTP.SYS keeps the loopback address
 local others = 0 -- how many more may hold the port and will be tried next
+local suspects = {} -- services that were stopped, and the port was still held: {name=, dependents=}
 
 local function allowed(remedy)
   for _, name in ipairs(REMEDIES) do
@@ -93,22 +94,44 @@ local function advise_about_starters(name)
     table.concat(starters, ", ")))
 end
 
+-- Windows starts some services when something happens, whatever their start type is.
+local function has_triggers(name)
+  local key = ([[HKLM\SYSTEM\CurrentControlSet\Services\%s\TriggerInfo]]):format(name)
+  return win.reg.exists(key) and #win.reg.keys(key) > 0
+end
+
+-- A service that starts with Windows does so no longer.
+local function keep_stopped(name, start)
+  if start == "auto" then
+    step(("keep service %s from starting with Windows"):format(name), {}, function()
+      win.scm.config(name, {start = "demand"})
+    end)
+  end
+  advise_about_starters(name)
+  if has_triggers(name) then
+    advise(("Windows also starts %s on triggers (`sc qtriggerinfo %s`): only start type disabled keeps it from that"):format(
+      name, name))
+  end
+end
+
 -- Stops one service with its dependents; with --persist it does not start again by itself. `pid` is its process, when
--- that is its alone.
-local function stop_service(name, certain, pid)
+-- that is its alone. With a `doubt` it is started again in the end should it not have held the port.
+local function stop_service(name, pid, doubt)
   local record = win.scm.get(name)
   if record and record.state == "stopped" then return false end
-  local row = step(("stop service %s%s"):format(name, certain and "" or " (it may be the one)"), active_dependents(name, record), function()
+  local what = ("stop service %s%s"):format(name, doubt and (" (%s)"):format(doubt) or "")
+  local row = step(what, active_dependents(name, record), function()
     win.scm.stop(name, {dependents = true, timeout = args.timeout})
-    if args.persist and record and record.start == "auto" then win.scm.config(name, {start = "demand"}) end
   end)
-  if args.persist then advise_about_starters(name) end
-  return freed(row, not row.error and pid)
+  local free = freed(row, not row.error and pid)
+  if doubt and not free then suspects[#suspects + 1] = {name = name, dependents = row.took_down} end
+  if args.persist and (free or not doubt) then keep_stopped(name, record and record.start) end
+  return free
 end
 
 -- Ends the process that was found holding the port, not one that has got its pid since.
 local function kill_process(process)
-  local name = process.process or process.name
+  local name = process.name
   local row = step(("end process %s (pid %d)"):format(name or "?", process.pid), {}, function()
     win.process.stop(process.pid, {timeout = args.timeout, created = process.created})
   end)
@@ -137,33 +160,45 @@ local function named_service(process)
 end
 
 -- The service of a process that holds the port: the one that --service names, and then no other; its only one, the one
--- that netsh names, for HTTP.SYS the only one that needs HTTP; or nil with advice.
+-- that netsh names, for HTTP.SYS the only one that needs HTTP; or nil with advice. And why that is to be doubted.
 local function service_of(process, is_http)
   if named_service(process) then return named_service(process) end
   local services = process.services or {}
   local needing = is_http and #services > 1 and on_http(services) or services
-  if not args.service and (process.tagged or #needing == 1) then return process.tagged or needing[1] end
+  if not args.service and process.tagged then return process.tagged end
+  if not args.service and #needing == 1 then
+    local doubt = #services > 1 and "the only one in its process that needs HTTP"
+      or process.parent and ("process %d is its child"):format(process.pid)
+    return needing[1], doubt
+  end
   if #services > 0 then
     advise(("pid %d hosts %s: say which holds the port with --service NAME"):format(process.pid, table.concat(services, ", ")))
   end
 end
 
--- Frees the port from one process; returns whether the port is free then.
-local function release_process(process, certain, is_http)
-  local service = service_of(process, is_http)
-  if service then return stop_service(service, certain, #process.services == 1 and process.pid) end
-  if #(process.services or {}) > 0 then return false end
-  if args.kill then return kill_process(process) end
-  advise(("%s (pid %d) is no service: --kill ends it"):format(process.path or process.process or process.name, process.pid))
+-- Frees the port from one process, which may hold it for all that is known; returns whether the port is free then.
+local function release_process(process, doubt, is_http)
+  local services = process.services or {}
+  local service, service_doubt = service_of(process, is_http)
+  if service and stop_service(service, #services == 1 and process.pid, doubt or service_doubt) then return true end
+  if #services > 0 and not process.parent then return false end
+  if args.kill and win.process.get(process.pid) then
+    local free = kill_process(process)
+    if free and service then table.remove(suspects) end -- it would start the process again
+    return free
+  end
+  if not service and #services == 0 or service and process.parent then
+    advise(("%s (pid %d) is no service: --kill ends it"):format(process.path or process.name, process.pid))
+  end
   return false
 end
 
 -- Frees the port from one process after the other until it is free, in --check from all; `more` others come next.
-local function release_each(processes, certain, more)
+local function release_each(processes, doubt, more)
   local free = false
   for i, process in ipairs(processes) do
     others = more + #processes - i
-    free = release_process(process, certain, true) or free
+    free = release_process(process, doubt, true) or free
     if free and not p80.check then break end
   end
   return free
@@ -181,11 +216,34 @@ local function release_all(holder)
     local list = #(process.services or {}) > 0 and services or programs
     list[#list + 1] = process
   end
-  local certain, before = holder.certain or #holder.processes == 1, others
-  local free = release_each(services, certain, before + (args.kill and #programs or 0))
-    or release_each(programs, certain, before)
+  local doubt, before = not holder.certain and "it may be the one" or nil, others
+  local free = release_each(services, doubt, before + (args.kill and #programs or 0))
+    or release_each(programs, doubt, before)
   others = before
   return free
+end
+
+-- Whether somebody takes the port within a moment: a service may do so only after it has been seen to run.
+local function is_taken_again()
+  local deadline = p80.clock() + math.min(args.timeout, 3)
+  while p80.clock() < deadline do
+    if not win.tcp.probe(args.port).free then return true end
+    p80.sleep(0.2)
+  end
+  return false
+end
+
+-- Starts again what was stopped for nothing, when the port is `free` now. What takes it then held it, too.
+local function start_suspect(suspect, free)
+  local row = step(("start service %s again"):format(suspect.name), {}, function()
+    win.scm.start(suspect.name, {timeout = args.timeout})
+    for i = #suspect.dependents, 1, -1 do win.scm.start(suspect.dependents[i], {timeout = args.timeout}) end
+  end)
+  if row.error then error(row.error, 0) end
+  if free and is_taken_again() then
+    row.freed = false
+    stop_service(suspect.name)
+  end
 end
 
 -- Those that use HTTP.SYS, by service or process.
@@ -249,6 +307,7 @@ end
 
 local function release_http(holder)
   if allowed "service" and release_all(holder) then
+    if p80.check and not holder.certain then advise "a service that turns out not to hold the port is started again" end
     if p80.check then announce_harsher() end
     return true
   end
@@ -269,12 +328,17 @@ end
 
 local RELEASE = {
   http = release_http,
-  kernel = function()
+  kernel = function(holder)
+    for _, process in ipairs(holder.processes) do
+      if named_service(process) then return allowed "service" and release_all(holder) end
+    end
+    if #holder.processes > 0 then advise "nothing proves that it is HTTP.SYS; --service NAME stops one that uses it all the same" end
     advise "p80 never touches PID 4: find the driver (listed by `driverquery`), then stop its service"
     return false
   end,
-  service = function(holder) return allowed "service" and release_process(holder, true) end,
-  process = function(holder) return release_process(holder, true) end,
+  service = function(holder) return allowed "service" and release_process(holder) end,
+  process = function(holder) return release_process(holder) end,
+  connections = function() return not p80.check and ports.wait_until_free(args.port, args.timeout).free end,
   reserved = function()
     advise "`netsh int ipv4 show excludedportrange tcp` lists what Windows keeps back"
     return false
@@ -338,13 +402,33 @@ local function report(before, after, free)
   }
 end
 
+-- Says why a port on which nobody listens any more cannot be had yet.
+local function advise_about_connections()
+  local connections = ports.connections(args.port)
+  if not connections or #win.tcp.listeners(args.port) > 0 then return end
+  advise(("nobody listens on the port, but connections are left: %s. They end by themselves, mostly within four minutes"):format(
+    ports.describe_connections(connections)))
+end
+
+-- Calls f unless an earlier problem was Ctrl-C; returns the first problem.
+local function try(problem, f, ...)
+  if type(problem) == "table" and problem.code == 995 then return problem end
+  local ok, another = pcall(f, ...)
+  if not ok then return problem or another end
+  return problem, another
+end
+
 local before = ports.who(args.port)
-local ok, free = true, before.free
-if not free then ok, free = pcall(release, before) end
+local free, problem = before.free, nil
+if not free then problem, free = try(nil, release, before) end
+for i = #suspects, 1, -1 do problem = try(problem, start_suspect, suspects[i], free) end
 local after = p80.check and before.probe or win.tcp.probe(args.port, {exclusive = not shared})
+if not p80.check then free = free and after.free end
+if not after.free and not p80.check then advise_about_connections() end
+if problem and #steps > 0 then advise "what was done stays: run p80 again to go on, or take it back" end
 if not p80.json then show(before, after) end
-report(before, after, ok and free)
-if not ok then error(free, 0) end
+report(before, after, not problem and free or false)
+if problem then error(problem, 0) end
 if free or restart or p80.check and #steps > 0 then return end
 for _, row in ipairs(steps) do
   if row.error then error(row.error, 0) end

@@ -108,8 +108,9 @@ local function plan_text(changes, failed)
   return table.concat(lines, "\n") .. "\n"
 end
 
-local function summary_text(run, changes)
-  if #changes == 0 then return "" end
+local function summary_text(run, changes, failed)
+  local manifest = core.playbook.manifest()
+  if #changes == 0 then return manifest and manifest.grants and not failed and "p80: nothing had to change.\n" or "" end
   local lasting = 0
   for _, change in ipairs(changes) do
     if not change.undoable then lasting = lasting + 1 end
@@ -167,7 +168,7 @@ function result.finish(exit, problem, traceback)
   elseif core.checking then
     out = plan_text(changes, problem ~= nil)
   elseif not core.options.quiet then
-    err = err .. summary_text(run, changes)
+    err = err .. summary_text(run, changes, exit ~= 0)
   end
   return out, err, exit
 end

@@ -62,6 +62,19 @@ function http.is_running() end
 ---@return {name?: string, urls: string[], processes: {pid: integer, image?: string, notes: string[]}[], controller?: integer}[] queues
 function http.read_servicestate(text, controllers) end
 
+---Whether it is HTTP.SYS that has a port of this machine, by its own word: sends a request that no server could serve,
+---which HTTP.SYS answers itself in the kernel, and reads at most 4 KiB of the reply. Since Windows Vista a header gives
+---it away, on Windows Server 2003 (and where `DisableServerHeader` hides that header) the sentence in the reply. A port
+---for HTTPS proves nothing, since what is sent is no TLS. No connection stays behind.
+---
+---Rights: anyone
+---Windows: Server 2003
+---See: <https://learn.microsoft.com/en-us/troubleshoot/developer/webapps/iis/iisadmin-service-inetinfo/httpsys-registry-windows>
+---@param port integer 1 to 65535
+---@param options? {address?: string, timeout?: number} the listener's IP address ("127.0.0.1"), and seconds for all of it (1)
+---@return string? proof "Microsoft-HTTPAPI/2.0", "Bad Request (Invalid Verb)", ...; nil when nobody answers, or not as HTTP.SYS does
+function http.server(port, options) end
+
 ---Which request queues HTTP.SYS has, for whom, and with which URLs.
 ---
 ---Rights: administrator for all; without elevation the source is "holders"

@@ -4,6 +4,7 @@
 ---@class p80
 ---@field args table<string, any> the playbook's arguments, checked and with their defaults; nil before `p80.playbook`
 ---@field version string of p80
+---@field pid integer of p80's process
 ---@field script string the script's name
 ---@field check boolean whether this run only says what it would do (`--check`)
 ---@field json boolean
@@ -44,7 +45,7 @@ function p80.clock() end
 
 ---Declares the playbook; comes before anything that changes something.
 ---
----Errors: `P80_BAD_MANIFEST`, which names the field or the argument that is wrong
+---Errors: `P80_BAD_MANIFEST`, which names the field that is wrong; `P80_BAD_ARGUMENTS` for what was given
 ---@param manifest p80.manifest
 ---@return table<string, any> args the arguments given on the command line, checked and with their defaults
 function p80.playbook(manifest) end

@@ -5,30 +5,48 @@
 local ports = {}
 
 ---@alias ports.kind
----| "http" # HTTP.SYS, for `processes`; `urls` and `certain` say how sure that is
----| "service" # a process that runs `services`
+---| "http" # HTTP.SYS, for `processes`
+---| "service" # a process that runs `services`, or works for the one that its `parent` runs
 ---| "process" # a process that is no service
+---| "connections" # nobody listens any more, but connections of the server are left
 ---| "reserved" # nobody listens, but Windows keeps the port back: an excluded port range
----| "kernel" # a driver, and nothing tells which
+---| "kernel" # a driver, and nothing tells which; `processes` are those with a request queue of HTTP.SYS
 ---| "unknown" # nothing tells who
 
----@class ports.holder
+---@class ports.process: win.http.process
+---@field created? integer as in `win.process.get`, of a process that is no service
+---@field parent? {pid: integer, name: string, path?: string} the process of the service that it works for (nssm, ...)
+
+---@class ports.holder: ports.process
 ---@field kind ports.kind
 ---@field families string[] "ipv4", "ipv6"
----@field processes? win.http.process[] kind "http"
----@field urls? string[] kind "http"
----@field certain? boolean kind "http": whether URLs say so
+---@field processes? ports.process[] kinds "http", "kernel"
+---@field urls? string[] kind "http": what they registered on the port, where that is known
+---@field proof? string kind "http": such a URL, or what HTTP.SYS itself answered (`win.http.server`)
+---@field certain? boolean kind "http": whether it is these processes, all of them
+---@field hidden? boolean kind "http": whether there may be others, which p80 cannot see without elevation
 ---@field source? string kind "http": that of `win.http.state`
----@field pid? integer kinds "service", "process"
----@field process? string the image's name
----@field path? string the image's path
----@field services? string[]
----@field created? integer as in `win.process.get`
+---@field connections? ports.connections kind "connections"
+
+---@class ports.connections
+---@field count integer
+---@field states table<win.tcp.state, integer>
+---@field pids integer[] of those whose process is known
+
+---The connections that have a port of this machine without listening on it.
+---@param port integer
+---@return ports.connections? connections nil when there are none
+function ports.connections(port) end
 
 ---One line for people about a holder.
 ---@param holder ports.holder
 ---@return string text
 function ports.describe(holder) end
+
+---Connections for people: "1 in established, 2 in time_wait (pid 77)".
+---@param connections ports.connections
+---@return string text
+function ports.describe_connections(connections) end
 
 ---Waits until a port can be bound in both families.
 ---@param port integer

@@ -71,8 +71,9 @@ function tcp.list(options) end
 ---Windows: Server 2003 SP1
 ---See: <https://learn.microsoft.com/en-us/windows/win32/api/iphlpapi/nf-iphlpapi-getextendedtcptable>
 ---@param port? integer the local port; default: all
+---@param options? {family?: 4|6} only these rows
 ---@return win.tcp.listener[] rows
-function tcp.listeners(port) end
+function tcp.listeners(port, options) end
 
 ---The image and the running services of processes. Each process is looked up once and the services are listed once,
 ---however many pids there are. What is not known (another user's path without elevation, a process that has ended) is

@@ -3,10 +3,6 @@ local p80 = require "p80"
 local progress = require "console".progress
 local ports = {}
 
--- Evidence, not names, makes a listener the kernel's: Windows gives PID 4 (System), some systems none at all, and
--- a process that hosts drivers holds \Device\Http without a request queue of its own.
-local function is_kernel(row) return row.pid == 0 or row.pid == 4 or row.kernel == true end
-
 local function add_once(list, value)
   for _, present in ipairs(list) do
     if present == value then return end
@@ -14,72 +10,174 @@ local function add_once(list, value)
   list[#list + 1] = value
 end
 
--- Ports of other drivers of Windows: NetBIOS, SMB, PPTP. Where URLs are not known, nothing else tells them apart from
--- HTTP.SYS's, and whoever has a request queue would be blamed for them.
-local OTHER_DRIVERS = {[139] = true, [445] = true, [1723] = true}
+-- ---- HTTP.SYS ----
 
--- The processes behind HTTP.SYS on a port: of a queue of IIS the one that controls it, whose workers come and go.
--- `certain` tells whether URLs say so; without them every process that holds a request queue may be the one.
-local function http_holder(port)
-  local state = win.http.state()
-  local rows = state.source ~= "stopped" and win.http.urls_on(state, port)
-  if not rows and OTHER_DRIVERS[port] then return {kind = "kernel"} end
-  local holder = {kind = "http", source = state.source, certain = rows and #rows > 0 or false, urls = {}, processes = {}}
-  local seen = {}
-  for _, row in ipairs(rows or state.queues) do
-    if row.url then add_once(holder.urls, row.url) end
-    for _, process in ipairs(row.controller and {row.controller} or row.processes) do
-      if not seen[process.pid] then table.insert(holder.processes, process) end
+local LOOPBACK = {["0.0.0.0"] = "127.0.0.1", ["::"] = "::1"}
+
+-- What HTTP.SYS says of itself on one of the kernel's listeners, or nil.
+local function proof_of(rows)
+  for _, row in ipairs(rows) do
+    local proof = win.http.server(row.local_port, {address = LOOPBACK[row.local_address] or row.local_address})
+    if proof then return proof end
+  end
+end
+
+-- The processes of queues, each once: of a queue of IIS the one that controls it, whose workers come and go.
+local function processes_of(queues)
+  local processes, seen = {}, {}
+  for _, queue in ipairs(queues) do
+    for _, process in ipairs(queue.controller and {queue.controller} or queue.processes) do
+      if not seen[process.pid] then processes[#processes + 1] = process end
       seen[process.pid] = true
     end
   end
-  if not holder.certain and #holder.processes == 0 then holder.kind = "kernel" end
+  return processes
+end
+
+-- By service, so that suspects are always tried in the same order.
+local function by_service(a, b)
+  local first, second = (a.services or {})[1] or "", (b.services or {})[1] or ""
+  if first ~= second then return first < second end
+  return a.pid < b.pid
+end
+
+-- What the kernel's listeners `rows` on a port are: HTTP.SYS's when a URL says so, or, where URLs are not known, when
+-- HTTP.SYS itself answers there. Without URLs every process that has a request queue may be the one behind it.
+local function kernel_holder(port, rows)
+  local state = win.http.state()
+  local urls = win.http.urls_on(state, port)
+  local holder = {kind = "http", source = state.source, urls = {}, processes = processes_of(urls or state.queues)}
+  for _, row in ipairs(urls or {}) do add_once(holder.urls, row.url) end
+  table.sort(holder.processes, by_service)
+  holder.proof = holder.urls[1] or not urls and proof_of(rows) or nil
+  holder.hidden = not urls and not win.host.elevated() or nil
+  holder.certain = holder.urls[1] ~= nil or holder.proof ~= nil and #holder.processes == 1 and not holder.hidden
+  if not holder.proof then holder.kind = "kernel" end
   return holder
 end
 
+-- ---- Whose service a process is ----
+
+local running -- {processes= by pid, services= by pid, mine= p80's ancestors by pid}, read when it is first needed
+
+-- The process that started `process`; nil when that has ended, for its pid may be another's by now, who started later.
+local function parent_of(process)
+  local parent = running.processes[process.parent]
+  if not parent or parent.pid == process.pid or not parent.created or not process.created then return nil end
+  return parent.created <= process.created and parent or nil
+end
+
+local function read_running()
+  running = {processes = {}, services = {}, mine = {}}
+  for _, process in ipairs(win.process.list()) do running.processes[process.pid] = process end
+  for _, service in ipairs(win.scm.list {state = "active"}) do
+    if service.pid and service.pid ~= 0 then
+      running.services[service.pid] = running.services[service.pid] or {}
+      table.insert(running.services[service.pid], service)
+    end
+  end
+  local row = running.processes[p80.pid]
+  while row do
+    running.mine[row.pid] = true
+    row = parent_of(row)
+  end
+end
+
+-- Finds the service that a process works for which is none itself: that of its nearest ancestor with services, when it
+-- is the only one there and has the process to itself (nssm, srvany, RSPortal.exe). A shared process such as Windows'
+-- svchost.exe starts programs for others, and so does the service that started p80 (sshd, an agent).
+local function adopt(process)
+  if not running then read_running() end
+  local row = running.processes[process.pid]
+  process.created = row and row.created
+  while row do
+    row = parent_of(row)
+    local services = row and running.services[row.pid]
+    if services then
+      if #services > 1 or not services[1].type:find "own_process" or running.mine[row.pid] then return end
+      process.services = {services[1].name}
+      process.parent = {pid = row.pid, name = row.name, path = row.path}
+      return
+    end
+  end
+end
+
+-- Looks for the service behind each process that has none.
+local function adopt_all(processes)
+  for _, process in ipairs(processes) do
+    if #(process.services or {}) == 0 then adopt(process) end
+  end
+end
+
+-- ---- All holders ----
+
 local function process_holder(row)
-  local services = row.services or {}
-  return {
-    kind = #services > 0 and "service" or "process", pid = row.pid, process = row.process, path = row.path,
-    services = services, families = {},
-  }
+  local process = {pid = row.pid, name = row.process, path = row.path, services = row.services}
+  adopt_all {process}
+  process.kind = #process.services > 0 and "service" or "process"
+  return process
+end
+
+local function kernel_rows(rows)
+  local kernel = {}
+  for _, row in ipairs(rows) do
+    if row.kernel then kernel[#kernel + 1] = row end
+  end
+  return kernel
 end
 
 local function holders_of(rows, port)
   local holders, by_key = {}, {}
   for _, row in ipairs(rows) do
-    local key = is_kernel(row) and "kernel" or row.pid
-    if not by_key[key] then
-      by_key[key] = key == "kernel" and http_holder(port) or process_holder(row)
-      by_key[key].families = {}
-      table.insert(holders, by_key[key])
+    local key = row.kernel and "kernel" or row.pid
+    local holder = by_key[key]
+    if not holder then
+      holder = row.kernel and kernel_holder(port, kernel_rows(rows)) or process_holder(row)
+      holder.families = {}
+      by_key[key], holders[#holders + 1] = holder, holder
     end
-    add_once(by_key[key].families, row.family)
+    add_once(holder.families, row.family)
   end
+  for _, holder in ipairs(holders) do adopt_all(holder.processes or {}) end
   return holders
 end
 
--- Notes when a process that is no service started: its pid may be another's by the time it is to be ended.
-local function note_start(process)
-  if not process.pid or #(process.services or {}) > 0 then return end
-  local row = win.process.get(process.pid)
-  process.created = row and row.created
+-- The one family (4 or 6) that a probe found taken, nil for both.
+local function taken_family(probe)
+  if probe.ipv6.reason == "free" or probe.ipv6.reason == "unavailable" then return 4 end
+  if probe.ipv4.reason == "free" or probe.ipv4.reason == "unavailable" then return 6 end
+end
+
+function ports.connections(port)
+  local found = {count = 0, states = {}, pids = {}}
+  for _, row in ipairs(win.tcp.list {port = port}) do
+    if row.state ~= "listen" then
+      found.count = found.count + 1
+      found.states[row.state] = (found.states[row.state] or 0) + 1
+      if row.pid ~= 0 then add_once(found.pids, row.pid) end
+    end
+  end
+  return found.count > 0 and found or nil
+end
+
+-- What keeps a port on which nobody listens. Windows' answer to a reserved port (WSAEACCES) is also that of one which
+-- somebody has for himself.
+local function hidden_holder(port, probe)
+  local connections = ports.connections(port)
+  if connections then return {kind = "connections", connections = connections, families = {}} end
+  local reserved = false
+  for _, one in ipairs {probe.ipv4, probe.ipv6} do
+    if one.code == 10013 and one.reason == "in_use" then one.reason, reserved = "reserved", true end
+  end
+  return {kind = reserved and "reserved" or "unknown", families = {}}
 end
 
 function ports.who(port)
-  local listeners = win.tcp.listeners(port)
-  local found = {port = port, probe = win.tcp.probe(port, {used = #listeners > 0 or nil}), holders = {}}
+  local found = {port = port, probe = win.tcp.probe(port, {used = true}), holders = {}}
   found.free = found.probe.free
   if found.free then return found end
-  found.holders = holders_of(listeners, port)
-  if #found.holders == 0 then
-    local reserved = found.probe.ipv4.reason == "reserved" or found.probe.ipv6.reason == "reserved"
-    found.holders[1] = {kind = reserved and "reserved" or "unknown", families = {}}
-  end
-  for _, holder in ipairs(found.holders) do
-    note_start(holder)
-    for _, process in ipairs(holder.processes or {}) do note_start(process) end
-  end
+  found.holders = holders_of(win.tcp.listeners(port, {family = taken_family(found.probe)}), port)
+  if #found.holders == 0 then found.holders[1] = hidden_holder(port, found.probe) end
   return found
 end
 
@@ -100,33 +198,55 @@ end
 function ports.wait_until_free(port, seconds) return wait_for(port, seconds) end
 function ports.wait_until_shared(port, seconds) return wait_for(port, seconds, {exclusive = false}) end
 
-local function names(services) return table.concat(services, ", ") end
+local function image(process) return ("%s (pid %d)"):format(process.path or process.name or "a process", process.pid) end
 
 local function process_text(process)
-  local who = ("%s (pid %d)"):format(process.path or process.name or "a process", process.pid)
-  if #(process.services or {}) == 0 then return who end
-  return ("service %s in %s"):format(names(process.services), who)
+  if #(process.services or {}) == 0 then return image(process) end
+  local service = "service " .. table.concat(process.services, ", ")
+  if not process.parent then return ("%s in %s"):format(service, image(process)) end
+  return ("%s in %s, whose child %s it is"):format(service, image(process.parent), image(process))
+end
+
+local function texts_of(processes)
+  local texts = {}
+  for i, process in ipairs(processes) do texts[i] = process_text(process) end
+  return texts
+end
+
+function ports.describe_connections(connections)
+  local parts = {}
+  for state, count in pairs(connections.states) do parts[#parts + 1] = ("%d in %s"):format(count, state) end
+  table.sort(parts)
+  local pids = #connections.pids > 0 and (" (pid %s)"):format(table.concat(connections.pids, ", ")) or ""
+  return table.concat(parts, ", ") .. pids
 end
 
 local TEXT = {
   http = function(holder)
-    local who = {}
-    for i, process in ipairs(holder.processes) do who[i] = process_text(process) end
+    local who = texts_of(holder.processes)
     if #who == 0 then
-      return ("HTTP.SYS, where no process has a queue now for %s"):format(table.concat(holder.urls, " "))
-    elseif holder.certain then
+      return ("HTTP.SYS (%s), where no process has a queue now"):format(holder.proof)
+    elseif holder.urls[1] then
       return ("HTTP.SYS for %s, which registered %s"):format(table.concat(who, " and "), table.concat(holder.urls, " "))
     elseif #who == 1 then
-      return ("HTTP.SYS, most likely for %s: the only process with a request queue"):format(who[1])
+      return ("HTTP.SYS (it answers '%s'), most likely for %s: the only process with a request queue%s"):format(
+        holder.proof, who[1], holder.hidden and " that p80 can see without elevation" or "")
     end
-    return ("HTTP.SYS for one of %s: nothing here tells which registered a URL on this port"):format(table.concat(who, ", "))
+    return ("HTTP.SYS (it answers '%s') for one of %s: nothing here tells which registered a URL on this port"):format(
+      holder.proof, table.concat(who, ", "))
   end,
-  service = function(holder)
-    return process_text {pid = holder.pid, path = holder.path, name = holder.process, services = holder.services}
+  service = process_text,
+  process = process_text,
+  connections = function(holder)
+    return "nobody, but connections of a server that is gone: " .. ports.describe_connections(holder.connections)
   end,
-  process = function(holder) return process_text {pid = holder.pid, path = holder.path, name = holder.process} end,
   reserved = function() return "nobody, but Windows keeps it back (an excluded port range)" end,
-  kernel = function() return "the kernel (System): a driver that nothing here tells apart" end,
+  kernel = function(holder)
+    local text = "an unknown kernel listener (System): a driver that nothing here tells apart"
+    if #holder.processes == 0 then return text end
+    return ("%s; it does not answer as HTTP.SYS does, whose request queues are with %s"):format(text,
+      table.concat(texts_of(holder.processes), ", "))
+  end,
   unknown = function() return "unknown: a socket holds it that is in no table of listeners" end,
 }
 

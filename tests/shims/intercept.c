@@ -115,7 +115,8 @@ static void after(int index, LONG call) {
 
 /* ---- The functions ---- */
 
-static const shim_replacement *const replacements[] = {shim_http_config, shim_scm, shim_tcp_table, shim_old_windows, shim_event_log};
+static const shim_replacement *const replacements[] = {shim_http_config, shim_scm,       shim_tcp_table,
+                                                    shim_old_windows, shim_event_log, shim_token};
 
 FARPROC shim_real(int index) {
   if (functions[index].real) return functions[index].real;

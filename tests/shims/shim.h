@@ -16,6 +16,7 @@
  *   P80_SHIM_TCP_ROWS=n                  tcp_table.c
  *   P80_SHIM_EVENTS=1                    event_log.c     (then P80_SHIM_QUERY is the last query)
  *   P80_SHIM_NT52=1                      old_windows.c
+ *   P80_SHIM_UNELEVATED=1                token.c
  *
  * How: p80 imports from kernel32 alone and finds all else with GetProcAddress. An object that defines the pointer
  * __imp_NAME takes the place of that one import, so intercept.c puts a wrapper around GetProcAddress, which hands
@@ -91,7 +92,7 @@ typedef struct shim_replacement {
 #define SHIM_REPLACE(name, function) {#name, (FARPROC)(void (*)(void))(function)}
 
 extern const shim_replacement shim_http_config[], shim_scm[], shim_tcp_table[], shim_old_windows[],
-    shim_event_log[];
+    shim_event_log[], shim_token[];
 
 /* Whether GetProcAddress must not find `name`. */
 int shim_is_hidden(const char *name);

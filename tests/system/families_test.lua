@@ -34,6 +34,7 @@ end
 
 local function held(family) return case.bind(80, family) ~= "ok" end
 local function wait_held(family) case.wait("the port", function() return held(family) end) end
+local function wait_queues(n) case.wait("request queues", function() return #win.http.holders() == n end) end
 local function running(name) return test.service_state(name) == 4 end
 
 -- free80 changes nothing and says `texts`, whatever it is allowed.
@@ -122,7 +123,7 @@ function T:test_two_services_behind_http_sys_are_both_named()
   case.service {name = "Shop", args = {"--http", "http://+:80/shop/"}}
   wait_held()
   case.service {name = "Reports", args = {"--http", "http://+:80/reports/"}}
-  case.wait("both queues", function() return #win.http.holders() == 2 end)
+  wait_queues(2)
   local planned = case.exits(free80 {"--check"}, 3)
   for _, name in ipairs {"Shop", "Reports"} do
     lu.assertStrContains(planned.stdout, ("stop service %s (it may be the one)"):format(name))
@@ -136,12 +137,12 @@ end
 
 -- What a stopped service holds until its process ends does not cost an innocent one its life.
 function T:test_a_process_that_lingers_is_waited_for_before_the_next_is_stopped()
-  case.service {name = "Lingers", args = {"--http", "http://+:80/", "--linger", "3"}}
+  case.service {name = "A-Lingers", args = {"--http", "http://+:80/", "--linger", "3"}}
   wait_held()
   case.service {name = "Innocent", args = {"--http", "http://+:8080/"}}
-  case.wait("both queues", function() return #win.http.holders() == 2 end)
+  wait_queues(2)
   local steps = case.exits(free80 {"--json"}, 0).json.result.steps
-  lu.assertEquals({steps[#steps].what, steps[#steps].freed}, {"stop service Lingers (it may be the one)", true})
+  lu.assertEquals({steps[#steps].what, steps[#steps].freed}, {"stop service A-Lingers (it may be the one)", true})
 end
 
 -- The admin knows which: no other service is touched, be it the first in line or the only one.
@@ -149,13 +150,110 @@ function T:test_service_names_the_only_one_that_may_be_stopped()
   case.service {name = "Shop", args = {"--http", "http://+:80/shop/"}}
   wait_held()
   case.service {name = "Reports", args = {"--http", "http://+:80/reports/"}}
-  case.wait("both queues", function() return #win.http.holders() == 2 end)
+  wait_queues(2)
   for _, name in ipairs {"Shop", "Reports"} do
     local planned = case.exits(free80 {"--check", "--json", "--service", name}, 3).json
     lu.assertEquals({#planned.changes, planned.changes[1].label}, {1, name})
   end
   lu.assertStrContains(case.exits(free80 {"--service", "Else"}, 1).stdout, "hosts Shop: say which holds the port")
   lu.assertTrue(running "Shop" and running "Reports")
+end
+
+-- HTTP.SYS itself says that the port is its own: then the only one that uses it is the one. Its answers on Windows, and
+-- on an address of its own, are the fixture's (tests/fixtures/holder.c).
+function T:test_an_answer_of_http_sys_is_proof()
+  for reply, proof in pairs {httpapi = "Microsoft-HTTPAPI/2.0", iis6 = "Bad Request (Invalid Verb)", headless = "Bad Request - Invalid Verb"} do
+    local name = "Web-" .. reply
+    case.service {name = name, args = {"--http", "http://+:8081/", "--tcp", "80", "--kernel", "--reply", reply, "--address", "127.0.0.7"}}
+    wait_held()
+    wait_queues(1)
+    local planned = case.exits(free80 {"--check", "--json"}, 3).json.result
+    local holder = planned.before.holders[1]
+    lu.assertEquals({holder.kind, holder.certain, holder.proof}, {"http", true, proof})
+    lu.assertEquals(planned.steps[1].what, "stop service " .. name)
+    case.exits(free80 {}, 0)
+    lu.assertEquals(case.bind(80), "ok")
+  end
+end
+
+-- Without elevation p80 sees the queues of its own user alone.
+function T:test_without_elevation_the_only_one_may_not_be_the_only_one()
+  case.service {name = "Web", args = {"--http", "http://+:80/"}}
+  case.wait_http(80)
+  local result = case.exits(free80({"--check", "--json"}, {P80_SHIM_UNELEVATED = "1"}), 3).json.result
+  lu.assertEquals({result.before.holders[1].certain, result.before.holders[1].hidden}, {false, true})
+  lu.assertEquals(result.steps[1].what, "stop service Web (it may be the one)")
+  local text = free80({"--check"}, {P80_SHIM_UNELEVATED = "1"}).stdout
+  lu.assertStrContains(text, "the only process with a request queue that p80 can see")
+end
+
+-- ---- Services stopped on suspicion ----
+
+-- A service that uses HTTP.SYS on `port` only, and one that needs it.
+local function innocent(name, port)
+  case.service {name = name, args = {"--http", ("http://+:%d/"):format(port)}}
+  case.service {name = name .. "Log", args = {"--tcp", tostring(port + 100)}, dependencies = {name}}
+end
+
+-- A service that has a request queue and a port of the kernel.
+local function culprit(name, port, ...)
+  case.service {name = name, args = {"--http", ("http://+:%d/"):format(port), "--tcp", "80", "--kernel", "--reply", "httpapi", ...}}
+end
+
+local function whats(result)
+  local lines = {}
+  for i, step in ipairs(result.json.result.steps) do lines[i] = step.what end
+  return lines
+end
+
+function T:test_an_innocent_service_runs_again_in_the_end()
+  innocent("Innocent", 8080)
+  wait_queues(1)
+  culprit("Web", 8090)
+  wait_held()
+  wait_queues(2)
+  local result = case.exits(free80 {"--json"}, 0)
+  lu.assertEquals(whats(result), {"stop service Innocent (it may be the one)", "stop service Web (it may be the one)",
+    "start service Innocent again"})
+  lu.assertEquals(result.json.result.steps[1].freed, false)
+  lu.assertEquals({running "Innocent", running "InnocentLog", running "Web", case.bind(80)}, {true, true, false, "ok"})
+  case.exits(case.p80 {"undo", env = SHIM}, 0)
+  lu.assertTrue(running "Innocent" and running "InnocentLog" and running "Web")
+end
+
+function T:test_when_none_of_them_was_it_all_run_again()
+  innocent("First", 8080)
+  innocent("Second", 8090)
+  wait_queues(2)
+  case.holder {"--tcp", "80", "--kernel", "--reply", "httpapi"}
+  local result = case.exits(free80 {"--timeout", "2", "--json"}, 1)
+  lu.assertEquals(#result.json.result.steps, 4)
+  for _, name in ipairs {"First", "FirstLog", "Second", "SecondLog"} do lu.assertTrue(running(name), name) end
+end
+
+-- The first takes the port again when it runs again: both had it.
+function T:test_two_that_hold_it_both_stay_stopped()
+  culprit("Four", 8080)
+  wait_queues(1)
+  culprit("Six", 8090, "--family", "6")
+  wait_held(6)
+  wait_queues(2)
+  local result = case.exits(free80 {"--persist", "--json"}, 0)
+  lu.assertEquals(whats(result), {"stop service Four (it may be the one)", "stop service Six (it may be the one)",
+    "start service Four again", "stop service Four"})
+  lu.assertEquals({running "Four", running "Six", case.bind(80, 4), case.bind(80, 6)}, {false, false, "ok", "ok"})
+end
+
+function T:test_one_that_does_not_start_again_is_a_failure()
+  innocent("Innocent", 8080)
+  wait_queues(1)
+  culprit("Web", 8090)
+  wait_held()
+  wait_queues(2)
+  local result = free80({"--json"}, {P80_SHIM_FAIL = "StartServiceW:1:1069"})
+  lu.assertEquals({result.code, result.json.error.code, result.json.result.free}, {1, 1069, false})
+  lu.assertStrContains(table.concat(result.json.result.advice, "\n"), "run p80 again to go on")
+  lu.assertFalse(running "Innocent")
 end
 
 -- Wine 10 gives the process that hosts its drivers as the owner.
@@ -184,18 +282,36 @@ function T:test_the_kernel_for_nobody()
   case.holder {"--tcp", "80"}
   for _, pid in ipairs {4, 0} do
     set_owner(pid)
-    touches_nothing {"the kernel (System)", "nothing here tells", "never touches PID 4"}
+    touches_nothing {"an unknown kernel listener (System)", "nothing here tells", "never touches PID 4"}
   end
   lu.assertTrue(held())
 end
 
-function T:test_ports_of_other_drivers_are_not_blamed_on_who_uses_http_sys()
+-- The kernel listens, and a service uses HTTP.SYS: that proves nothing when what listens does not answer as HTTP.SYS.
+function T:test_an_unknown_driver_is_not_blamed_on_who_uses_http_sys()
   case.service {name = "Innocent", args = {"--http", "http://+:8080/"}}
-  case.wait("its queue", function() return #win.http.holders() == 1 end)
-  case.holder {"--tcp", "445"}
-  case.reg {"add", OWNERS, "/v", "445", "/t", "REG_DWORD", "/d", "4", "/f"}
-  local result = case.exits(free80 {"--port", "445", "--up-to", "disable", "--kill"}, 1)
-  lu.assertStrContains(result.stdout, "the kernel (System)")
+  wait_queues(1)
+  case.holder {"--tcp", "80", "--kernel", "--reply", "iis"}
+  case.holder {"--tcp", "445", "--kernel", "--reply", "apache"}
+  for _, port in ipairs {"80", "445"} do
+    for _, words in ipairs {{"--check"}, {"--up-to", "disable", "--kill"}} do
+      local result = case.exits(free80({"--port", port, table.unpack(words)}), 1)
+      lu.assertStrContains(result.stdout, "an unknown kernel listener (System)")
+      lu.assertStrContains(result.stdout, "request queues are with service Innocent")
+      lu.assertStrContains(result.stdout, "\n  none")
+      lu.assertTrue(running "Innocent")
+    end
+  end
+end
+
+-- The admin may know better; if not, the service runs again afterwards.
+function T:test_service_names_one_where_nothing_proves_http_sys()
+  case.service {name = "Innocent", args = {"--http", "http://+:8080/"}}
+  wait_queues(1)
+  case.holder {"--tcp", "80", "--kernel"}
+  local result = case.exits(free80 {"--service", "Innocent", "--timeout", "1"}, 1)
+  lu.assertStrContains(result.stdout, "1. stop service Innocent (it may be the one): the port is still held")
+  lu.assertStrContains(result.stdout, "2. start service Innocent again")
   lu.assertTrue(running "Innocent")
 end
 
@@ -205,6 +321,27 @@ end
 
 function T:test_a_socket_that_is_in_no_table()
   touches_nothing({"unknown: a socket holds it"}, {P80_SHIM_FAIL = "bind:1+:10048"})
+end
+
+-- Windows may refuse a port for the sake of connections whose server is gone; Wine never does.
+local KEPT = {P80_SHIM_FAIL = "bind:1+:10048"}
+
+function T:test_connections_that_outlive_their_server()
+  local process = case.holder {"--tcp", "80", "--reply", "iis"}
+  lu.assertStrContains(test.http_get(80), "400") -- the server ends the connection, which is in TIME_WAIT then
+  process:kill()
+  process:wait(5)
+  local result = case.exits(free80({"--timeout", "0.5"}, KEPT), 1)
+  lu.assertStrContains(result.stdout, "connections of a server that is gone: %d in time_wait", true)
+  lu.assertStrContains(result.stdout, "They end by themselves")
+  lu.assertNil(case.files(case.state .. "\\runs"))
+end
+
+function T:test_connections_left_by_a_service_that_was_stopped()
+  case.service {name = "Sock", args = {"--tcp", "80", "--reply", "iis"}}
+  case.wait("an answer", function() return test.http_get(80) end)
+  local result = case.exits(free80({"--timeout", "0.5"}, KEPT), 1)
+  lu.assertStrContains(result.stdout, "nobody listens on the port, but connections are left: %d in time_wait", true)
 end
 
 function T:test_pids_0_and_4_are_never_ended()

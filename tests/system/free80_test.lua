@@ -138,3 +138,78 @@ function T:test_wrong_arguments()
     lu.assertStrContains(result.stderr, "free80")
   end
 end
+
+-- ---- A service whose child holds the port (nssm and the like) ----
+
+function T:test_a_child_of_a_service()
+  story {name = "Wrapper", port = 80, args = {"--child", "--tcp", "80"},
+    ready = function() case.wait("the port", function() return case.bind(80) ~= "ok" end) end}
+end
+
+function T:test_a_child_of_a_service_behind_http_sys()
+  case.service {name = "Portal", args = {"--child", "--http", "http://+:80/"}}
+  case.wait_http(80)
+  local result = case.exits(free80 "--check", 3)
+  lu.assertStrContains(result.stdout, "service Portal in ")
+  lu.assertStrContains(result.stdout, ", whose child ")
+  case.exits(free80(), 0)
+  lu.assertEquals({test.service_state "Portal", case.bind(80)}, {1, "ok"})
+end
+
+-- A service whose child goes on without it, until the test ends.
+local function orphaning()
+  case.later(function()
+    for _, row in ipairs(win.tcp.list {port = 80, state = "listen"}) do test.kill(row.pid) end
+  end)
+  case.service {name = "Wrapper", args = {"--orphan", "--tcp", "80", "--seconds", "60"}}
+  case.wait("the port", function() return case.bind(80) ~= "ok" end)
+end
+
+-- The service was stopped in vain, so that it runs again; --kill ends the child.
+function T:test_a_child_that_survives_its_service()
+  orphaning()
+  local result = case.exits(free80("--timeout", "1"), 1)
+  lu.assertStrContains(result.stdout, "is its child): the port is still held")
+  lu.assertStrContains(result.stdout, "start service Wrapper again")
+  lu.assertStrContains(result.stdout, "--kill ends it")
+  lu.assertTrue(case.service_running "Wrapper" and true)
+end
+
+function T:test_a_child_that_survives_its_service_is_ended_with_kill()
+  orphaning()
+  local found = case.exits(case.p80 {"--json", "free80.lua", "--kill", "--timeout", "2"}, 0).json.result
+  lu.assertEquals({#found.steps, found.steps[2].freed}, {2, true})
+  lu.assertEquals({test.service_state "Wrapper", case.bind(80)}, {1, "ok"})
+end
+
+-- A service that started p80 itself is the admin's way in (sshd, an agent), and no reason for what its children do.
+function T:test_the_service_that_p80_runs_under_is_not_stopped()
+  local out = case.path "out.json"
+  local line = ([[cmd.exe /c ping -n 2 127.0.0.1 > NUL & %s --json --state %s free80.lua --check > %s]]):format(test.p80, case.state, out)
+  case.service {name = "Agent", args = {"--child", "--tcp", "80", "--run", line}}
+  local found = case.wait("p80's result", function()
+    return lfs.attributes(out, "size") and require "dkjson".decode(case.read(out))
+  end)
+  lu.assertEquals({found.exit, found.result.before.holders[1].kind, found.changed}, {1, "process", 0})
+end
+
+-- ---- What is said ----
+
+function T:test_persist_names_what_triggers_would_start()
+  case.service {name = "Triggered", start = "auto", args = {"--tcp", "80"}}
+  case.wait("the port", function() return case.bind(80) ~= "ok" end)
+  lu.assertNotStrContains(free80("--persist", "--check").stdout, "trigger")
+  case.reg {"add", [[HKLM\SYSTEM\CurrentControlSet\Services\Triggered\TriggerInfo\0]], "/v", "Type", "/t", "REG_DWORD", "/d", "2", "/f"}
+  lu.assertStrContains(free80("--persist", "--check").stdout, "Windows also starts Triggered on triggers")
+end
+
+function T:test_a_run_that_changed_nothing_says_so()
+  lu.assertStrContains(case.exits(free80(), 0).stderr, "nothing had to change")
+  case.holder {"--tcp", "80"}
+  lu.assertNotStrContains(case.exits(free80(), 1).stderr, "nothing had to change")
+end
+
+function T:test_wrong_arguments_have_a_code_of_their_own()
+  local result = case.exits(case.p80 {"--json", "free80.lua", "--prot", "80"}, 2)
+  lu.assertEquals(result.json.error.name, "P80_BAD_ARGUMENTS")
+end

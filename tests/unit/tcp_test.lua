@@ -156,7 +156,9 @@ end
 
 function Listeners.test_bad_input()
   for _, port in ipairs {0, 65536, 1.5, "80 ", {}, false} do assert_invalid("port", tcp.listeners, port) end
-  assert_invalid("arguments", tcp.listeners, 80, 81)
+  assert_invalid("options", tcp.listeners, 80, 81)
+  assert_invalid("family", tcp.listeners, 80, {family = 5})
+  assert_invalid("arguments", tcp.listeners, 80, {}, 81)
 end
 
 function Listeners.test_owners()
