@@ -1,4 +1,5 @@
 -- build: shim
+-- arch: x64
 -- Stopping HTTP with what depends on it: named before, stopped in order, journaled, and exactly that taken back.
 -- Dependencies, 1051, 1068 and a driver that stops are the shim's (tests/shims/scm.c): Wine only stores them.
 local lu = require "luaunit"

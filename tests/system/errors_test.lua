@@ -65,6 +65,7 @@ local function reads()
     {"reg.info", function() return win.reg.info(KEY) end}, {"reg.tree", function() return win.reg.tree(KEY) end},
     {"http.is_running", function() return win.http.is_running() end},
     {"http.state", function() return win.http.state() end},
+    {"http.server", function() return {proof = win.http.server(80)} end},
     {"http.iplisten.list", function() return (win.http.iplisten.list()) end}, {"http.urlacl.list", function() return (win.http.urlacl.list()) end},
     {"http.urlacl.sddl", function() return win.http.urlacl.sddl {user = "NT AUTHORITY\\SYSTEM"} end},
     {"http.urlacl.users", function() return win.http.urlacl.users "D:(A;;GX;;;S-1-5-20)" end},

@@ -1,4 +1,5 @@
 -- build: shim
+-- arch: x64
 -- Who holds a port, by family and by owner, where Wine alone does not tell: IPv6, pid 4, shared processes, nobody.
 local lu = require "luaunit"
 local case = require "case"

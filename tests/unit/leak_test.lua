@@ -24,6 +24,7 @@ local READS = {
   {"reg.exists", win.reg.exists, KEY},
   {"http.holders", win.http.holders, times = 5},
   {"http.state", win.http.state, times = 5},
+  {"http.server", win.http.server, 80, times = 100},
   {"http.iplisten.list", win.http.iplisten.list, times = 100},
   {"http.urlacl.list", win.http.urlacl.list, times = 100},
 }
