@@ -21,6 +21,28 @@ static int bundled(lua_State *L) {
   return 1;
 }
 
+#ifdef P80_PAGE_HEAP
+/* test.fail_allocation(n): the n-th allocation from now fails; 0: none */
+static int fail_allocation(lua_State *L) {
+  alloc_fail_at((size_t)luaL_checkinteger(L, 1));
+  return 0;
+}
+
+/* test.allocations() -> how many there have been */
+static int allocations(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)alloc_count());
+  return 1;
+}
+
+static void open_memory(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"fail_allocation", fail_allocation}, {"allocations", allocations}, {NULL, NULL}};
+  luaL_setfuncs(L, functions, 0);
+}
+#else
+static void open_memory(lua_State *L) { (void)L; }
+#endif
+
 static int traceback(lua_State *L) {
   luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
   return 1;
@@ -41,6 +63,7 @@ static void open_modules(lua_State *L) {
   runner_open(L);
   lua_pushcfunction(L, bundled);
   lua_setfield(L, -2, "bundled");
+  open_memory(L);
   win_push_library(L, &raw);
   lua_setfield(L, -2, "x");
   win_push_writes(L);

@@ -1,0 +1,146 @@
+-- build: shim
+-- hardened only: its allocator can be told which allocation fails
+-- Each allocation of a call fails once (of the longest calls a few hundred, spread over all): no crash, nothing left
+-- open, and of a write no half-change: what it changed can be taken back.
+local lu = require "luaunit"
+local case = require "case"
+local fakecore = require "fakecore"
+
+local MOST, MOST_OF_WRITE = 200, 25 -- failures of one call
+
+-- Calls f() while its n-th allocation fails -> ok, result or error.
+local function starve(n, f)
+  test.fail_allocation(n)
+  local ok, result = pcall(f)
+  test.fail_allocation(0)
+  return ok, result
+end
+
+local function allocations_of(f)
+  local before = test.allocations()
+  f()
+  return test.allocations() - before
+end
+
+-- Numbers from 1 to `count`: all, or `most` of them.
+local function spread(count, most)
+  local step = math.max(1, count / most)
+  local n = 1 - step
+  return function()
+    n = n + step
+    if n <= count then return math.floor(n) end
+  end
+end
+
+local function is_about_memory(problem)
+  local text = tostring(problem)
+  return text:find("memory", 1, true) ~= nil or type(problem) == "table"
+end
+
+-- ---- Reads ----
+
+local KEY = [[HKLM\SYSTEM\CurrentControlSet\Services\HTTP]]
+local SDDL = "O:BAG:SYD:PAI(A;OICI;FA;;;BA)(D;;0x1234;;;WD)S:(AU;SAFA;GA;;;WD)"
+
+local READS = {
+  {"host.info", win.host.info}, {"tcp.list", win.tcp.list}, {"tcp.listeners", win.tcp.listeners}, {"tcp.probe", win.tcp.probe, 80},
+  {"process.list", win.process.list}, {"process.get", win.process.get, test.pid()}, {"process.services", win.process.services, test.pid()},
+  {"scm.list", win.scm.list}, {"scm.get", win.scm.get, "HTTP"}, {"scm.wait", win.scm.wait, "HTTP", "stopped"},
+  {"reg.get", win.reg.get, KEY, "ImagePath"}, {"reg.keys", win.reg.keys, KEY}, {"reg.values", win.reg.values, KEY},
+  {"reg.tree", win.reg.tree, KEY}, {"reg.info", win.reg.info, KEY}, {"reg.exists", win.reg.exists, KEY},
+  {"http.holders", win.http.holders}, {"http.state", win.http.state}, {"http.iplisten.list", win.http.iplisten.list},
+  {"http.urlacl.list", win.http.urlacl.list}, {"http.urlacl.users", win.http.urlacl.users, "D:(A;;GX;;;NS)"},
+  {"account.get", win.account.get, "Administrators"}, {"account.current", win.account.current},
+  {"account.describe", win.account.describe, SDDL}, {"file.read", win.file.read, [[C:\windows\win.ini]]},
+  {"event.read", win.event.read, "Application"}, {"event.logs", win.event.logs},
+}
+
+TestReads = {}
+
+function TestReads:setUp() test.setenv("P80_SHIM_EVENTS", "1") end
+function TestReads:tearDown() test.setenv("P80_SHIM_EVENTS", nil) end
+
+for _, read in ipairs(READS) do
+  TestReads["test_" .. read[1]] = function()
+    local function call() return read[2](table.unpack(read, 3)) end
+    call()
+    local count = allocations_of(call)
+    local failures, handles = 0, test.handle_count()
+    for n in spread(count, MOST) do
+      local ok, problem = starve(n, call)
+      if not ok then
+        failures = failures + 1
+        lu.assertTrue(is_about_memory(problem), tostring(problem))
+      end
+    end
+    collectgarbage()
+    collectgarbage()
+    lu.assertTrue(failures > 0, "no allocation mattered")
+    lu.assertTrue(test.handle_count() - handles < 5, "handles left open")
+  end
+end
+
+-- ---- Writes ----
+
+local ROOT, FILE, URL = [[HKLM\SOFTWARE\p80-memory]], [[C:\p80-memory.txt]], "http://+:8123/memory/"
+
+local function prepare()
+  win.reg.delete(ROOT, nil, {tree = true})
+  win.reg.create(ROOT)
+  win.reg.create(ROOT .. "\\in")
+  win.reg.create(ROOT .. "\\in\\it")
+  win.reg.set(ROOT .. "\\in\\it", "v", "old", {type = "sz"})
+  win.file.write(FILE, "old")
+  pcall(win.http.urlacl.delete, URL)
+  pcall(win.http.iplisten.delete, "127.0.0.1")
+end
+
+local WRITES = {
+  {"reg.set", {ROOT .. "\\new\\key", "v", "text"}, function() return win.reg.tree(ROOT) end},
+  {"reg.delete", {ROOT .. "\\in", nil, {tree = true}, n = 3}, function() return win.reg.tree(ROOT) end},
+  {"file.write", {FILE, "new"}, function() return {win.file.read(FILE)} end},
+  {"http.urlacl.add", {URL, {user = "S-1-5-20"}}, function() return win.http.urlacl.list() end},
+  {"http.iplisten.add", {"127.0.0.1"}, function() return win.http.iplisten.list() end},
+}
+
+local function same(a, b)
+  if type(a) ~= "table" or type(b) ~= "table" then return a == b end
+  for key, value in pairs(a) do if not same(value, b[key]) then return false end end
+  for key in pairs(b) do if a[key] == nil then return false end end
+  return true
+end
+
+TestWrites = {}
+
+function TestWrites:setUp()
+  test.setenv("P80_SHIM_HTTP_CONFIG", "1")
+  if not win.http.is_running() then case.holder {"--http", "http://+:18080/"} end -- starts it
+end
+
+function TestWrites:tearDown()
+  prepare()
+  win.reg.delete(ROOT, nil, {tree = true})
+  os.remove(FILE)
+  test.setenv("P80_SHIM_HTTP_CONFIG", nil)
+end
+
+for _, write in ipairs(WRITES) do
+  local op, arguments, snapshot = table.unpack(write)
+  TestWrites["test_" .. op] = function()
+    local function try(n)
+      prepare()
+      local files, before = {}, snapshot()
+      local core = fakecore.open {files = files, script = {name = "memory", kind = "code"}}
+      local function call() return core.call(op, table.unpack(arguments, 1, arguments.n)) end
+      if not n then return allocations_of(call) end
+      local ok, problem = starve(n, call)
+      if not ok then lu.assertTrue(is_about_memory(problem), tostring(problem)) end
+      pcall(core.finish, nil, not ok and problem or nil)
+      if same(snapshot(), before) then return ok and lu.fail "success without the effect" end
+      local report = fakecore.open({files = files, script = {name = "memory", kind = "code"}}).undo.run()
+      lu.assertEquals(report.failed, 0, ("allocation %d: %s"):format(n, report.steps[1] and report.steps[1].reason))
+      lu.assertTrue(same(snapshot(), before), ("allocation %d: undo did not restore it"):format(n))
+    end
+    for n in spread(try(), MOST_OF_WRITE) do try(n) end
+  end
+end
