@@ -5,6 +5,9 @@
 #include <string.h>
 #include <windows.h>
 
+#include "luax.h"
+#include "winapi.h"
+
 enum { LONGEST_NAME = 64 };
 
 /* Resource names and types are looked up in upper case; they are plain ASCII here. */
@@ -18,23 +21,41 @@ static int to_resource_name(const char *name, wchar_t out[LONGEST_NAME]) {
   return name[i] == 0 && i > 0;
 }
 
-const char *bundle_find(const char *folder, const char *name, size_t *size) {
+static HRSRC find(const char *folder, const char *name) {
   wchar_t type[LONGEST_NAME], id[LONGEST_NAME];
   if (!to_resource_name(folder, type) || !to_resource_name(name, id)) return NULL;
-  HRSRC found = FindResourceW(NULL, id, type);
+  return FindResourceW(NULL, id, type);
+}
+
+int bundle_has(const char *folder, const char *name) { return find(folder, name) != NULL; }
+
+/* https://learn.microsoft.com/windows-hardware/drivers/ddi/ntifs/nf-ntifs-rtldecompressbuffer */
+const char *bundle_text(lua_State *L, const char *folder, const char *name, size_t *size) {
+  HRSRC found = find(folder, name);
   HGLOBAL loaded = found ? LoadResource(NULL, found) : NULL;
+  ULONG length, packed, got = 0;
   if (loaded == NULL) return NULL;
-  *size = SizeofResource(NULL, found);
-  return LockResource(loaded);
+  winapi_load(L, "ntdll");
+  const BYTE *bytes = LockResource(loaded);
+  memcpy(&length, bytes, sizeof length);
+  packed = SizeofResource(NULL, found) - (ULONG)sizeof length;
+  char *text = luax_buffer(L, length);
+  NTSTATUS status = win32.RtlDecompressBuffer(COMPRESSION_FORMAT_LZNT1, (PUCHAR)text, length,
+                                              (PUCHAR)(bytes + sizeof length), packed, &got);
+  if (status < 0 || got != length) luaL_error(L, "p80.exe is damaged: %s/%s.lua", folder, name);
+  *size = length;
+  return text;
 }
 
 void bundle_push(lua_State *L, const char *folder, const char *name) {
   size_t size;
-  const char *text = bundle_find(folder, name, &size);
+  int top = lua_gettop(L);
+  const char *text = bundle_text(L, folder, name, &size);
   if (text == NULL) luaL_error(L, "p80.exe lacks its bundled %s/%s.lua", folder, name);
   lua_pushfstring(L, "@p80:%s/%s.lua", folder, name);
   if (luaL_loadbufferx(L, text, size, lua_tostring(L, -1), "t") != LUA_OK) lua_error(L);
-  lua_remove(L, -2);
+  lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
 }
 
 void bundle_push_win(lua_State *L, const char *name) { bundle_push(L, "win", name); }

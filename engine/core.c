@@ -84,7 +84,7 @@ static int host_names(lua_State *L) {
 /* host.source(folder, name) -> the text of a bundled file, or nil. */
 static int host_source(lua_State *L) {
   size_t size;
-  const char *text = bundle_find(luaL_checkstring(L, 1), luaL_checkstring(L, 2), &size);
+  const char *text = bundle_text(L, luaL_checkstring(L, 1), luaL_checkstring(L, 2), &size);
   if (text) lua_pushlstring(L, text, size);
   else lua_pushnil(L);
   return 1;

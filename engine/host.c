@@ -306,9 +306,9 @@ static int ends_with_lua(const char *path) {
 
 /* Pushes the name of the bundled playbook that `word` ("free80" or "free80.lua") means, or nil. */
 static const char *push_bundled_name(lua_State *L, const char *word) {
-  size_t size, n = strlen(word);
+  size_t n = strlen(word);
   lua_pushlstring(L, word, ends_with_lua(word) ? n - 4 : n);
-  if (!has_folder(word) && bundle_find("script", lua_tostring(L, -1), &size)) return lua_tostring(L, -1);
+  if (!has_folder(word) && bundle_has("script", lua_tostring(L, -1))) return lua_tostring(L, -1);
   lua_pop(L, 1);
   lua_pushnil(L);
   return NULL;

@@ -12,12 +12,11 @@
 /* searcher(name): a bundled module of scripts/lib, or of the core when upvalue 1 is true. */
 static int search_bundle(lua_State *L) {
   const char *name = luaL_checkstring(L, 1), *folder = "lib";
-  size_t size;
   if (lua_toboolean(L, lua_upvalueindex(1)) && strncmp(name, "core.", 5) == 0) {
     folder = "core";
     name += 5;
   }
-  if (bundle_find(folder, name, &size) == NULL) {
+  if (!bundle_has(folder, name)) {
     lua_pushfstring(L, "no bundled module '%s'", name);
     return 1;
   }
