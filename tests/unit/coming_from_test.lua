@@ -76,7 +76,7 @@ end
 local T = case.suite "ComingFrom"
 
 function T:test_each_row_has_code_and_its_test_or_a_reason()
-  lu.assertTrue(#rows > 150)
+  lu.assertTrue(#rows > 100)
   for _, row in ipairs(rows) do
     local where = ("docs/coming-from.md:%d"):format(row.line)
     lu.assertNotNil(row.command:find "^`.+`", where)
