@@ -9,6 +9,9 @@
 /* Begins the use of COM in the running C function (+1, the slot that ends it; all other slots must be above it). */
 void com_begin(lua_State *L);
 
+/* Whether a class is registered for programs like this one; needs advapi32 alone. */
+int com_is_registered(const CLSID *class_id);
+
 /* Raises for an HRESULT. One that wraps a Win32 code is that code; what the object says of it is the hint. */
 P80_NORETURN void com_fail(lua_State *L, const char *target, HRESULT result);
 /* The same when it is a failure. */

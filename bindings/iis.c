@@ -1,27 +1,13 @@
 /* win.iis: web sites and their bindings. Words, texts and checks are in iis.lua, all else in engine/core/iis.lua. */
-#include <stdio.h>
-
 #include "iis_parts.h"
 
 enum { NONE, APPHOST, METABASE };
-
-/* Whether a COM class is registered for programs like this one. */
-static int is_registered(const CLSID *id) {
-  wchar_t path[64];
-  HKEY key;
-  const BYTE *d = id->Data4;
-  _snwprintf(path, 64, L"CLSID\\{%08lX-%04X-%04X-%02X%02X-%02X%02X%02X%02X%02X%02X}", (unsigned long)id->Data1,
-             id->Data2, id->Data3, d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7]);
-  if (win32.RegOpenKeyExW(HKEY_CLASSES_ROOT, path, 0, KEY_READ, &key) != ERROR_SUCCESS) return 0;
-  win32.RegCloseKey(key);
-  return 1;
-}
 
 /* Which configuration IIS has here. One of IIS 7 or newer may have a metabase beside it, made up from the real one.
  */
 static int find_store(lua_State *L) {
   winapi_load(L, "advapi32");
-  return is_registered(&apphost_class) ? APPHOST : is_registered(&metabase_class) ? METABASE : NONE;
+  return com_is_registered(&apphost_class) ? APPHOST : com_is_registered(&metabase_class) ? METABASE : NONE;
 }
 
 static int require_store(lua_State *L) {

@@ -17,7 +17,8 @@
   S(file) \
   S(account) \
   S(iis) \
-  S(event)
+  S(event) \
+  S(task)
 /* clang-format on */
 
 #define SUBJECT_DECLARATION(name) extern const luax_subject name##_subject;

@@ -58,9 +58,10 @@
 #define WINAPI_NTDLL(R, N) R(NtQuerySystemInformation) R(NtQueryInformationProcess) R(NtQueryObject) R(RtlGetVersion) \
   R(NtDeleteKey) R(RtlNtStatusToDosError) R(RtlDecompressBuffer)
 
-#define WINAPI_OLE32(R, N) R(CoInitializeEx) R(CoUninitialize) R(CoCreateInstance)
+#define WINAPI_OLE32(R, N) R(CoInitializeEx) R(CoUninitialize) R(CoCreateInstance) R(CoTaskMemFree)
 
-#define WINAPI_OLEAUT32(R, N) R(SysAllocString) R(SysFreeString) R(SysStringLen) R(VariantClear) R(GetErrorInfo)
+#define WINAPI_OLEAUT32(R, N) R(SysAllocString) R(SysFreeString) R(SysStringLen) R(VariantClear) R(GetErrorInfo) \
+  R(VariantTimeToSystemTime)
 
 #define WINAPI_KERNEL32(R, N)                                                                                   \
   N("Windows Vista", BOOL, QueryFullProcessImageNameW, (HANDLE, DWORD, LPWSTR, PDWORD))                         \

@@ -75,7 +75,7 @@ core.commands = part "commands"
 
 -- ---- The subjects, each opened when a thing of its kind is first meant ----
 
-local SUBJECTS <const> = {"process", "scm", "reg", "http", "file", "iis", "event"}
+local SUBJECTS <const> = {"process", "scm", "reg", "http", "file", "iis", "event", "task"}
 local unopened = {}
 for _, subject in ipairs(SUBJECTS) do unopened[subject] = true end
 

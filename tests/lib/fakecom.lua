@@ -10,6 +10,7 @@ local STATE = [[HKCU\Software\p80-fake]]
 fakecom.CLASSES = {
   apphost = "{2B72133B-3F5B-4602-8952-803546CE3344}",
   metabase = "{A9E69610-B80D-11D0-B9B9-00A0C922E750}",
+  task = "{0F87369F-A4E5-4CFC-BD3E-73E6154572DD}",
 }
 
 local function create(key, options)
@@ -19,14 +20,14 @@ local function create(key, options)
   win.reg.create(key, options)
 end
 
---- Registers `class` as one of build/<dll>.dll; false takes it away.
+--- Registers `class` as one of build/<dll>.dll, or of Windows' own with a path; nil takes it away.
 function fakecom.register(class, dll)
   local key = CLASSES .. fakecom.CLASSES[class]
   if win.reg.exists(key, {view = VIEW}) then win.reg.delete(key, nil, {tree = true, view = VIEW}) end
   if not dll then return end
   key = key .. [[\InprocServer32]]
   create(key, {view = VIEW})
-  win.reg.set(key, "", test.bin .. dll .. ".dll", {type = "sz", view = VIEW})
+  win.reg.set(key, "", dll:find "\\" and dll or test.bin .. dll .. ".dll", {type = "sz", view = VIEW})
   win.reg.set(key, "ThreadingModel", "Both", {type = "sz", view = VIEW})
 end
 
@@ -43,7 +44,7 @@ function fakecom.read(path, name) return (win.reg.get(STATE .. "\\" .. path, nam
 
 function fakecom.clear()
   if win.reg.exists(STATE) then win.reg.delete(STATE, nil, {tree = true}) end
-  for _, name in ipairs {"LIVE", "CALLS", "FAIL", "STRUCK", "PRETEND", "LATE", "SAVED", "BUSY", "IIS70"} do
+  for _, name in ipairs {"LIVE", "CALLS", "FAIL", "STRUCK", "PRETEND", "LATE", "SAVED", "BUSY", "IIS70", "USER", "PASSWORD", "LOGON"} do
     fakecom.tell(name, nil)
   end
 end

@@ -121,6 +121,13 @@ bad.most = with(NUMBERS, {0, 1.5, 100001})
 bad.no_account = with {true, 1, {}, "nul\0", "\xFF", "S-1-"}
 bad.no_list = with {true, 1, "x", {1}, {true}, {{rights = "x"}}, {{type = "x"}}}
 bad.source = with(no_text, {"", "a\\b", ("s"):rep(256)})
+functions["task.version"], functions["task.list"] = {}, {}
+functions["task.get"], functions["task.delete"] = {{"text", good = "p80 bad"}}, {{"task", good = "p80 bad"}}
+functions["task.run"] = {{"task", good = "p80 bad"}}
+functions["task.create"] = {{"task", good = "p80 bad"}, options({program = "text", arguments = "text", directory = "text", at = "word",
+  every = "seconds", account = "text", password = "text", highest = "boolean", description = "text", enabled = "boolean"},
+  {program = "x", at = "logon"})}
+bad.task = with(no_text, {"", "\\", "a\\", "a/b", "a\nb", ".."})
 bad.site = with {true, 1.5, {}, "nul\0", "\xFF"}
 bad.binding = with(no_text, {"", "80", "*:80", "*:0:", "*:65536:", ":80:"})
 bad.text_of_any_bytes = with {true, 1, 1.5, {}}
