@@ -19,6 +19,7 @@
 ---@field process win.process
 ---@field reg win.reg
 ---@field scm win.scm
+---@field task win.task
 ---@field tcp win.tcp
 win = {}
 
