@@ -244,7 +244,7 @@ end
 local function controllers()
   local pids = {}
   for _, name in ipairs {"WAS", "W3SVC"} do
-    local service = win.scm.get(name)
+    local service = win.scm.status(name)
     if service and service.pid and service.pid ~= 0 then pids[#pids + 1] = service.pid end
   end
   return pids

@@ -83,7 +83,7 @@ typedef struct process_scan {
  * https://learn.microsoft.com/windows/win32/toolhelp/taking-a-snapshot-and-viewing-processes */
 static void begin_scan(lua_State *L, process_scan *scan) {
   winapi_load(L, "kernel32");
-  winapi_load(L, "psapi");
+  if (win32.QueryFullProcessImageNameW == NULL) winapi_load(L, "psapi");
   luax_handle *snapshot = luax_newhandle(L, luax_closekernel);
   scan->snapshot = CreateToolhelp32Snapshot(TH32CS_SNAPPROCESS, 0);
   if (scan->snapshot == INVALID_HANDLE_VALUE) luax_fail(L, "processes", GetLastError());

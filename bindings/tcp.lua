@@ -42,7 +42,7 @@ function tcp.owners(...)
   local owners = {}
   for _, pid in ipairs(pids) do
     if not owners[pid] then
-      local process = win.process.get(pid) or {}
+      local process = pid ~= 0 and win.process.get(pid) or {}
       owners[pid] = {process = process.name, path = process.path, services = {}}
     end
   end

@@ -146,12 +146,22 @@ function manifest.help(m)
   return table.concat(lines, "\n") .. "\n"
 end
 
+local function requires_any(m)
+  for _, arg in pairs(m.args or {}) do
+    if arg.required then return true end
+  end
+  return false
+end
+
 --- Parses the command line of a playbook; returns its arguments by name with defaults filled in, or nil and what is
 -- wrong with them.
 function manifest.parse(m, words)
-  local parser = make_parser(m)
-  local ok, result = parser:pparse(words)
-  if not ok then return nil, result, parser:get_usage() end
+  local result = {}
+  if #words > 0 or requires_any(m) then
+    local ok, parsed = make_parser(m):pparse(words)
+    if not ok then return nil, parsed end
+    result = parsed
+  end
   for name, arg in pairs(m.args or {}) do
     if result[name] == nil then result[name] = arg.default end
     if arg.type == "flag" then result[name] = result[name] or false end
