@@ -1,197 +1,18 @@
 -- win.http, the half in Lua: who uses HTTP.SYS, and for which URLs.
 local http, win, x = ...
 
-local ERROR_INVALID_PARAMETER <const> = 87
 local ERROR_OPERATION_ABORTED <const> = 995 -- Ctrl-C
 
 -- C's own functions, which are nobody else's business.
 local servicestate, handles, reply_of = http.servicestate, http.holders, http.server
 http.servicestate = nil
 
-local function bad(op, name, text) x.fail(op, name, ERROR_INVALID_PARAMETER, text) end
-
-local function check_none(op, ...)
-  local given = select("#", ...)
-  if given > 0 then bad(op, "arguments", ("0 arguments expected, got %d."):format(given)) end
-end
-
 --- win.http.is_running() -> boolean
 -- Whether the HTTP service (HTTP.SYS) runs. Unlike almost everything else about it, asking does not start it.
 function http.is_running(...)
-  check_none("http.is_running", ...)
+  x.check("http.is_running").arguments(select("#", ...), 0, 0)
   local service = win.scm.status "HTTP"
   return service ~= nil and service.state == "running"
-end
-
--- ---- URLs ----
--- https://learn.microsoft.com/windows/win32/http/urlprefix-strings
-
-local DEFAULT_PORT <const> = {http = "80", https = "443"}
-
--- The host of a URL prefix: "+", "*", a name, an IPv4 address, an IPv6 address in brackets.
-local function check_host(host)
-  if host == "" then return nil, "it names no host; + stands for all" end
-  local ipv6 = host:match "^%[(.*)%]$"
-  if ipv6 then
-    local ok, address = pcall(win.http.iplisten.normalize, ipv6)
-    if not ok or not address:find ":" then return nil, ("'%s' is no IPv6 address"):format(ipv6) end
-    return "[" .. address .. "]"
-  end
-  if host == "+" or host == "*" then return host end
-  if host:find "[%c%s%[%]:/\\%?#@*+%%<>\"|]" then return nil, ("'%s' is no host"):format(host) end
-  return host:lower()
-end
-
-local function check_port(port)
-  local number = port:match "^[1-9]%d*$" and #port <= 5 and math.tointeger(tonumber(port))
-  if not number or number > 65535 then return nil, ("port '%s' is not a number from 1 to 65535"):format(port) end
-  return number
-end
-
-local function check_path(path)
-  if path:find "[%c ]" then return nil, "it has a blank or control character" end
-  if path:find "[?#]" then return nil, "a prefix has no '?' and no '#'" end
-  if path:find "\\" then return nil, "it has a backslash" end
-  return path:sub(-1) == "/" and path or path .. "/"
-end
-
--- The parts of a URL prefix, or nil and what is wrong with it.
-local function parse_url(text)
-  if not utf8.len(text) then return nil, "it is not valid UTF-8" end
-  local scheme, rest = text:match "^(%a[%w+.-]*)://(.*)$"
-  scheme = scheme and scheme:lower()
-  if not DEFAULT_PORT[scheme] then return nil, "it does not begin with http:// or https://" end
-  local authority, path = rest:match "^([^/]*)(.*)$"
-  local host, port = authority:match "^(%[.*%]):?(.*)$"
-  if not host then host, port = authority:match "^([^:]*):?(.*)$" end
-  if port == "" and authority:sub(-1) ~= ":" then port = DEFAULT_PORT[scheme] end
-  local fault
-  host, fault = check_host(host)
-  if not host then return nil, fault end
-  port, fault = check_port(port)
-  if not port then return nil, fault end
-  path, fault = check_path(path)
-  if not path then return nil, fault end
-  return {
-    url = ("%s://%s:%d%s"):format(scheme, host, port, path), scheme = scheme, host = host, port = port, path = path,
-  }
-end
-
---- win.http.url(text) -> {url, scheme, host, port, path}, or nil and what is wrong with it
--- The parts of a URL prefix as HTTP.SYS takes it: scheme and host in lower case, with a port and a slash at the end.
-function http.url(...)
-  local given, text = select("#", ...), ...
-  if given ~= 1 then bad("http.url", "arguments", ("1 argument expected, got %d."):format(given)) end
-  if type(text) ~= "string" then bad("http.url", "text", ("text expected, got %s."):format(tostring(text))) end
-  return parse_url(text)
-end
-
--- ---- What netsh prints ----
--- Nothing here knows a word of it, for Windows speaks many languages: indentation shows what belongs together, a URL
--- and a list of pids look the same everywhere.
---
---   Request queue name: DefaultAppPool             a queue: the outermost line with a value and lines below it
---       Max requests: 1000
---       Number of active processes attached: 1
---       Controller process ID: 1612                a number, last before a line without a value
---       Process IDs:
---           3012                                   older: a number alone
---       Processes:
---           ID: 2688, image: C:\...\svchost.exe    newer: a number, a comma, another value
---           Services: NcHostAgent
---           Tagged Service: NcHostAgent
---       Registered URLs:
---           HTTP://+:443/HOSTAGENT/                IP-bound ones end their port with the address: ":80:10.0.0.1/"
-
--- One line: {indent=, text=, value=} with the value behind the caption's colon; nil for empty ones and rulers.
-local function read_line(line)
-  line = line:gsub("\u{FF1A}", ": "):gsub("\u{A0}", " "):gsub("\t", "        ")
-  local indent, text = line:match "^( *)(.-)%s*$"
-  if text == "" or text:find "^%-+$" then return nil end
-  return {indent = #indent, text = text, value = text:match "^[^:]*:%s*(.*)$"}
-end
-
-local function is_url(text) return text:find "^[Hh][Tt][Tt][Pp][Ss]?://" ~= nil end
-
--- A URL as HTTP.SYS shows it, in p80's form; what cannot be read stays as it is. One that is bound to an address has
--- that behind the port: "host:port:address".
-local function shown_url(text)
-  local bound, path = text:match "^(%a+://%[[^%]/]*%]:%d+):[^/]*(.*)$"
-  if not bound then bound, path = text:match "^(%a+://[^%[/:]*:%d+):[^/]*(.*)$" end
-  local parsed = parse_url(bound and bound .. path or text)
-  return parsed and parsed.url or text
-end
-
--- The name of a queue; a sentence says that it has none.
-local function queue_name(value)
-  if value == "" or value:find "%s.*[.\u{3002}]$" then return nil end
-  return value
-end
-
--- Adds what one line below a queue's says; `following` is the line after it.
-local function read_detail(queue, line, following, controllers)
-  if line.indent ~= queue.indent then queue.indent = nil end
-  if is_url(line.text) then
-    queue.urls[#queue.urls + 1] = shown_url(line.text)
-    return
-  end
-  local pid = line.text:match "^%d+$"
-  local image
-  if not pid then pid, image = (line.value or ""):match "^(%d+)%s*[^%d%s:][^:]*:%s*(.*)$" end
-  if pid then
-    table.insert(queue.processes, {pid = math.tointeger(tonumber(pid)), image = image, notes = {}})
-    queue.indent = line.indent
-    return
-  end
-  local number = line.value and line.value:match "^%d+$" and math.tointeger(tonumber(line.value))
-  local ends_numbers = following and following.value == "" and following.indent == line.indent
-  if number and ends_numbers and controllers[number] then queue.controller = number end
-  local process = queue.processes[#queue.processes]
-  if process and line.value and line.indent == queue.indent then table.insert(process.notes, line.value) end
-end
-
--- A server session, which begins like a queue: "Server session ID: FF00000020000001".
-local function is_session(value) return #value == 16 and value:find "^%x+$" ~= nil end
-
--- The blocks of lines that hang on an outermost line with a value: {head=, lines...}.
-local function blocks_of(lines)
-  local blocks, block = {}, nil
-  for i, line in ipairs(lines) do
-    if block and line.indent > block.head.indent then
-      block[#block + 1] = line
-    else
-      local following = lines[i + 1]
-      block = nil
-      if line.value and line.value ~= "" and following and following.indent > line.indent then
-        block = {head = line}
-        blocks[#blocks + 1] = block
-      end
-    end
-  end
-  return blocks
-end
-
---- win.http.read_servicestate(text [, controllers]) -> queues {name=, urls={}, processes={{pid=, image=, notes={}}},
--- controller=}
--- Reads what `netsh http show servicestate view=requestq` printed, on any Windows in any language. `controllers` is an
--- array of pids that may control queues (those of the services W3SVC and WAS). `name` is nil for a queue without one,
--- `image` for a Windows that does not print it; `notes` are the values printed about a process, its services.
-function http.read_servicestate(...)
-  local op, given, text, controllers = "http.read_servicestate", select("#", ...), ...
-  if given > 2 then bad(op, "arguments", ("1 to 2 arguments expected, got %d."):format(given)) end
-  if type(text) ~= "string" then bad(op, "text", ("text expected, got %s."):format(tostring(text))) end
-  if controllers ~= nil and type(controllers) ~= "table" then bad(op, "controllers", "an array of pids expected.") end
-  local is_controller, lines, queues = {}, {}, {}
-  for _, pid in ipairs(controllers or {}) do is_controller[pid] = true end
-  for line in text:gmatch "[^\r\n]+" do lines[#lines + 1] = read_line(line) end
-  for _, block in ipairs(blocks_of(lines)) do
-    local queue = {name = queue_name(block.head.value), urls = {}, processes = {}}
-    for i, line in ipairs(block) do read_detail(queue, line, block[i + 1], is_controller) end
-    queue.indent = nil
-    local is_used = queue.urls[1] or queue.processes[1] or queue.controller
-    if is_used and not is_session(block.head.value) then queues[#queues + 1] = queue end
-  end
-  return queues
 end
 
 -- ---- Who holds it ----
@@ -215,11 +36,17 @@ local function add_owners(rows)
   return rows
 end
 
---- win.http.holders() -> rows {pid, name, path, services, objects={"\\Device\\Http\\ReqQueue", ...}, queue=}, silent
--- The processes that hold handles of HTTP.SYS; `queue` says whether a request queue is among them, for which it may
--- have registered URLs. The kernel, and what hosts the driver, do not count. `silent` is the number of handles on the
--- machine that could not be asked for their names (pipes on which somebody waits; no handle of HTTP.SYS is like that).
--- Without elevation only the user's own processes are seen.
+-- The name of the product that the first of these words (services, URLs) belongs to.
+local function product_of(...)
+  for _, words in ipairs {...} do
+    for _, word in ipairs(words) do
+      local product = http.product(word)
+      if product then return product.name end
+    end
+  end
+end
+
+--- The processes that hold handles of HTTP.SYS. The kernel, and what hosts the driver, do not count.
 function http.holders(...)
   local found, silent = handles(...)
   local rows, by_pid = {}, {}
@@ -236,8 +63,11 @@ function http.holders(...)
     end
     row.queue = row.queue or is_queue(handle.object)
   end
-  for _, row in ipairs(rows) do row.objects = table.move(row.objects, 1, #row.objects, 1, {}) end
-  return add_owners(rows), silent
+  for _, row in ipairs(add_owners(rows)) do
+    row.objects = table.move(row.objects, 1, #row.objects, 1, {})
+    row.product = product_of(row.services)
+  end
+  return rows, silent
 end
 
 -- The pids of the services that control the queues of IIS.
@@ -248,6 +78,16 @@ local function controllers()
     if service and service.pid and service.pid ~= 0 then pids[#pids + 1] = service.pid end
   end
   return pids
+end
+
+-- The services that are meant in a queue: those which netsh tags, otherwise all in its processes.
+local function services_of(queue)
+  local tagged, all = {}, {}
+  for _, process in ipairs(queue.processes) do
+    tagged[#tagged + 1] = process.tagged
+    table.move(process.services, 1, #process.services, #all + 1, all)
+  end
+  return tagged[1] and tagged or all
 end
 
 -- Puts the processes' names and services into queues as read_servicestate gives them.
@@ -267,12 +107,15 @@ local function complete(queues)
     if process.image and process.image:find "^%a:\\" then process.path = process.path or process.image end
     process.notes, process.image = nil, nil
   end
+  for _, queue in ipairs(queues) do
+    queue.product = product_of(queue.urls, services_of(queue), queue.controller and queue.controller.services or {})
+  end
   return queues
 end
 
--- The queues that netsh shows; nil and why not.
-local function queues_of_netsh()
-  local ran, text, why = pcall(servicestate)
+-- What netsh shows: queues, and with view "session" the sessions and the URLs of no known queue; nil and why not.
+local function ask_netsh(view)
+  local ran, text, why = pcall(servicestate, nil, view)
   if not ran then
     if type(text) ~= "table" or text.code == ERROR_OPERATION_ABORTED then error(text, 0) end
     return nil, ("netsh does not run: %s (%d)"):format(text.message, text.code)
@@ -280,9 +123,9 @@ local function queues_of_netsh()
   if not text then
     return nil, why == "timeout" and "netsh did not answer in time" or "this Windows has no netsh http"
   end
-  local queues = http.read_servicestate(text, controllers())
-  if not queues[1] then return nil, "netsh showed no request queue" end
-  return complete(queues)
+  local queues, sessions, loose = http.read_servicestate(text, controllers())
+  if not queues[1] and not sessions[1] then return nil, "netsh showed no request queue" end
+  return complete(queues), nil, view == "session" and sessions or nil, loose[1] and loose
 end
 
 local function queues_of_holders()
@@ -290,22 +133,18 @@ local function queues_of_holders()
   for _, holder in ipairs((http.holders())) do
     if holder.queue then
       local process = {pid = holder.pid, name = holder.name, path = holder.path, services = holder.services}
-      queues[#queues + 1] = {urls = {}, processes = {process}}
+      queues[#queues + 1] = {urls = {}, processes = {process}, product = holder.product}
     end
   end
   return queues
 end
 
---- win.http.state() -> {source=, reason=, service=, queues={{name=, urls={}, processes={{pid=, name=, path=,
--- services={}, tagged=}}, controller=}}}
--- Which request queues HTTP.SYS has, for whom, and with which URLs. `source` says how far that goes:
---   "netsh"    all is known, as `netsh http show servicestate` tells it
---   "holders"  the processes that hold request queues are known, their URLs are not; `reason` says why
---   "stopped"  the HTTP service does not run (and was not started to ask it), so there is nothing
--- `controller` is the process that controls a queue of IIS, `tagged` the one service of a shared process that is meant,
--- `service` the state of the HTTP service ("running", ...; nil: there is none).
+--- Which request queues HTTP.SYS has, for whom, and with which URLs.
 function http.state(...)
-  check_none("http.state", ...)
+  local check = x.check "http.state"
+  check.arguments(select("#", ...), 0, 1)
+  local options = check.options((...), {"view"})
+  local view = check.one_of("view", options.view or "requestq", {"requestq", "session"})
   local service = win.scm.status "HTTP"
   local state = {service = service and service.state}
   if not service or service.state == "stopped" then
@@ -313,7 +152,7 @@ function http.state(...)
     return state
   end
   if service.state == "running" then
-    state.queues, state.reason = queues_of_netsh()
+    state.queues, state.reason, state.sessions, state.loose = ask_netsh(view)
   else
     state.reason = ("the HTTP service is in state %s"):format(service.state)
   end
@@ -349,29 +188,31 @@ function http.server(...)
 end
 
 local function port_of(url)
-  local parsed = parse_url(url)
-  return parsed and parsed.port or tonumber(url:match "^%a+://[^/]-:(%d+)")
+  local parsed = http.url(url)
+  return parsed and parsed.port or math.tointeger(tonumber(url:match "^%a+://[^/]-:(%d+)"))
 end
 
---- win.http.urls_on(state, port) -> rows {url=, queue=, processes={...}, controller=}, or nil when URLs are not known
--- The URLs on a port that a result of win.http.state() has, each with its queue's name and processes.
+--- The URLs on a port that a result of win.http.state() has, each with its queue's name and processes.
 function http.urls_on(...)
-  local op, given, state, port = "http.urls_on", select("#", ...), ...
-  if given ~= 2 then bad(op, "arguments", ("2 arguments expected, got %d."):format(given)) end
+  local state, port = ...
+  local check = x.check "http.urls_on"
+  check.arguments(select("#", ...), 2, 2)
   if type(state) ~= "table" or type(state.queues) ~= "table" then
-    bad(op, "state", "a result of http.state() expected.")
+    check.bad("state", state, "a result of http.state()")
   end
-  if math.type(port) ~= "integer" or port < 1 or port > 65535 then
-    bad(op, "port", ("an integer from 1 to 65535 expected, got %s."):format(tostring(port)))
-  end
+  check.port("port", port)
   if state.source == "holders" then return nil end
   local rows = {}
-  for _, queue in ipairs(state.queues) do
-    for _, url in ipairs(queue.urls) do
-      if port_of(url) == port then
-        rows[#rows + 1] = {url = url, queue = queue.name, processes = queue.processes, controller = queue.controller}
-      end
-    end
+  local function add(url, queue)
+    if port_of(url) ~= port then return end
+    rows[#rows + 1] = {
+      url = url, queue = queue.name, processes = queue.processes, controller = queue.controller,
+      product = product_of({url}) or queue.product,
+    }
   end
+  for _, queue in ipairs(state.queues) do
+    for _, url in ipairs(queue.urls) do add(url, queue) end
+  end
+  for _, url in ipairs(state.loose or {}) do add(url, {processes = {}}) end
   return rows
 end

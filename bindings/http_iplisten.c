@@ -1,36 +1,12 @@
 /* win.http.iplisten: the addresses on which HTTP.SYS listens, for every port; none in the list means all addresses.
  * https://learn.microsoft.com/windows/win32/http/ip-listen-list */
 #include <stddef.h>
-#include <string.h>
 
 #include "address.h"
 #include "http_config.h"
 #include "luax.h"
 #include "subjects.h"
 #include "winapi.h"
-
-/* HTTP_SERVICE_CONFIG_IP_LISTEN_PARAM and ..._QUERY */
-typedef struct listen_param {
-  USHORT length;
-  struct sockaddr *address;
-} listen_param;
-
-typedef struct listen_list {
-  ULONG count;
-  struct sockaddr_storage addresses[1];
-} listen_list;
-
-_Static_assert(sizeof(listen_param) == (sizeof(void *) == 8 ? 16 : 8), "HTTP_SERVICE_CONFIG_IP_LISTEN_PARAM");
-_Static_assert(offsetof(listen_list, addresses) == 8, "HTTP_SERVICE_CONFIG_IP_LISTEN_QUERY");
-
-/* The text of a socket address; 0 when it is of no known family. */
-static size_t write_address(const struct sockaddr_storage *address, char text[ADDRESS_ROOM]) {
-  if (address->ss_family == AF_INET)
-    return address_write4((const unsigned char *)&((const struct sockaddr_in *)address)->sin_addr, text);
-  if (address->ss_family != AF_INET6) return 0;
-  const struct sockaddr_in6 *ipv6 = (const struct sockaddr_in6 *)address;
-  return address_write6((const unsigned char *)&ipv6->sin6_addr, ipv6->sin6_scope_id, text);
-}
 
 /* http.iplisten.list() -> array of addresses. iplisten.lua calls it when the HTTP service runs; it would start it.
  * https://learn.microsoft.com/windows/win32/api/http/ns-http-http_service_config_ip_listen_query */
@@ -46,7 +22,7 @@ static int iplisten_list(lua_State *L) {
     luax_fail(L, "IP listen list", ERROR_INVALID_DATA);
   lua_Integer n = 0;
   for (ULONG i = 0; i < list->count; i++) {
-    size_t length = write_address(&list->addresses[i], text);
+    size_t length = http_address_text(&list->addresses[i], text);
     if (length == 0) continue;
     lua_pushlstring(L, text, length);
     lua_rawseti(L, -2, ++n);
@@ -69,27 +45,34 @@ static int iplisten_normalize(lua_State *L) {
   return 1;
 }
 
+/* http.iplisten.is_local(address) -> whether this machine has the address; nil when that cannot be found out. A
+ * socket can be bound to an address of this machine only. */
+static int iplisten_is_local(lua_State *L) {
+  ip_address address;
+  struct sockaddr_storage name;
+  WSADATA data;
+  luax_arguments(L, 1, 1);
+  check_address(L, &address);
+  winapi_load(L, "ws2_32");
+  int length = http_address_socket(&address, 0, &name);
+  if (win32.WSAStartup(MAKEWORD(2, 2), &data) != 0) return 0;
+  SOCKET s = win32.socket(name.ss_family, SOCK_STREAM, 0);
+  int failed = s == INVALID_SOCKET || win32.bind(s, (struct sockaddr *)&name, length) != 0;
+  int code = failed ? win32.WSAGetLastError() : 0;
+  if (s != INVALID_SOCKET) win32.closesocket(s);
+  win32.WSACleanup();
+  if (failed && code != WSAEADDRNOTAVAIL) return 0;
+  lua_pushboolean(L, !failed);
+  return 1;
+}
+
 /* Calls `change` with the record for the address at index 1; returns its code. The port must be 0. */
 static DWORD change_address(lua_State *L, DWORD (*change)(http_record, void *, ULONG)) {
   ip_address address;
-  union {
-    struct sockaddr any;
-    struct sockaddr_in ipv4;
-    struct sockaddr_in6 ipv6;
-  } socket;
+  struct sockaddr_storage name;
   luax_arguments(L, 1, 1);
   check_address(L, &address);
-  memset(&socket, 0, sizeof socket);
-  listen_param param = {sizeof socket.ipv4, &socket.any};
-  if (address.family == 4) {
-    socket.ipv4.sin_family = AF_INET;
-    memcpy(&socket.ipv4.sin_addr, address.bytes, 4);
-  } else {
-    param.length = sizeof socket.ipv6;
-    socket.ipv6.sin6_family = AF_INET6;
-    socket.ipv6.sin6_scope_id = address.zone;
-    memcpy(&socket.ipv6.sin6_addr, address.bytes, 16);
-  }
+  listen_param param = {http_address_socket(&address, 0, &name), (struct sockaddr *)&name};
   http_config_open(L);
   return change(HTTP_IPLISTEN, &param, sizeof param);
 }
@@ -110,7 +93,8 @@ static int iplisten_delete(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg reads[] = {{"list", iplisten_list}, {"normalize", iplisten_normalize}, {NULL, NULL}};
+static const luaL_Reg reads[] = {
+    {"list", iplisten_list}, {"normalize", iplisten_normalize}, {"is_local", iplisten_is_local}, {NULL, NULL}};
 static const luaL_Reg writes[] = {{"add", iplisten_add}, {"delete", iplisten_delete}, {NULL, NULL}};
 
 const luax_subject iplisten_subject = {"http.iplisten", reads, writes, "iplisten"};

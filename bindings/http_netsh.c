@@ -110,21 +110,25 @@ static int read_child(lua_State *L, const child *c, DWORD timeout) {
   return 1;
 }
 
-/* http.servicestate([timeout]) -> text of `netsh http show servicestate view=requestq`, or nil and the reason
- * ("missing": this Windows has no netsh for HTTP; "timeout": it took longer than `timeout` seconds, 20, and was
- * ended). It starts a stopped HTTP service: http.lua asks the SCM first.
+/* http.servicestate([timeout [, view]]) -> text of `netsh http show servicestate view=requestq` (or session), or nil
+ * and the reason ("missing": this Windows has no netsh for HTTP; "timeout": it took longer than `timeout` seconds,
+ * 20, and was ended). It starts a stopped HTTP service: http.lua asks the SCM first.
  * https://learn.microsoft.com/windows-server/administration/windows-commands/netsh-http */
 int http_servicestate(lua_State *L) {
+  static const char *const views[] = {"requestq", "session", NULL};
+  static const wchar_t *const arguments[] = {L"http show servicestate view=requestq",
+                                             L"http show servicestate view=session"};
   wchar_t path[PATH_ROOM];
   child c;
-  luax_arguments(L, 0, 1);
+  luax_arguments(L, 0, 2);
   DWORD timeout = luax_optseconds(L, 1, "timeout", 20000);
+  int view = luax_checkword(L, 2, "view", views, 0);
   if (!find_netsh(path)) {
     lua_pushnil(L);
     lua_pushliteral(L, "missing");
     return 2;
   }
-  start_child(L, &c, path, L"http show servicestate view=requestq");
+  start_child(L, &c, path, arguments[view]);
   if (!read_child(L, &c, timeout)) {
     lua_pushnil(L);
     lua_pushliteral(L, "timeout");

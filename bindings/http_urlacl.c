@@ -9,51 +9,20 @@
 #include "subjects.h"
 #include "winapi.h"
 
-/* HTTP_SERVICE_CONFIG_URLACL_SET and ..._QUERY */
-typedef struct urlacl_set {
-  wchar_t *url;
-  wchar_t *sddl;
-} urlacl_set;
-
-typedef struct urlacl_query {
-  int type;
-  wchar_t *url;
-  DWORD token;
-} urlacl_query;
-
-_Static_assert(sizeof(urlacl_set) == 2 * sizeof(void *), "HTTP_SERVICE_CONFIG_URLACL_SET");
-_Static_assert(sizeof(urlacl_query) == (sizeof(void *) == 8 ? 24 : 12), "HTTP_SERVICE_CONFIG_URLACL_QUERY");
-
-enum { QUERY_NEXT = 1 };
-
-/* ---- Listing ---- */
-
-/* Sets t[key] to the text at `text`, which must lie and end within the answer, for the table on top. */
-static void set_text(lua_State *L, const char *key, const wchar_t *text, const void *answer, ULONG size) {
-  const char *begin = answer, *at = (const char *)text;
-  if (at < begin || at >= begin + size) luax_fail(L, "URL reservations", ERROR_INVALID_DATA);
-  size_t room = (size_t)(begin + size - at) / sizeof *text, n = 0;
-  while (n < room && text[n]) n++;
-  if (n == room) luax_fail(L, "URL reservations", ERROR_INVALID_DATA);
-  luax_pushwide(L, text, n);
-  lua_setfield(L, -2, key);
-}
-
 /* http.urlacl.list() -> rows {url, sddl}. urlacl.lua calls it when the HTTP service runs; it would start it.
  * https://learn.microsoft.com/windows/win32/api/http/ns-http-http_service_config_urlacl_query */
 static int urlacl_list(lua_State *L) {
   ULONG size;
-  urlacl_query query = {QUERY_NEXT, NULL, 0};
+  urlacl_query query = {HTTP_QUERY_NEXT, NULL, 0};
   luax_arguments(L, 0, 0);
   http_config_open(L);
   lua_newtable(L);
   for (;; query.token++) {
     const urlacl_set *record = http_config_query(L, HTTP_URLACL, &query, sizeof query, &size);
     if (record == NULL) break;
-    if (size < sizeof *record) luax_fail(L, "URL reservations", ERROR_INVALID_DATA);
     lua_createtable(L, 0, 3);
-    set_text(L, "url", record->url, record, size);
-    if (record->sddl) set_text(L, "sddl", record->sddl, record, size);
+    http_config_settext(L, "url", record->url, record, size);
+    http_config_settext(L, "sddl", record->sddl, record, size);
     lua_rawseti(L, -3, (lua_Integer)query.token + 1);
     lua_pop(L, 1);
   }

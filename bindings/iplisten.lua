@@ -16,14 +16,9 @@ local function list_registry()
   return addresses
 end
 
---- win.http.iplisten.list() -> array of addresses, "api"|"registry"
--- The addresses on which HTTP.SYS listens, for every port; none means all. A stopped HTTP service is not started: then
--- the list comes from the registry, as the second result says.
+--- The addresses on which HTTP.SYS listens; none means all. A stopped HTTP service is not started.
 function iplisten.list(...)
-  local given = select("#", ...)
-  if given > 0 then
-    x.fail("http.iplisten.list", "arguments", 87, ("0 arguments expected, got %d."):format(given))
-  end
+  x.check("http.iplisten.list").arguments(select("#", ...), 0, 0)
   if win.http.is_running() then return list(), "api" end
   return list_registry(), "registry"
 end

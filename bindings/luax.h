@@ -130,8 +130,8 @@ ULONGLONG luax_clock(void);
 /* ---- Registration ---- */
 
 /* One subject or sub-subject ("scm", "http.iplisten"). Reads go into every Lua state, writes into the core's
- * alone; a write without a function is one that the core composes from others (`scm.restart`). `lua` names a
- * bundled chunk with the half of the subject that is written in Lua, or NULL. */
+ * alone; a write without a function is one that the core composes from others (`scm.restart`). `lua` names
+ * the bundled chunks (with blanks between) of the half of the subject that is written in Lua, or NULL. */
 typedef struct luax_subject {
   const char *name;
   const luaL_Reg *reads;

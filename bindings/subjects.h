@@ -14,6 +14,11 @@
   S(http) \
   S(iplisten) \
   S(urlacl) \
+  S(http_sslcert) \
+  S(http_timeout) \
+  S(http_cache) \
+  S(http_setting) \
+  S(http_parameters) \
   S(file) \
   S(account) \
   S(iis) \

@@ -8,47 +8,48 @@ local ERROR_INVALID_PARAMETER <const> = 87
 local list, canonical, sddl_of = urlacl.list, urlacl.canonical, urlacl.sddl_of
 urlacl.canonical, urlacl.sddl_of = nil, nil
 
-local function bad(op, name, text) x.fail(op, name, ERROR_INVALID_PARAMETER, text) end
-
 -- ---- Access lists ----
 
--- The rights that count here, as bits: registering a URL, and passing that on.
+-- The rights that count here, as bits: registering a URL, and passing that on. All of them are both.
 local GENERIC_ALL <const> = 0x10000000
 local GENERIC_EXECUTE <const> = 0x20000000 -- listen
 local GENERIC_WRITE <const> = 0x40000000 -- delegate
 local RIGHTS <const> = {GA = GENERIC_ALL, GX = GENERIC_EXECUTE, GW = GENERIC_WRITE}
 
 local function rights_of(text)
-  local number = tonumber(text:match "^0[xX]%x+$")
-  if number then return number end
-  local bits = 0
-  for letters in text:gmatch "%u%u" do bits = bits | (RIGHTS[letters] or 0) end
-  return bits
+  local bits = math.tointeger(tonumber(text:match "^0[xX]%x+$" or text:match "^%d+$")) or 0
+  for letters in text:upper():gmatch "%u%u" do bits = bits | (RIGHTS[letters] or 0) end
+  return bits & GENERIC_ALL ~= 0 and bits | GENERIC_EXECUTE | GENERIC_WRITE or bits
 end
 
---- win.http.urlacl.users(sddl) -> array of {sid=, name=, listen=, delegate=}
--- What the entries of an access list let each account do, in order. `name` is nil for an account that is not known
--- here.
+-- What one entry says, added to what those before it said about the same account: the first word on a right counts.
+local function add_entry(user, kind, bits)
+  if kind == "D" then
+    user.denied = user.denied | bits
+  elseif kind == "A" then
+    bits = bits & ~user.denied
+    user.listen = user.listen or bits & GENERIC_EXECUTE ~= 0
+    user.delegate = user.delegate or bits & GENERIC_WRITE ~= 0
+  end
+end
+
+--- What the entries of an access list let each account do, in order.
 function urlacl.users(...)
-  local given, sddl = select("#", ...), ...
-  if given > 1 then bad("http.urlacl.users", "arguments", ("1 argument expected, got %d."):format(given)) end
-  if type(sddl) ~= "string" then bad("http.urlacl.users", "sddl", ("text expected, got %s."):format(tostring(sddl))) end
+  local check = x.check "http.urlacl.users"
+  check.arguments(select("#", ...), 1, 1)
   local users, by_sid = {}, {}
-  for kind, rights, trustee in sddl:gmatch "%((%a*);[^;)]*;([^;)]*);[^;)]*;[^;)]*;([^;)]*)%)" do
-    local account = win.account.by_sid(trustee) or {}
+  for kind, rights, trustee in check.text("sddl", (...)):gmatch "%((%a*);[^;)]*;([^;)]*);[^;)]*;[^;)]*;([^;)]*)%)" do
+    local account = trustee ~= "" and win.account.by_sid(trustee) or {}
     local sid = account.sid or trustee
     local user = by_sid[sid]
     if not user then
-      user = {sid = sid, name = account.name, listen = false, delegate = false}
+      user = {sid = sid, name = account.name, listen = false, delegate = false, denied = 0}
       by_sid[sid] = user
       users[#users + 1] = user
     end
-    if kind == "A" then
-      local bits = rights_of(rights)
-      user.listen = user.listen or bits & (GENERIC_ALL | GENERIC_EXECUTE) ~= 0
-      user.delegate = user.delegate or bits & (GENERIC_ALL | GENERIC_WRITE) ~= 0
-    end
+    add_entry(user, kind:upper(), rights_of(rights))
   end
+  for _, user in ipairs(users) do user.denied = nil end
   return users
 end
 
@@ -65,51 +66,55 @@ local function list_registry()
   return rows
 end
 
---- win.http.urlacl.list() -> rows {url, sddl, users={{sid, name, listen, delegate}}}, "api"|"registry"
--- Which accounts may register which URL. A reservation holds no port: win.http.state() tells what is registered.
--- A stopped HTTP service is not started: then the rows come from the registry, as the second result says. `sddl` is nil
--- for a reservation whose access list cannot be read.
+local function rows_now()
+  if win.http.is_running() then return list(), "api" end
+  return list_registry(), "registry"
+end
+
+local function add_users(row)
+  row.users = urlacl.users(row.sddl or "")
+  return row
+end
+
+--- All reservations, and where that was read: a stopped HTTP service is not started.
 function urlacl.list(...)
-  local given = select("#", ...)
-  if given > 0 then bad("http.urlacl.list", "arguments", ("0 arguments expected, got %d."):format(given)) end
-  local rows, source
-  if win.http.is_running() then
-    rows, source = list(), "api"
-  else
-    rows, source = list_registry(), "registry"
-  end
-  for _, row in ipairs(rows) do row.users = urlacl.users(row.sddl or "") end
+  x.check("http.urlacl.list").arguments(select("#", ...), 0, 0)
+  local rows, source = rows_now()
+  for _, row in ipairs(rows) do add_users(row) end
   return rows, source
+end
+
+-- What a URL is compared by; one that p80 cannot read as it is.
+local function key_of(url)
+  local parsed = win.http.url(url)
+  return (parsed and parsed.url or url):lower()
+end
+
+--- The reservation of one URL, however that is spelt.
+function urlacl.get(...)
+  local check = x.check "http.urlacl.get"
+  check.arguments(select("#", ...), 1, 1)
+  local key, rows, source = key_of(check.text("url", (...))), rows_now()
+  for _, row in ipairs(rows) do
+    if key_of(row.url) == key then return add_users(row), source end
+  end
+  return nil, source
 end
 
 -- ---- Making access lists ----
 
 local KEYS <const> = {"user", "sddl", "listen", "delegate"}
 
-local function check_options(options)
-  local op = "http.urlacl.sddl"
-  if type(options) ~= "table" then
-    bad(op, "options", ("a table of options expected, got %s."):format(type(options)))
-  end
-  for key, value in pairs(options) do
-    local expected = (key == "user" or key == "sddl") and "string" or "boolean"
-    local known = false
-    for _, word in ipairs(KEYS) do known = known or word == key end
-    if not known then
-      local meant = type(key) == "string" and x.nearest(key, KEYS)
-      local hint = meant and ("did you mean '%s'?"):format(meant) or "the options are " .. table.concat(KEYS, ", ")
-      x.fail(op, tostring(key), ERROR_INVALID_PARAMETER, "There is no such option.", hint)
-    end
-    if type(value) ~= expected then
-      local what = expected == "string" and "text" or "true or false"
-      bad(op, key, ("%s expected, got %s."):format(what, tostring(value)))
-    end
-  end
+local function check_options(check, options)
+  if options == nil then check.bad("options", nil, "a table of options") end
+  check.options(options, KEYS)
+  for _, key in ipairs {"user", "sddl"} do check.opt_text(key, options[key]) end
+  for _, key in ipairs {"listen", "delegate"} do check.opt_boolean(key, options[key]) end
   if (options.user == nil) == (options.sddl == nil) then
-    bad(op, "options", "either user= (an account's name or SID) or sddl= expected.")
+    check.bad("options", options, "either user= (an account's name or SID) or sddl=")
   end
   if options.sddl and (options.listen ~= nil or options.delegate ~= nil) then
-    bad(op, "options", "listen= and delegate= go with user=; sddl= says it all.")
+    x.fail("http.urlacl.sddl", "options", ERROR_INVALID_PARAMETER, "listen= and delegate= go with user=; sddl= says it all.")
   end
 end
 
@@ -118,16 +123,15 @@ local function ask(f, ...)
   local ok, result = pcall(f, ...)
   if ok then return result end
   if type(result) ~= "table" then error(result, 0) end
-  x.fail("http.urlacl.sddl", result.target, result.code, result.message, result.hint)
+  x.fail("http.urlacl.sddl", result.target == "account" and "user" or result.target, result.code, result.message, result.hint)
 end
 
---- win.http.urlacl.sddl{user=, listen=true, delegate=false} -> the access list of a reservation for that account, as
--- `netsh http add urlacl` makes it; win.http.urlacl.sddl{sddl=} -> that one as Windows writes it
--- `user` is an account's name, which depends on the language of Windows for built-in accounts, or its SID.
+--- The access list of a reservation for an account, as `netsh http add urlacl` makes it, or of `sddl` as Windows
+-- writes it.
 function urlacl.sddl(...)
-  local given, options = select("#", ...), ...
-  if given > 1 then bad("http.urlacl.sddl", "arguments", ("1 argument expected, got %d."):format(given)) end
-  check_options(options)
+  local check, options = x.check "http.urlacl.sddl", ...
+  check.arguments(select("#", ...), 0, 1)
+  check_options(check, options)
   if options.sddl then return ask(canonical, options.sddl) end
   local listen, delegate = options.listen ~= false, options.delegate == true
   local rights = listen and delegate and "GA" or listen and "GX" or delegate and "GW"

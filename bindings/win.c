@@ -103,14 +103,26 @@ void win_push_library(lua_State *L, const win_host *host) {
   lua_setfield(L, LUA_REGISTRYINDEX, LIBRARY);
 }
 
-/* Runs the Lua half of a subject: chunk(subject, win, x) for the subject on top and `win` at index 1. */
-static void run_lua_half(lua_State *L, const win_host *host, const char *chunk) {
+/* Runs one chunk of the Lua half: chunk(subject, win, x, name) for the subject on top and `win` at index 1. */
+static void run_chunk(lua_State *L, const win_host *host, const char *chunk, const char *name) {
   int subject = lua_gettop(L);
   host->push_chunk(L, chunk);
   lua_pushvalue(L, subject);
   lua_pushvalue(L, 1);
   win_push_library(L, host);
-  lua_call(L, 3, 0);
+  lua_pushstring(L, name);
+  lua_call(L, 4, 0);
+}
+
+/* Runs the Lua half of a subject, one or more chunks with blanks between their names. */
+static void run_lua_half(lua_State *L, const win_host *host, const luax_subject *subject) {
+  int top = lua_gettop(L);
+  for (const char *at = subject->lua; *at; at += strcspn(at, " "), at += *at == ' ') {
+    const char *chunk = lua_pushlstring(L, at, strcspn(at, " "));
+    lua_pushvalue(L, top);
+    run_chunk(L, host, chunk, subject->name);
+    lua_settop(L, top);
+  }
 }
 
 /* t[name] = the crossing to "<subject>.<name>" for the table on top. */
@@ -139,7 +151,7 @@ static void cross_reads(lua_State *L, const win_host *host, const char *subject)
 /* Fills the table on top with the functions of one subject. */
 static void fill(lua_State *L, const win_host *host, const luax_subject *subject) {
   luax_setfunctions(L, subject->name, subject->reads);
-  if (subject->lua) run_lua_half(L, host, subject->lua);
+  if (subject->lua) run_lua_half(L, host, subject);
   if (host->push_crossing == NULL) {
     luax_setfunctions(L, subject->name, subject->writes);
     return;

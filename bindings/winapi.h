@@ -51,7 +51,8 @@
 
 #define WINAPI_HTTPAPI(R, N)                                                                                    \
   R(HttpInitialize) R(HttpTerminate) R(HttpSetServiceConfiguration) R(HttpDeleteServiceConfiguration)           \
-  R(HttpQueryServiceConfiguration)
+  R(HttpQueryServiceConfiguration)                                                                              \
+  N("Windows 10, version 1703", ULONG, HttpUpdateServiceConfiguration, (HANDLE, int, PVOID, ULONG, LPOVERLAPPED))
 
 #define WINAPI_SHELL32(R, N) R(SHGetFolderPathW)
 

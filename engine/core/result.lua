@@ -5,6 +5,7 @@ local result = {}
 
 local reported, restart
 local ungated = {} -- {kind=, label=}: granted writes of io, os and lfs
+local warnings = {}
 
 function result.report(value)
   if not pcall(data.document, value, {}) then
@@ -15,6 +16,11 @@ end
 
 function result.restart_needed() restart = true end
 function result.note_ungated(kind, label) ungated[#ungated + 1] = {kind = kind, label = label, undoable = false} end
+
+--- Says something about a change that succeeded, for the end of the run.
+function result.warn(text)
+  if not data.contains(warnings, text) then warnings[#warnings + 1] = text end
+end
 
 local EXIT_FOR = {
   [code.P80_REFUSED] = 4,
@@ -126,7 +132,7 @@ local function error_text(problem, traceback)
   return traceback and traceback ~= "" and text .. traceback .. "\n" or text
 end
 
-local DOCUMENT = {"p80", "script", "check", "run", "exit", "failed", "changed", "restart_needed", "changes", "result",
+local DOCUMENT = {"p80", "script", "check", "run", "exit", "failed", "changed", "restart_needed", "changes", "warnings", "result",
   "error", "op", "target", "code", "name", "message", "hint", "traceback", "kind", "label", "before", "after"}
 
 local function error_record(problem, traceback)
@@ -147,7 +153,7 @@ local function document(run, exit, changes, problem, traceback)
   return data.document({
     p80 = host.version, script = core.script.name, check = core.checking or false, run = run,
     exit = exit, failed = problem ~= nil, changed = #changes, restart_needed = restart or false, changes = rows,
-    result = reported, error = error_record(problem, traceback),
+    warnings = warnings[1] and data.array(warnings), result = reported, error = error_record(problem, traceback),
   }, DOCUMENT) .. "\n"
 end
 
@@ -163,6 +169,7 @@ function result.finish(exit, problem, traceback)
   local ok, broken = pcall(core.journal.finish, exit, #changes)
   if not ok and problem == nil then problem, exit = broken, exit == 0 and 1 or exit end
   local out, err = "", problem ~= nil and error_text(problem, traceback) or ""
+  for _, text in ipairs(not core.options.quiet and warnings or {}) do err = err .. ("p80: warning: %s\n"):format(text) end
   if core.options.json then
     out = document(run, exit, changes, problem, traceback)
   elseif core.checking then

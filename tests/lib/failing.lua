@@ -84,7 +84,7 @@ local function collect(t, prefix)
   end
 end
 collect(win, "")
-OPS["scm.restart"] = true -- composed by the core
+for _, name in ipairs(test.writes) do OPS[name] = true end -- some are composed by the core
 
 -- What is wrong with an error as p80 must raise it; nil when nothing is.
 function failing.wrong_with(e)

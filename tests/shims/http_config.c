@@ -1,10 +1,13 @@
-/* P80_SHIM_HTTP_CONFIG=1: the configuration of HTTP.SYS, which Wine only pretends to keep: the IP listen list and the
- * URL reservations, in the places of the registry where Windows keeps them, under
+/* P80_SHIM_HTTP_CONFIG=1: the configuration of HTTP.SYS, which Wine only pretends to keep: certificates and numbers
+ * (http_records.c), the IP listen list and the URL reservations, in the places of the registry where Windows keeps them, under
  * HKLM\SYSTEM\CurrentControlSet\Services\HTTP\Parameters: ListenOnlyList (REG_MULTI_SZ), and UrlAclInfo with one
  * value a URL (REG_BINARY, a self-relative security descriptor).
  * https://learn.microsoft.com/windows/win32/api/http/nf-http-httpsetserviceconfiguration
  * https://learn.microsoft.com/windows/win32/api/http/nf-http-httpdeleteserviceconfiguration
  * https://learn.microsoft.com/windows/win32/api/http/nf-http-httpqueryserviceconfiguration
+ * https://learn.microsoft.com/windows/win32/api/http/nf-http-httpupdateserviceconfiguration
+ * P80_SHIM_HTTP_IDS=n: records of kind n and above are unknown (ERROR_INVALID_PARAMETER), as before the Windows that
+ * brings them, and nothing can be updated; on Windows Server 2003 (P80_SHIM_NT52=1) n is 3.
  * What a query of an empty listen list returns is not documented: a count of 0 here, with =2 ERROR_FILE_NOT_FOUND. */
 #include <winsock2.h>
 #include <ws2tcpip.h>
@@ -15,13 +18,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "http_records.h"
 #include "shim.h"
 
-#define PARAMETERS L"SYSTEM\\CurrentControlSet\\Services\\HTTP\\Parameters"
+#define PARAMETERS SHIM_HTTP_PARAMETERS
 
 static int is_on(void) { return shim_number("P80_SHIM_HTTP_CONFIG") != 0; }
 
-static HKEY open_key(const wchar_t *path) {
+HKEY shim_http_key(const wchar_t *path) {
   HKEY key = NULL;
   RegCreateKeyExW(HKEY_LOCAL_MACHINE, path, 0, NULL, 0, KEY_ALL_ACCESS | KEY_WOW64_64KEY, NULL, &key, NULL);
   return key;
@@ -178,43 +182,69 @@ static ULONG query_reservation(HKEY key, const HTTP_SERVICE_CONFIG_URLACL_QUERY 
   return failed;
 }
 
-/* ---- The three functions ---- */
+/* ---- The functions ---- */
 
-static ULONG change(HTTP_SERVICE_CONFIG_ID id, const void *info, ULONG size, int adds) {
+static int is_ssl(int id) { return id == 1 || id == 5 || id == 6 || id == 11; }
+static int is_value(int id) { return id == 3 || id == 4 || id == 7; }
+
+static int is_known(int id) {
+  int end = shim_is_set("P80_SHIM_NT52", "1") ? 3 : (int)shim_number("P80_SHIM_HTTP_IDS");
+  return end == 0 || id < end;
+}
+
+static ULONG change(int id, void *info, ULONG size, shim_verb verb) {
   int is_list = id == HttpServiceConfigIPListenList;
+  if (!is_known(id)) return ERROR_INVALID_PARAMETER;
+  if (is_ssl(id)) return shim_ssl_change(id, info, size, verb);
+  if (is_value(id)) return shim_value_change(id, info, size, verb);
   if (!is_list && id != HttpServiceConfigUrlAclInfo) return ERROR_INVALID_PARAMETER;
   ULONG wanted = is_list ? sizeof(HTTP_SERVICE_CONFIG_IP_LISTEN_PARAM) : sizeof(HTTP_SERVICE_CONFIG_URLACL_SET);
-  if (info == NULL || size < wanted) return ERROR_INVALID_PARAMETER;
-  HKEY key = open_key(is_list ? PARAMETERS : PARAMETERS L"\\UrlAclInfo");
-  ULONG failed = is_list ? change_list(key, info, adds) : change_reservation(key, info, adds);
+  if (info == NULL || size < wanted || verb == SHIM_UPDATE) return ERROR_INVALID_PARAMETER;
+  HKEY key = shim_http_key(is_list ? PARAMETERS : PARAMETERS L"\\UrlAclInfo");
+  ULONG failed = is_list ? change_list(key, info, verb == SHIM_SET) : change_reservation(key, info, verb == SHIM_SET);
   RegCloseKey(key);
   return failed;
 }
 
 static ULONG WINAPI set_config(HANDLE service, HTTP_SERVICE_CONFIG_ID id, PVOID info, ULONG size, LPOVERLAPPED pending) {
   if (!is_on()) return HttpSetServiceConfiguration(service, id, info, size, pending);
-  return change(id, info, size, 1);
+  return change((int)id, info, size, SHIM_SET);
+}
+
+/* Wine has none to hand the call on to. */
+static ULONG WINAPI update_config(HANDLE service, int id, PVOID info, ULONG size, LPOVERLAPPED pending) {
+  (void)service, (void)pending;
+  if (!is_on() || shim_number("P80_SHIM_HTTP_IDS") != 0) return ERROR_CALL_NOT_IMPLEMENTED;
+  return change(id, info, size, SHIM_UPDATE);
 }
 
 static ULONG WINAPI delete_config(HANDLE service, HTTP_SERVICE_CONFIG_ID id, PVOID info, ULONG size,
                                   LPOVERLAPPED pending) {
   if (!is_on()) return HttpDeleteServiceConfiguration(service, id, info, size, pending);
-  return change(id, info, size, 0);
+  return change((int)id, info, size, SHIM_DELETE);
 }
 
-static ULONG WINAPI query_config(HANDLE service, HTTP_SERVICE_CONFIG_ID id, PVOID in, ULONG in_size, PVOID out,
-                                 ULONG out_size, PULONG needed, LPOVERLAPPED pending) {
-  if (!is_on()) return HttpQueryServiceConfiguration(service, id, in, in_size, out, out_size, needed, pending);
+static ULONG query(int id, PVOID in, ULONG in_size, PVOID out, ULONG out_size, PULONG needed) {
   int is_list = id == HttpServiceConfigIPListenList;
+  if (!is_known(id)) return ERROR_INVALID_PARAMETER;
+  if (is_ssl(id)) return shim_ssl_query(id, in, in_size, out, out_size, needed);
+  if (is_value(id)) return shim_value_query(id, in, in_size, out, out_size, needed);
   if (!is_list && id != HttpServiceConfigUrlAclInfo) return ERROR_INVALID_PARAMETER;
   if (!is_list && (in == NULL || in_size < sizeof(HTTP_SERVICE_CONFIG_URLACL_QUERY))) return ERROR_INVALID_PARAMETER;
-  HKEY key = open_key(is_list ? PARAMETERS : PARAMETERS L"\\UrlAclInfo");
+  HKEY key = shim_http_key(is_list ? PARAMETERS : PARAMETERS L"\\UrlAclInfo");
   ULONG failed = is_list ? query_list(key, out, out_size, needed) : query_reservation(key, in, out, out_size, needed);
   RegCloseKey(key);
   return failed;
 }
 
+static ULONG WINAPI query_config(HANDLE service, HTTP_SERVICE_CONFIG_ID id, PVOID in, ULONG in_size, PVOID out,
+                                 ULONG out_size, PULONG needed, LPOVERLAPPED pending) {
+  if (!is_on()) return HttpQueryServiceConfiguration(service, id, in, in_size, out, out_size, needed, pending);
+  return query((int)id, in, in_size, out, out_size, needed);
+}
+
 const shim_replacement shim_http_config[] = {SHIM_REPLACE(HttpSetServiceConfiguration, set_config),
+                                             SHIM_REPLACE(HttpUpdateServiceConfiguration, update_config),
                                              SHIM_REPLACE(HttpDeleteServiceConfiguration, delete_config),
                                              SHIM_REPLACE(HttpQueryServiceConfiguration, query_config),
                                              {NULL, NULL}};

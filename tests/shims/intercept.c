@@ -126,11 +126,16 @@ FARPROC shim_real(int index) {
   return functions[index].real;
 }
 
-static FARPROC inner(int index) {
+static FARPROC replacement(int index) {
   for (size_t i = 0; i < sizeof replacements / sizeof *replacements; i++)
     for (const shim_replacement *r = replacements[i]; r->name; r++)
       if (strcmp(r->name, functions[index].name) == 0) return r->function;
-  return shim_real(index);
+  return NULL;
+}
+
+static FARPROC inner(int index) {
+  FARPROC function = replacement(index);
+  return function ? function : shim_real(index);
 }
 
 #define PARAMETERS_1 word a
@@ -207,11 +212,12 @@ static FARPROC WINAPI find_function(HMODULE module, LPCSTR name) {
     return found;
   }
   RtlInitAnsiString(&text, name);
-  if (shim_is_hidden(name) || LdrGetProcedureAddress(module, &text, 0, &found) < 0 || found == NULL) {
+  int index = index_of(name, strlen(name));
+  if (LdrGetProcedureAddress(module, &text, 0, &found) < 0) found = NULL;
+  if (shim_is_hidden(name) || (found == NULL && (index < 0 || replacement(index) == NULL))) {
     SetLastError(ERROR_PROC_NOT_FOUND);
     return NULL;
   }
-  int index = index_of(name, strlen(name));
   if (index < 0) return found;
   functions[index].real = found;
   return functions[index].wrapper;

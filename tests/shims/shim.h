@@ -8,6 +8,7 @@
  *   P80_SHIM_HANG=Name:N[+],...          the N-th call of Name never returns
  *   P80_SHIM_COUNT=file                  at its end the process writes "Name calls" lines there
  *   P80_SHIM_HTTP_CONFIG=1|2             http_config.c   (2: another answer for an empty listen list)
+ *   P80_SHIM_HTTP_IDS=n                  http_config.c: records of kind n and above are unknown
  *   P80_SHIM_SCM=1                       scm.c
  *   P80_SHIM_SERVICES=n                  scm.c: that many services are listed
  *   P80_SHIM_SHARED=B:A                  scm.c: the service B is shown in the process of A
@@ -67,6 +68,7 @@ typedef enum shim_failure {
   F(EvtQuery, 4, LAST_ERROR) F(EvtNext, 6, LAST_ERROR) F(EvtCreateRenderContext, 3, LAST_ERROR)                    \
   F(EvtRender, 7, LAST_ERROR) F(EvtOpenPublisherMetadata, 5, LAST_ERROR) F(EvtFormatMessage, 9, LAST_ERROR)        \
   F(EvtClose, 1, LAST_ERROR)                                                                                       \
+  F(HttpUpdateServiceConfiguration, 5, CODE)                                                                       \
   F(NtQuerySystemInformation, 4, STATUS) F(NtQueryObject, 5, STATUS) F(RtlGetVersion, 1, STATUS)
 
 /* ... and what it imports from kernel32 (others pass untouched) */

@@ -59,6 +59,16 @@ local bad = {
 -- An argument: {kind} , {kind, optional=true}, {options = {name = kind}}; `good` is what stands there otherwise.
 local options = function(known, good, optional) return {known = known, good = good, optional = optional} end
 local service, key = {"service", good = SERVICE}, {"key", good = KEY}
+local SSL = {hash = "hash", appid = "guid", store = "text", usage_check = "boolean", ds_mapper_usage = "boolean", ctl_identifier = "text",
+  revocation_freshness_time = "ulong", url_retrieval_timeout = "ulong_seconds"}
+local HASH, GUID = ("ab"):rep(20), "{4dc3e181-e14b-4a21-b022-59fc669b0914}"
+bad.binding = with(no_text, {"", "x", "443", ":443", "1.2.3.4:0", "1.2.3.4:65536", "1.2.3.4:", "ipport=x:443", "ipport=::1:443", "ipport=[1.2.3.4]:443",
+  "hostnameport=:443", "hostnameport=a b:443", "ccs=", "ccs=x", "ccs=*:443", "ipprot=1.2.3.4:443", "=1.2.3.4:443"})
+bad.ulong = with(NUMBERS, {1.5, 4294967296, "4"})
+bad.ushort = with(NUMBERS, {1.5, 65536, "4"})
+bad.ulong_seconds = with(NUMBERS, {4294967.3, "4"})
+bad.hash = with(no_text, {"", "a", "abc", "xy", "ab:cd", ("ab"):rep(65)})
+bad.guid = with(no_text, {"", "IIS", "4dc3e181", "{4dc3e181-e14b-4a21-b022-59fc669b091}", "{4dc3e181e14b4a21b02259fc669b0914}"})
 local functions = {
   ["host.version"] = {}, ["host.edition"] = {}, ["host.architecture"] = {}, ["host.name"] = {}, ["host.elevated"] = {},
   ["host.boot_time"] = {}, ["host.info"] = {},
@@ -89,7 +99,22 @@ local functions = {
   ["reg.compare"] = {key, key, options({tree = "boolean", view = "view"}, {}, true)},
   ["reg.copy"] = {{"key", good = SOURCE}, key, options({tree = "boolean", view = "view"}, {}, true)},
   ["reg.delete"] = {key, {"value_name", good = "v", optional = true}, options({tree = "boolean", view = "view"}, {}, true)},
-  ["http.holders"] = {}, ["http.is_running"] = {}, ["http.state"] = {},
+  ["http.holders"] = {}, ["http.is_running"] = {}, ["http.state"] = {options({view = "word"}, {}, true)},
+  ["http.product"] = {{"text", good = "W3SVC"}}, ["http.iplisten.is_local"] = {{"address", good = "127.0.0.1"}},
+  ["http.urlacl.get"] = {{"text", good = "http://+:80/"}},
+  ["http.sslcert.list"] = {}, ["http.sslcert.defaults"] = {}, ["http.sslcert.binding"] = {{"text", good = "ccs=443"}},
+  ["http.sslcert.get"] = {{"binding", good = "ccs=443"}}, ["http.sslcert.delete"] = {{"binding", good = "ccs=443"}},
+  ["http.sslcert.add"] = {{"binding", good = "0.0.0.0:443"}, options(SSL, {hash = HASH, appid = GUID})},
+  ["http.sslcert.update"] = {{"binding", good = "0.0.0.0:443"}, options(SSL, {hash = HASH})},
+  ["http.timeout.list"] = {}, ["http.timeout.get"] = {{"word", good = "header_wait"}}, ["http.timeout.delete"] = {{"word", good = "header_wait"}},
+  ["http.timeout.set"] = {{"word", good = "header_wait"}, {"ushort", good = 1}},
+  ["http.cache.list"] = {}, ["http.cache.get"] = {{"word", good = "range_chunk_size"}},
+  ["http.cache.set"] = {{"word", good = "range_chunk_size"}, {"ulong", good = 1}},
+  ["http.setting.list"] = {}, ["http.setting.get"] = {{"word", good = "ssl_throttle"}}, ["http.setting.delete"] = {{"word", good = "ssl_throttle"}},
+  ["http.setting.set"] = {{"word", good = "ssl_throttle"}, {"ulong", good = 1}},
+  ["http.parameters.list"] = {}, ["http.parameters.get"] = {{"word", good = "MaxFieldLength"}},
+  ["http.parameters.set"] = {{"word", good = "MaxFieldLength"}, {"ushort", good = 64}},
+  ["http.parameters.delete"] = {{"word", good = "MaxFieldLength"}},
   ["http.server"] = {{"port", good = 1}, options({address = "address", timeout = "seconds"}, {}, true)},
   ["http.url"] = {{"text_of_any_bytes", good = "http://+:80/"}},
   ["http.urls_on"] = {{"state", good = {source = "netsh", queues = {}}}, {"port", good = 80}},

@@ -23,11 +23,17 @@ function T:tearDown()
   finish()
 end
 
--- What the registry holds: the addresses, and the reservations with their security descriptors as bytes.
+-- What the registry holds: the addresses, the reservations with their security descriptors as bytes, and all else.
 local function stored()
-  local urls = {}
+  local urls, bindings, others = {}, {}, {}
   for _, value in ipairs(win.reg.values(PARAMETERS .. "\\UrlAclInfo") or {}) do urls[value.name] = value.value end
-  return {addresses = win.reg.get(PARAMETERS, "ListenOnlyList") or {}, urls = urls}
+  for _, kind in ipairs {"SslBindingInfo", "SslSniBindingInfo"} do
+    for _, name in ipairs(win.reg.keys(PARAMETERS .. "\\" .. kind) or {}) do bindings[name] = win.reg.values(PARAMETERS .. "\\" .. kind .. "\\" .. name) end
+  end
+  for _, value in ipairs(win.reg.values(PARAMETERS) or {}) do
+    if value.name ~= "ListenOnlyList" then others[value.name] = value.value end
+  end
+  return {addresses = win.reg.get(PARAMETERS, "ListenOnlyList") or {}, urls = urls, bindings = bindings, others = others}
 end
 
 local function p80(words)
@@ -49,7 +55,15 @@ end
 
 -- Every write, with what must be there before it, and its name among the grants and in the plan.
 local ADD_URL = 'win.http.urlacl.add("http://+:80/reports/", {user = "S-1-5-20"})'
+local BIND = 'win.http.sslcert.add("0.0.0.0:443", {hash = ("ab"):rep(20), appid = "{4dc3e181-e14b-4a21-b022-59fc669b0914}", reject = true})'
 local WRITES = {
+  {code = BIND, kind = "http.sslcert", label = "ipport=0.0.0.0:443"},
+  {code = 'win.http.sslcert.update("0.0.0.0:443", {hash = ("cd"):rep(20)})', given = BIND, kind = "http.sslcert", label = "ipport=0.0.0.0:443"},
+  {code = 'win.http.sslcert.delete("ipport=0.0.0.0:443")', given = BIND, kind = "http.sslcert", label = "ipport=0.0.0.0:443"},
+  {code = 'win.http.timeout.set("idle_connection", 30)', given = 'win.http.timeout.set("idle_connection", 31)', kind = "http.timeout",
+    label = "idle_connection"},
+  {code = 'win.http.setting.delete("ssl_throttle")', given = 'win.http.setting.set("ssl_throttle", 31)', kind = "http.setting", label = "ssl_throttle"},
+  {code = 'win.http.parameters.set("MaxFieldLength", 65534)', kind = "http.parameters", label = "MaxFieldLength"},
   {code = 'win.http.iplisten.add("127.0.0.1")', kind = "http.iplisten", label = "127.0.0.1"},
   {code = 'win.http.iplisten.add("0::1")', given = 'win.http.iplisten.add("10.1.2.3")', kind = "http.iplisten", label = "::1"},
   {code = 'win.http.iplisten.delete("10.1.2.3")', kind = "http.iplisten", label = "10.1.2.3",
@@ -155,6 +169,36 @@ function T:test_what_cannot_be_is_an_error_that_names_it()
   } do
     fails(add:format(options), 1, "http.urlacl.add", text)
   end
+end
+
+function T:test_warnings()
+  local code = "win.http.iplisten.add '203.0.113.77' win.http.iplisten.add '127.0.0.1' win.http.parameters.set('MaxFieldLength', 100)"
+  local result = case.exits(p80 {"--json", "--allow", "http.*", "-e", code}, 0)
+  lu.assertEquals(#result.json.warnings, 2)
+  lu.assertStrContains(result.json.warnings[1], "'203.0.113.77'")
+  lu.assertStrContains(result.stderr, "p80: warning: " .. result.json.warnings[1])
+  lu.assertNil(run("win.http.iplisten.delete '203.0.113.77'").warnings)
+  lu.assertStrContains(p80({"--check", "--allow", "http.*", "-e", "win.http.iplisten.add '203.0.113.77'"}).stderr, "203.0.113.77")
+  lu.assertEquals(p80({"--quiet", "--allow", "http.*", "-e", "win.http.iplisten.add '203.0.113.77'"}).stderr, "")
+end
+
+-- Windows Server 2003 has no netsh http, and knows three kinds of records.
+function T:test_on_windows_server_2003()
+  local env = {P80_SHIM_NT52 = "1"}
+  for name, value in pairs(SHIM) do env[name] = value end
+  local code = BIND .. ", win.http.sslcert.update('0.0.0.0:443', {ds_mapper_usage = true}), " .. ADD_URL .. ", win.http.iplisten.add '127.0.0.1'"
+  local made = case.exits(p80 {"--json", "--allow", "http.*", "-e", "require 'p80'.report {" .. code .. "}", env = env}, 0).json
+  lu.assertEquals(made.result, {true, true, true, true})
+  local rows = case.exits(p80 {"--json", "-e", "require 'p80'.report(win.http.sslcert.list())", env = env}, 0).json.result
+  lu.assertEquals({#rows, rows[1].binding, rows[1].ds_mapper_usage, rows[1].reject}, {1, "ipport=0.0.0.0:443", true, true})
+  for call, since in pairs {["sslcert.get 'a.example:443'"] = "Windows 8", ["timeout.get 'header_wait'"] = "Vista", ["cache.list()"] = "Windows 7",
+    ["setting.set('ssl_throttle', 1)"] = "Windows 10"} do
+    local result = case.exits(p80 {"--allow", "http.*", "-e", "win.http." .. call, env = env}, 1)
+    lu.assertStrContains(result.stderr, "120 ERROR_CALL_NOT_IMPLEMENTED")
+    lu.assertStrContains(result.stderr, since)
+  end
+  case.exits(p80 {"undo", env = env}, 0)
+  lu.assertEquals(stored(), {addresses = {}, urls = {}, bindings = {}, others = {}})
 end
 
 -- ---- HTTP does not run ----

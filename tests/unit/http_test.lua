@@ -43,6 +43,10 @@ function First.test_reads_do_not_start_it()
   lu.assertEquals({http.holders()}, {{}, 0})
   lu.assertEquals({http.iplisten.list()}, {{}, "registry"})
   lu.assertEquals({http.urlacl.list()}, {{}, "registry"})
+  lu.assertEquals({http.sslcert.list()}, {{}, "registry"})
+  lu.assertEquals({http.timeout.get "header_wait"}, {nil, "stopped"})
+  lu.assertNil(http.setting.list()[1].value)
+  lu.assertNil(http.parameters.get("MaxFieldLength").value)
   lu.assertEquals(http.urls_on(http.state(), 80), {})
   lu.assertEquals(http_state(), 1)
 end
@@ -108,6 +112,11 @@ function First.test_changes_do_not_start_it()
     lu.assertEquals(problem.op, "http.iplisten.add")
     lu.assertStrContains(problem.hint, "win.scm.start")
     assert_fails(NOT_ACTIVE, "HTTP", run.reserve, "http://+:80/x/", {user = "S-1-5-20"})
+    assert_fails(NOT_ACTIVE, "HTTP", run.core.call, "http.sslcert.add", "ccs=443", {appid = "4dc3e181-e14b-4a21-b022-59fc669b0914"})
+    assert_fails(NOT_ACTIVE, "HTTP", run.core.call, "http.timeout.set", "header_wait", 5)
+    assert_fails(NOT_ACTIVE, "HTTP", run.core.call, "http.timeout.delete", "header_wait")
+    assert_fails(NOT_ACTIVE, "HTTP", run.core.call, "http.setting.delete", "ssl_throttle")
+    lu.assertFalse(run.core.call("http.sslcert.delete", "ccs=443"))
     lu.assertFalse(run.delete "127.0.0.1") -- it is so already
     lu.assertFalse(run.release "http://+:80/x/")
   end
@@ -197,7 +206,10 @@ function State.test_without_netsh()
 end
 
 function State.test_bad_input()
-  assert_invalid("arguments", http.state, {})
+  assert_invalid("arguments", http.state, {}, 1)
+  assert_invalid("options", http.state, "session")
+  assert_invalid("view", http.state, {view = "sessions"})
+  lu.assertEquals(assert_invalid("veiw", http.state, {veiw = "session"}).hint, "did you mean 'view'?")
   assert_invalid("arguments", http.is_running, 1)
   local state = {source = "netsh", queues = {}}
   lu.assertEquals(http.urls_on(state, 80), {})
@@ -246,6 +258,8 @@ function State.test_netsh_knows()
   lu.assertStrMatches(case.read "C:\\netsh-arguments.txt", '".*netsh.exe" http show servicestate view=requestq')
   local rows = http.urls_on(state, 80)
   lu.assertEquals(#rows, 2)
+  lu.assertEquals(rows[1].product, "SQL Server Reporting Services, Power BI Report Server")
+  lu.assertEquals(state.queues[1].product, "Windows Remote Management (WinRM)")
   lu.assertEquals(rows[1].url, "http://+:80/REPORTS/")
   lu.assertEquals(rows[1].queue, "Contoso Reports")
   lu.assertEquals(#rows[1].processes, 1)
@@ -267,6 +281,32 @@ function State.test_netsh_in_another_language()
   lu.assertEquals(row.processes[1].services, {"Müller"})
   lu.assertEquals(row.processes[1].tagged, "Müller")
   lu.assertEquals(state.queues[2].name, "Müllers Pool")
+end
+
+function State.test_the_session_view()
+  hold()
+  fake_netsh(fixture "session-unnamed")
+  local state = http.state {view = "session"}
+  lu.assertStrMatches(case.read "C:\\netsh-arguments.txt", '".*netsh.exe" http show servicestate view=session')
+  lu.assertEquals({state.source, #state.queues, #state.sessions}, {"netsh", 2, 2})
+  local rows = http.urls_on(state, 80)
+  lu.assertEquals(#rows, 2)
+  lu.assertEquals(rows[1], {url = "http://+:80/116B50EB-ECE2-41AC-8429-9F9E963361B7/", processes = {}, product = "BranchCache"})
+end
+
+function State.test_products()
+  for what, name in pairs {
+    PeerDistSvc = "BranchCache", ["{116B50EB-ECE2-41ac-8429-9F9E963361B7}"] = "BranchCache", w3svc = "Internet Information Services (IIS)",
+    ["HTTP://+:80/WSMAN/"] = "Windows Remote Management (WinRM)", ["ReportServer$SQL2012"] = "SQL Server Reporting Services, Power BI Report Server",
+    ["http://+:80/Temporary_Listen_Addresses/"] = "Windows Communication Foundation",
+    ["https://+:443/sra_{BA195980-CD49-458b-9E23-C84EE0ADCD75}/"] = "Routing and Remote Access (SSTP)",
+  } do
+    local product = http.product(what)
+    lu.assertEquals({what, product.name, #product.remedy > 5}, {what, name, true})
+  end
+  for _, what in ipairs {"", "Spooler", "http://+:80/", "http://+:80/x/wsman/", "wsmans", "00000000-0000-0000-0000-000000000000"} do
+    lu.assertNil(http.product(what), what)
+  end
 end
 
 function State.test_netsh_shows_nothing()
@@ -347,6 +387,61 @@ function Text.test_other_languages()
   lu.assertEquals(queues[1].urls, {"http://+:80/116B50EB-ECE2-41AC-8429-9F9E963361B7/"})
 end
 
+local function session(name, controllers)
+  local queues, sessions, loose = http.read_servicestate(fixture("session-" .. name), controllers)
+  return {queues = queues, sessions = sessions, loose = loose}
+end
+
+function Text.test_sessions()
+  local old = session("old", {3408})
+  lu.assertEquals(old, {
+    queues = {
+      {urls = {"http://+:80/116B50EB-ECE2-41AC-8429-9F9E963361B7/"}, processes = {{pid = 2668, notes = {}}}},
+      {name = "DefaultAppPool", urls = {"http://*:80/", "https://*:443/"}, processes = {}, controller = 3408},
+    },
+    sessions = {
+      {id = "FF00000320000001", groups = {{id = "FE00000340000001", urls = {"http://+:80/116B50EB-ECE2-41AC-8429-9F9E963361B7/"}}}},
+      {id = "FF00000620000011", groups = {
+        {id = "FD00000440001314", queue = "DefaultAppPool", urls = {"http://*:80/", "https://*:443/"}},
+        {id = "FD00000440001315", urls = {}},
+      }},
+    },
+    loose = {},
+  })
+end
+
+-- Nobody can know which of two queues without names has which URL.
+function Text.test_sessions_and_queues_without_names()
+  local unnamed = session "unnamed"
+  lu.assertEquals(#unnamed.queues, 2)
+  for _, queue in ipairs(unnamed.queues) do lu.assertEquals({queue.urls, pids(queue)}, {{}, {4100}}) end
+  lu.assertEquals(unnamed.loose, {"http://+:80/116B50EB-ECE2-41AC-8429-9F9E963361B7/", "http://*:80/", "https://*:443/"})
+end
+
+function Text.test_sessions_of_newer_versions_in_two_languages()
+  for _, name in ipairs {"new", "german"} do
+    local new = session(name)
+    lu.assertEquals(new.loose, {})
+    lu.assertEquals({#new.queues, #new.sessions, #new.sessions[1].groups}, {2, 2, 1})
+    lu.assertEquals(new.queues[1].urls, {"http://+:5985/WSMAN/", "http://+:47001/WSMAN/"})
+    lu.assertEquals({pids(new.queues[1]), pids(new.queues[2])}, {{1412}, {4668}})
+    lu.assertEquals(new.queues[1].processes[1].notes, {"WinRM", "WinRM"})
+    lu.assertEquals(new.sessions[2].groups[1], {id = "FF00000120000001", urls = {"http://+:8000/MONITORSERVICE/"}})
+  end
+end
+
+-- A line of a megabyte, however made, takes no longer than reading it.
+function Text.test_long_lines()
+  for _, text in ipairs {(" "):rep(1 << 20) .. "x", "x" .. (" "):rep(1 << 20) .. "x", "a:" .. (" b."):rep(1 << 18), ("("):rep(1 << 20),
+    "http://" .. (":1"):rep(1 << 19), ("1"):rep(1 << 20)} do
+    local began = test.clock()
+    http.read_servicestate("q: x\n  " .. text .. "\n" .. text .. "\n  y: z")
+    http.url(text)
+    http.urlacl.users(text)
+    lu.assertTrue(test.clock() - began < 5, text:sub(1, 20))
+  end
+end
+
 function Text.test_no_queue()
   lu.assertEquals(read "empty", {})
   lu.assertEquals(http.read_servicestate "", {})
@@ -365,7 +460,8 @@ function Text.test_damaged()
 end
 
 function Text.test_bad_input()
-  assert_invalid("text", http.read_servicestate)
+  assert_invalid("arguments", http.read_servicestate)
+  assert_invalid("text", http.read_servicestate, 5)
   assert_invalid("controllers", http.read_servicestate, "", 3)
 end
 
@@ -386,8 +482,15 @@ function Url.test_normal_forms()
     lu.assertEquals(http.url(expected).url, expected)
   end
   lu.assertEquals(http.url "HTTPS://[::1]:8443/x", {
-    url = "https://[::1]:8443/x/", scheme = "https", host = "[::1]", port = 8443, path = "/x/",
+    url = "https://[::1]:8443/x/", scheme = "https", host = "[::1]", host_kind = "ipv6", port = 8443, path = "/x/",
   })
+end
+
+function Url.test_kinds_of_hosts()
+  for host, kind in pairs {["+"] = "strong_wildcard", ["*"] = "weak_wildcard", ["x.example"] = "name", ["1.2.3.4"] = "ipv4", ["[::]"] = "ipv6",
+    ["10.example"] = "name"} do
+    lu.assertEquals(http.url("http://" .. host .. ":80/").host_kind, kind)
+  end
 end
 
 function Url.test_faults()
@@ -397,7 +500,7 @@ function Url.test_faults()
     ["http://+:65536/"] = "65536", ["http://+:080/"] = "080", ["http://+:/"] = "port ''", ["http://+:8 0/"] = "port",
     ["http://+:-1/"] = "-1", ["http://+:80/?q"] = "?", ["http://+:80/#x"] = "#", ["http://+:80/a b/"] = "blank",
     ["http://+:80/a\\b/"] = "backslash", ["http://a b:80/"] = "'a b'", ["http://[::g]:80/"] = "::g",
-    ["http://[127.0.0.1]:80/"] = "127.0.0.1", ["http://::1/"] = "host", ["http://+x:80/"] = "+x",
+    ["http://[127.0.0.1]:80/"] = "127.0.0.1", ["http://1.2.3.256/"] = "IPv4", ["http://127.1/"] = "IPv4", ["http://+:80x/"] = "80x", ["http://::1/"] = "host", ["http://+x:80/"] = "+x",
     ["http://u@x:80/"] = "u@x", ["http://+:80/\0/"] = "control", ["http://+:80/\xFF/"] = "UTF-8",
     ["http://+:80:10.0.0.1/"] = "port", [" http://+:80/"] = "http://",
   }
@@ -441,6 +544,14 @@ function Sddl.test_what_it_lets_do()
   lu.assertEquals(#users, 2)
   lu.assertTrue(users[1].listen and users[1].delegate)
   lu.assertEquals(users[2], {sid = "S-1-5-21-1-2-3-1000", listen = false, delegate = false})
+  for text, expected in pairs {
+    ["D:(D;;GX;;;WD)(A;;GA;;;WD)"] = {false, true}, ["D:(A;;GA;;;WD)(D;;GX;;;WD)"] = {true, true}, ["D:(D;;GA;;;WD)(A;;GX;;;WD)"] = {false, false},
+    ["D:(A;;536870912;;;WD)"] = {true, false}, ["D:(A;;GXGW;;;WD)"] = {true, true}, ["D:(A;;FR;;;WD)"] = {false, false},
+  } do
+    local user = http.urlacl.users(text)[1]
+    lu.assertEquals({text, user.listen, user.delegate}, {text, expected[1], expected[2]})
+  end
+  lu.assertEquals(http.urlacl.users "D:(A;;GX;;;)(A;;GX;;;no sid)", {{sid = "", listen = true, delegate = false}, {sid = "no sid", listen = true, delegate = false}})
 end
 
 function Sddl.test_bad_input()
@@ -448,7 +559,7 @@ function Sddl.test_bad_input()
   for _, bad in ipairs {"", "D", "rubbish", "D:(A;;GX;;;XX)", "D:(A;;GX;;)", "O:BA", "D:(A;;GX;;;S-1-)"} do
     lu.assertEquals(assert_invalid("sddl", sddl, {sddl = bad}).op, "http.urlacl.sddl")
   end
-  for _, bad in ipairs {"S-1-", "S-1-5-x", "a\0b", "\xFF"} do assert_invalid("account", sddl, {user = bad}) end
+  for _, bad in ipairs {"S-1-", "S-1-5-x", "a\0b", "\xFF"} do assert_invalid("user", sddl, {user = bad}) end
   assert_invalid("user", sddl, {user = 5})
   assert_invalid("listen", sddl, {user = "S-1-1-0", listen = "yes"})
   assert_invalid("options", sddl)
@@ -456,7 +567,8 @@ function Sddl.test_bad_input()
   assert_invalid("options", sddl, {user = "S-1-1-0", sddl = "D:"})
   assert_invalid("options", sddl, {sddl = "D:(A;;GX;;;WD)", listen = true})
   lu.assertEquals(assert_invalid("usr", sddl, {usr = "x"}).hint, "did you mean 'user'?")
-  assert_invalid("sddl", http.urlacl.users)
+  assert_invalid("sddl", http.urlacl.users, 5)
+  assert_invalid("arguments", http.urlacl.users)
 end
 
 -- ---- The configuration, which Wine only pretends to keep ----
@@ -503,6 +615,20 @@ function Config.test_nothing_to_do()
   local run = open_core()
   lu.assertFalse(run.delete "127.0.0.1")
   lu.assertFalse(run.release "http://+:80/x/")
+end
+
+-- Wine says that it has done them all.
+function Config.test_other_records_that_do_not_take()
+  local call = open_core().core.call
+  local hash, appid = ("ab"):rep(20), "{4dc3e181-e14b-4a21-b022-59fc669b0914}"
+  for binding, canonical in pairs {["0.0.0.0:443"] = "ipport=0.0.0.0:443", ["a.example:443"] = "hostnameport=a.example:443"} do
+    assert_fails(NOT_TAKEN, canonical, call, "http.sslcert.add", binding, {hash = hash, appid = appid})
+  end
+  assert_fails(NOT_TAKEN, "ccs=443", call, "http.sslcert.add", "ccs=443", {appid = appid})
+  for subject, name in pairs {timeout = "idle_connection", cache = "max_response_size", setting = "ssl_throttle"} do
+    assert_fails(NOT_TAKEN, name, call, "http." .. subject .. ".set", name, 5)
+  end
+  lu.assertEquals({(http.sslcert.list()), (http.timeout.get "idle_connection"), (http.cache.get "max_response_size")}, {{}, 120})
 end
 
 function Config.test_grants()

@@ -27,6 +27,9 @@ local READS = {
   {"http.server", win.http.server, 80, times = 100},
   {"http.iplisten.list", win.http.iplisten.list, times = 100},
   {"http.urlacl.list", win.http.urlacl.list, times = 100},
+  {"http.sslcert.list", win.http.sslcert.list, times = 100},
+  {"http.parameters.list", win.http.parameters.list, times = 100},
+  {"http.iplisten.is_local", win.http.iplisten.is_local, "192.0.2.1", times = 100},
 }
 
 local FAILURES = {

@@ -170,7 +170,7 @@ function T:test_help_about_a_function_a_subject_and_win()
   lu.assertStrContains(help "win.scm.get", "  display_name: string")
   lu.assertStrContains(help "scm", "  win.scm.stop(name [, options]) -> changed\n      Stops a service")
   lu.assertStrContains(help "win", "win.http.urlacl - ")
-  lu.assertStrContains(help "win", "add, delete, list")
+  lu.assertStrContains(help "win", "add, delete, get, list, sddl, users")
   lu.assertStrContains(help "p80.playbook", '"enum" - one of the array')
   for _, word in ipairs {"", "win.", "win.sc", "free80", "%", "win.scm.stopp"} do lu.assertNil(help(word), word) end
 end
