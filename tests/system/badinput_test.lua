@@ -62,7 +62,7 @@ local service, key = {"service", good = SERVICE}, {"key", good = KEY}
 local SSL = {hash = "hash", appid = "guid", store = "text", usage_check = "boolean", ds_mapper_usage = "boolean", ctl_identifier = "text",
   revocation_freshness_time = "ulong", url_retrieval_timeout = "ulong_seconds"}
 local HASH, GUID = ("ab"):rep(20), "{4dc3e181-e14b-4a21-b022-59fc669b0914}"
-bad.binding = with(no_text, {"", "x", "443", ":443", "1.2.3.4:0", "1.2.3.4:65536", "1.2.3.4:", "ipport=x:443", "ipport=::1:443", "ipport=[1.2.3.4]:443",
+bad.ssl_binding = with(no_text, {"", "x", "443", ":443", "1.2.3.4:0", "1.2.3.4:65536", "1.2.3.4:", "ipport=x:443", "ipport=::1:443", "ipport=[1.2.3.4]:443",
   "hostnameport=:443", "hostnameport=a b:443", "ccs=", "ccs=x", "ccs=*:443", "ipprot=1.2.3.4:443", "=1.2.3.4:443"})
 bad.ulong = with(NUMBERS, {1.5, 4294967296, "4"})
 bad.ushort = with(NUMBERS, {1.5, 65536, "4"})
@@ -103,9 +103,9 @@ local functions = {
   ["http.product"] = {{"text", good = "W3SVC"}}, ["http.iplisten.is_local"] = {{"address", good = "127.0.0.1"}},
   ["http.urlacl.get"] = {{"text", good = "http://+:80/"}},
   ["http.sslcert.list"] = {}, ["http.sslcert.defaults"] = {}, ["http.sslcert.binding"] = {{"text", good = "ccs=443"}},
-  ["http.sslcert.get"] = {{"binding", good = "ccs=443"}}, ["http.sslcert.delete"] = {{"binding", good = "ccs=443"}},
-  ["http.sslcert.add"] = {{"binding", good = "0.0.0.0:443"}, options(SSL, {hash = HASH, appid = GUID})},
-  ["http.sslcert.update"] = {{"binding", good = "0.0.0.0:443"}, options(SSL, {hash = HASH})},
+  ["http.sslcert.get"] = {{"ssl_binding", good = "ccs=443"}}, ["http.sslcert.delete"] = {{"ssl_binding", good = "ccs=443"}},
+  ["http.sslcert.add"] = {{"ssl_binding", good = "0.0.0.0:443"}, options(SSL, {hash = HASH, appid = GUID})},
+  ["http.sslcert.update"] = {{"ssl_binding", good = "0.0.0.0:443"}, options(SSL, {hash = HASH})},
   ["http.timeout.list"] = {}, ["http.timeout.get"] = {{"word", good = "header_wait"}}, ["http.timeout.delete"] = {{"word", good = "header_wait"}},
   ["http.timeout.set"] = {{"word", good = "header_wait"}, {"ushort", good = 1}},
   ["http.cache.list"] = {}, ["http.cache.get"] = {{"word", good = "range_chunk_size"}},
