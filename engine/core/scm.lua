@@ -235,6 +235,21 @@ local function check_options(options, known)
   return checked
 end
 
+-- Calls f; what goes wrong after a change says what is done by then, and how to go on.
+local function or_say_how_far(how, f, ...)
+  local before = #gate.changes()
+  local results = table.pack(pcall(f, ...))
+  if results[1] then return table.unpack(results, 2, results.n) end
+  local problem, done = results[2], {}
+  for i = before + 1, #gate.changes() do
+    local change = gate.changes()[i]
+    if change.taken then done[#done + 1] = ("%s is %s"):format(change.label, change.after.state) end
+  end
+  if type(problem) ~= "table" or core.is_interrupt(problem) or core.checking or #done == 0 then error(problem, 0) end
+  core.fail(problem.target, problem.code, problem.message, ("%s%s by now: %s, or `p80 undo` takes it back"):format(
+    problem.hint and problem.hint .. "; " or "", table.concat(done, ", "), how))
+end
+
 --- win.scm.start(name [, {args={...}, timeout=30}]) -> changed
 -- Starts a service, and before it the services that it needs, and waits until each runs; a paused one goes on.
 -- `args` is for the service itself. Each service has `timeout` seconds.
@@ -242,7 +257,7 @@ core.write("scm.start", function(...)
   check.arguments(select("#", ...), 1, 2)
   local name, options = ...
   options = check_options(options, {"args", "timeout"})
-  return start(existing(name).name, options.timeout, options.args)
+  return or_say_how_far("the same call goes on", start, existing(name).name, options.timeout, options.args)
 end)
 
 --- win.scm.stop(name [, {dependents=false, timeout=30}]) -> changed
@@ -252,7 +267,7 @@ core.write("scm.stop", function(...)
   check.arguments(select("#", ...), 1, 2)
   local name, options = ...
   options = check_options(options, {"dependents", "timeout"})
-  return (stop(existing(name), options))
+  return (or_say_how_far("the same call goes on", stop, existing(name), options))
 end)
 
 --- win.scm.restart(name [, {dependents=false, args={...}, timeout=30}]) -> changed
@@ -264,10 +279,12 @@ core.write("scm.restart", function(...)
   options = check_options(options, {"args", "dependents", "timeout"})
   local record = existing(name)
   refuse_disabled(record.name)
-  local stopped, dependents = stop(record, options)
-  local started = start(record.name, options.timeout, options.args)
-  for i = #dependents, 1, -1 do start(dependents[i], options.timeout) end
-  return stopped or started
+  return or_say_how_far("win.scm.start goes on with each", function()
+    local stopped, dependents = stop(record, options)
+    local started = start(record.name, options.timeout, options.args)
+    for i = #dependents, 1, -1 do start(dependents[i], options.timeout) end
+    return stopped or started
+  end)
 end)
 
 -- ---- The configuration ----

@@ -159,6 +159,23 @@ function T:test_stop_restart_and_their_idempotence()
   lu.assertEquals(states(), RUNNING)
 end
 
+-- What fails half-way says how far it came, and what to do now.
+function T:test_a_failure_half_way_says_how_to_go_on()
+  scene()
+  local function failing(name, code)
+    return {P80_SHIM_SCM = "1", P80_SHIM_TCP_OWNER = "1", P80_SHIM_FAIL = ("%s:%s"):format(name, code)}
+  end
+  local result = case.exits(run('win.scm.stop("WebShop", {dependents = true})', {env = failing("ControlService", "2:5")}), 5)
+  lu.assertStrContains(result.stderr, "ShopQueue is stopped by now: the same call goes on, or `p80 undo` takes it back")
+  lu.assertEquals({win.scm.get("ShopQueue").state, win.scm.get("WebShop").state}, {"stopped", "running"})
+  case.exits(run 'win.scm.stop("WebShop", {dependents = true})', 0)
+  case.exits(run 'win.scm.start "ShopQueue"', 0)
+  result = run('win.scm.restart("WebShop", {dependents = true})', {env = failing("StartServiceW", "2:1069")})
+  lu.assertStrContains(result.stderr, "1069")
+  lu.assertStrContains(result.stderr, "ShopQueue is stopped, WebShop is stopped, WebShop is running by now: win.scm.start goes on")
+  case.exits(run 'win.scm.start "ShopQueue"', 0)
+end
+
 function T:test_each_dependent_needs_its_grant()
   scene()
   local result = case.exits(case.p80 {"--allow", "scm.state:HTTP", "--allow", "scm.state:Web*", "-e",
