@@ -1,6 +1,8 @@
 #!/bin/sh
-# run.sh [CASES [TARGET...]]: a million random cases for each parser written in Lua (tests/fuzz/TARGET.lua), in Lua itself, which is
-# built here from the source that p80 is built from. Takes minutes; the test suite runs some thousand cases of each.
+# run.sh [CASES [TARGET...]]: a million cases for each parser. Those in Lua (tests/fuzz/TARGET.lua) get random mutations, in Lua
+# itself, which is built here from the source that p80 is built from; those in C (tests/fuzz/native/TARGET.c, which names
+# its sources) run under libFuzzer and this machine's sanitizers. Takes minutes; the test suite runs some thousand cases of
+# the first kind.
 set -eu
 
 cd "$(dirname "$0")/../.."
@@ -14,5 +16,21 @@ if [ ! -x "$lua" ]; then
   (cd build/fuzz/source/src && rm luac.c && cc -O2 -DLUA_USE_POSIX -o "$lua" ./*.c -lm)
 fi
 
-[ $# -gt 0 ] || set -- $(cd tests/fuzz/seeds && ls)
-for target; do "$lua" tests/fuzz/fuzz.lua "$target" "$cases"; done
+native() {
+  program=tests/fuzz/native/$1.c
+  sources=$(sed -n 's/.*sources: \(.*[a-z]\).*/\1/p' "$program")
+  work=$(mktemp -d build/fuzz/"$1".XXXXXX)
+  # shellcheck disable=SC2086 # a list
+  clang -std=c11 -fshort-wchar -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Iengine -Ibindings \
+    "$program" $sources -o "$work/fuzz"
+  mkdir "$work/found"
+  "$work/fuzz" -runs="$cases" -max_len=4096 -artifact_prefix="$work/" "$work/found" "tests/fuzz/native/seeds/$1" 2>"$work/log" ||
+    { tail -n 30 "$work/log"; exit 1; }
+  echo "$1: $(tail -n 1 "$work/log"), no fault"
+  rm -r "$work"
+}
+
+[ $# -gt 0 ] || set -- $(ls tests/fuzz/seeds tests/fuzz/native/seeds | grep '^[a-z]' | grep -v :)
+for target; do
+  if [ -f "tests/fuzz/native/$target.c" ]; then native "$target"; else "$lua" tests/fuzz/fuzz.lua "$target" "$cases"; fi
+done
