@@ -26,7 +26,7 @@ typedef struct scratch {
   ULONG size[FAMILIES];
   int busy; /* its tables are being read */
   int kept; /* KiB that Lua had in use after the last full collection, see rest_collector */
-} scratch;
+} scratch;  /* its user values: the text_cache of each family */
 
 static void free_scratch(scratch *s, int family) {
   if (s->base[family]) VirtualFree(s->base[family], 0, MEM_RELEASE);
@@ -42,7 +42,7 @@ static int scratch_gc(lua_State *L) {
 
 /* Pushes an empty one. */
 static scratch *new_scratch(lua_State *L) {
-  scratch *s = lua_newuserdatauv(L, sizeof *s, 0);
+  scratch *s = lua_newuserdatauv(L, sizeof *s, FAMILIES);
   memset(s, 0, sizeof *s);
   if (luaL_newmetatable(L, "p80.tcp.scratch")) {
     lua_pushcfunction(L, scratch_gc);
@@ -181,18 +181,23 @@ static const char *const field_names[FIELDS] = {"family",      "local_address", 
                                                 "remote_port", "state",         "pid"};
 
 enum { LOCAL, REMOTE, ENDS };
+enum { IPV4_BYTES = 4, IPV6_BYTES = 20 }; /* of an address with its zone */
+
+/* The texts of addresses that big results of one family shared, and the next will: Lua finds equal texts by itself,
+ * but among all that there are, far away in memory. The texts are in its user value, an array. */
+typedef struct text_cache {
+  size_t mask;               /* places less one */
+  unsigned char addresses[]; /* what the texts are of */
+} text_cache;
 
 typedef struct converter {
   lua_State *L;
   int result, keys, states, family, address[ENDS]; /* stack indices */
   const unsigned char *last[ENDS];                 /* what `address` is the text of */
-  int texts;                                       /* stack index of the texts in the cache */
-  unsigned char *cached;                           /* what they are the texts of */
-  size_t cache_mask;
+  text_cache *cache;                               /* NULL: the result is small */
+  int texts;                                       /* stack index of its texts */
   lua_Integer rows;
 } converter;
-
-enum { IPV4_BYTES = 4, IPV6_BYTES = 20 }; /* of an address with its zone */
 
 static void open_converter(lua_State *L, converter *c, int rows) {
   memset(c, 0, sizeof *c);
@@ -210,25 +215,37 @@ static void open_converter(lua_State *L, converter *c, int rows) {
   lua_settop(L, c->address[REMOTE]);
 }
 
-/* Gives a big result a cache of its addresses' texts: Lua finds equal texts by itself, but among all that there are,
- * far away in memory. */
-static void open_cache(converter *c, DWORD rows) {
+static size_t bytes_of(int family) { return family == IPV4 ? IPV4_BYTES : IPV6_BYTES; }
+
+/* Pushes the family's cache from the scratch at stack index `kept`, and its texts; makes one if it has fewer places
+ * than that many rows should have. */
+static void open_cache(converter *c, int kept, int family, DWORD rows) {
   enum { LARGEST = 1 << 16 };
-  size_t size = 1 << 10;
-  while (size < rows && size < LARGEST) size *= 2;
-  c->cache_mask = size - 1;
-  c->cached = luax_buffer(c->L, size * IPV6_BYTES);
-  lua_createtable(c->L, (int)size, 0);
+  size_t places = 1 << 10;
+  while (places < rows && places < LARGEST) places *= 2;
+  lua_getiuservalue(c->L, kept, family + 1);
+  c->cache = lua_touserdata(c->L, -1);
+  if (c->cache == NULL || c->cache->mask + 1 < places) {
+    size_t size = offsetof(text_cache, addresses) + places * bytes_of(family);
+    c->cache = lua_newuserdatauv(c->L, size, 1);
+    memset(c->cache, 0, size);
+    c->cache->mask = places - 1;
+    lua_createtable(c->L, (int)places, 0);
+    lua_setiuservalue(c->L, -2, 1);
+    lua_pushvalue(c->L, -1);
+    lua_setiuservalue(c->L, kept, family + 1);
+  }
+  lua_getiuservalue(c->L, -1, 1);
   c->texts = lua_gettop(c->L);
 }
 
 /* Where an address has its place in the cache. Those of one network differ at their end. */
-static size_t place_of(const converter *c, const unsigned char *address, size_t bytes) {
+static size_t place_of(const text_cache *cache, const unsigned char *address, size_t bytes) {
   size_t hash = 0;
   for (size_t i = 0; i < bytes; i += 4)
     hash = hash * 31 + ((size_t)address[i] << 24 | (size_t)address[i + 1] << 16 | (size_t)address[i + 2] << 8 |
                         (size_t)address[i + 3]);
-  return (hash ^ hash >> 16) & c->cache_mask;
+  return (hash ^ hash >> 16) & cache->mask;
 }
 
 /* row[field] = the value at stack index `value`, for the row on top. */
@@ -261,8 +278,8 @@ static void push_text(const converter *c, int family, const unsigned char *addre
 
 /* The same with the cache. */
 static void push_cached_text(const converter *c, int family, const unsigned char *address, size_t bytes) {
-  size_t place = place_of(c, address, bytes);
-  unsigned char *cached = c->cached + place * bytes;
+  size_t place = place_of(c->cache, address, bytes);
+  unsigned char *cached = c->cache->addresses + place * bytes;
   if (memcmp(cached, address, bytes) == 0) {
     if (lua_rawgeti(c->L, c->texts, (lua_Integer)place + 1) == LUA_TSTRING) return;
     lua_pop(c->L, 1);
@@ -275,9 +292,9 @@ static void push_cached_text(const converter *c, int family, const unsigned char
 
 /* An address of the row on top. Neighbours often share theirs, so the last text is kept. */
 static void set_address(converter *c, int family, int field, int end, const unsigned char *address) {
-  size_t bytes = family == IPV4 ? IPV4_BYTES : IPV6_BYTES;
+  size_t bytes = bytes_of(family);
   if (c->last[end] == NULL || memcmp(c->last[end], address, bytes) != 0) {
-    if (c->cached) push_cached_text(c, family, address, bytes);
+    if (c->cache) push_cached_text(c, family, address, bytes);
     else push_text(c, family, address);
     lua_replace(c->L, c->address[end]);
     c->last[end] = address;
@@ -300,12 +317,12 @@ static void add_row(converter *c, int family, const tcp_row *row) {
   lua_rawseti(c->L, c->result, ++c->rows);
 }
 
-static void add_table(converter *c, const tcp_filter *filter, const tcp_table *table, int is_big) {
+static void add_table(converter *c, const tcp_filter *filter, const tcp_table *table, int kept) {
   lua_pushstring(c->L, table->family == IPV4 ? "ipv4" : "ipv6");
   lua_replace(c->L, c->family);
   c->last[LOCAL] = c->last[REMOTE] = NULL;
-  c->cached = NULL;
-  if (is_big) open_cache(c, table->rows);
+  c->cache = NULL;
+  if (kept) open_cache(c, kept, table->family, table->rows);
   for (DWORD i = 0; i < table->rows; i++) {
     tcp_row row = row_at(table, i);
     if (passes(filter, &row)) add_row(c, table->family, &row);
@@ -314,38 +331,49 @@ static void add_table(converter *c, const tcp_filter *filter, const tcp_table *t
 
 static void restart_collector(UINT_PTR L) { lua_gc((lua_State *)L, LUA_GCRESTART); }
 
+static int size_of(DWORD rows) { return (int)(rows / 4); } /* KiB: a row takes about a quarter of one */
+
 /* All of a big result is alive until it is returned: while it is made the collector would only read it again and
- * again. So it rests until the running C function ends; what earlier results left behind is collected first, once the
- * memory in use has doubled since the last time. */
-static void rest_collector(lua_State *L, scratch *s) {
-  enum { SPARE = 16 << 10 };
-  if (!lua_gc(L, LUA_GCISRUNNING)) return;
-  if (lua_gc(L, LUA_GCCOUNT) / 2 > s->kept + SPARE) {
+ * again. So it rests until what is pushed is closed, at the latest when the running C function ends. What earlier
+ * results left behind is collected first, once it makes room for this one and the memory in use has doubled since the
+ * last time. */
+static luax_handle *rest_collector(lua_State *L, scratch *s, DWORD rows) {
+  luax_handle *rest = luax_newhandle(L, restart_collector);
+  if (!lua_gc(L, LUA_GCISRUNNING)) return rest;
+  if (lua_gc(L, LUA_GCCOUNT) / 2 > s->kept + size_of(rows) / 2) {
     lua_gc(L, LUA_GCCOLLECT);
     s->kept = lua_gc(L, LUA_GCCOUNT);
   }
-  luax_newhandle(L, restart_collector)->value = (UINT_PTR)L;
   lua_gc(L, LUA_GCSTOP);
+  rest->value = (UINT_PTR)L;
+  return rest;
 }
 
-/* Pushes the rows of `n` tables that pass `filter`. */
-static void push_tables(lua_State *L, const tcp_filter *filter, const tcp_table *tables, int n, int rows,
-                        int is_big) {
+/* Ends the rest as a cycle of the collector ends: the next one begins when as much again is in use. */
+static void end_rest(lua_State *L, luax_handle *rest, DWORD rows) {
+  if (rest->value == 0) return;
+  luax_closehandle(rest);
+  lua_gc(L, LUA_GCSTEP, -size_of(rows));
+}
+
+/* Pushes the rows of `n` tables that pass `filter`; `kept` is the stack index of the scratch if there are many. */
+static void push_tables(lua_State *L, const tcp_filter *filter, const tcp_table *tables, int n, int rows, int kept) {
   converter c;
   open_converter(L, &c, rows);
-  for (int i = 0; i < n; i++) add_table(&c, filter, &tables[i], is_big);
+  for (int i = 0; i < n; i++) add_table(&c, filter, &tables[i], kept);
   lua_pushvalue(L, c.result);
 }
 
 /* Pushes the rows that pass `filter`. Should memory run out on the way, the scratch stays busy and the next calls do
  * without it. */
 static void push_rows(lua_State *L, const tcp_filter *filter) {
-  enum { MANY = 2000 };
+  enum { MANY = 500 };
   tcp_table tables[FAMILIES];
   DWORD rows = 0;
   int n = 0;
   winapi_load(L, "iphlpapi");
   scratch *s = get_scratch(L);
+  int kept = lua_gettop(L);
   for (int family = 0; family < FAMILIES; family++) {
     if (filter->family && filter->family != (family == IPV4 ? 4 : 6)) continue;
     tables[n] = fetch(L, s, family,
@@ -354,9 +382,10 @@ static void push_rows(lua_State *L, const tcp_filter *filter) {
   }
   if (rows > INT_MAX) luax_fail(L, "TCP table", ERROR_NOT_ENOUGH_MEMORY);
   s->busy = 1;
-  if (rows >= MANY) rest_collector(L, s);
-  push_tables(L, filter, tables, n, (int)rows, rows >= MANY);
+  luax_handle *rest = rows >= MANY ? rest_collector(L, s, rows) : NULL;
+  push_tables(L, filter, tables, n, (int)rows, rest ? kept : 0);
   s->busy = 0;
+  if (rest) end_rest(L, rest, rows);
 }
 
 /* ---- The functions ---- */

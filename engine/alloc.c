@@ -23,7 +23,9 @@ enum {
   LARGEST = 256,
   CLASSES = LARGEST / UNIT,
   FIRST_CHUNK = 64 * 1024, /* what VirtualAlloc gives out at least */
-  LARGEST_CHUNK = 1024 * 1024
+  LARGEST_CHUNK = 1024 * 1024,
+  BIG = 128 * 1024,
+  SPARES = 4
 };
 
 typedef struct chunk {
@@ -35,11 +37,19 @@ typedef struct free_block {
   struct free_block *next;
 } free_block;
 
+typedef struct spare {
+  void *block;
+  size_t size;
+} spare;
+
 typedef struct arena {
   free_block *free[CLASSES + 1]; /* by size in units */
   char *next, *end;              /* the unused part of the newest chunk */
   chunk *chunks;                 /* newest first; the arena itself is in the last */
-  HANDLE heap;                   /* for larger blocks */
+  size_t chunk_bytes;
+  HANDLE heap;          /* for larger blocks */
+  spare spares[SPARES]; /* the big ones freed last, see put_large */
+  size_t next_spare, spare_bytes;
   size_t blocks;
 } arena;
 
@@ -59,6 +69,7 @@ static arena *open_arena(void) {
     return NULL;
   }
   a->chunks = first;
+  a->chunk_bytes = FIRST_CHUNK;
   a->next = (char *)(a + 1);
   a->end = (char *)first + FIRST_CHUNK;
   return a;
@@ -89,6 +100,7 @@ static int grow(arena *a) {
   if (a->next < a->end) put_small(a, a->next, class_of((size_t)(a->end - a->next)));
   made->next = a->chunks;
   a->chunks = made;
+  a->chunk_bytes += size;
   a->next = (char *)(made + 1);
   a->end = (char *)made + size;
   return 1;
@@ -108,17 +120,71 @@ static void *take_small(arena *a, size_t class) {
   return block;
 }
 
+/* ---- Larger blocks ----
+ *
+ * The heap asks the system for each big block and gives it back when it is freed; new pages are dear. So the last
+ * ones that were freed are kept, as long as they are little beside the chunks. Their sizes are rounded up, by an
+ * eighth at most, so that they fit again. */
+
+static size_t rounded(size_t size) {
+  size_t step = BIG / 8;
+  if (size < BIG || size > SIZE_MAX / 2) return size;
+  while (size / 16 >= step) step *= 2;
+  return (size + step - 1) / step * step;
+}
+
+static void drop_spare(arena *a, spare *s) {
+  if (s->block) HeapFree(a->heap, 0, s->block);
+  a->spare_bytes -= s->size;
+  *s = (spare){NULL, 0};
+}
+
+/* Whether there were any. */
+static int drop_spares(arena *a) {
+  int any = a->spare_bytes > 0;
+  for (int i = 0; i < SPARES; i++) drop_spare(a, &a->spares[i]);
+  return any;
+}
+
+static void put_large(arena *a, void *block, size_t size) {
+  size_t given = rounded(size), room = a->chunk_bytes / 8;
+  if (size < BIG || given > room) {
+    HeapFree(a->heap, 0, block);
+    return;
+  }
+  spare *s;
+  do drop_spare(a, s = &a->spares[a->next_spare++ % SPARES]);
+  while (a->spare_bytes + given > room);
+  *s = (spare){block, given};
+  a->spare_bytes += given;
+}
+
+static void *take_large(arena *a, size_t size) {
+  size_t wanted = rounded(size);
+  for (int i = 0; i < SPARES; i++) {
+    void *found = a->spares[i].block;
+    if (a->spares[i].size != wanted) continue;
+    a->spare_bytes -= wanted;
+    a->spares[i] = (spare){NULL, 0};
+    return found;
+  }
+  return HeapAlloc(a->heap, 0, wanted);
+}
+
 static void *take(arena *a, size_t size) {
-  return size > LARGEST ? HeapAlloc(a->heap, 0, size) : take_small(a, class_of(size));
+  return size > LARGEST ? take_large(a, size) : take_small(a, class_of(size));
 }
 
 static void put(arena *a, void *block, size_t size) {
-  if (size > LARGEST) HeapFree(a->heap, 0, block);
+  if (size > LARGEST) put_large(a, block, size);
   else put_small(a, block, class_of(size));
 }
 
 static void *resize(arena *a, void *block, size_t old_size, size_t new_size) {
-  if (old_size > LARGEST && new_size > LARGEST) return HeapReAlloc(a->heap, 0, block, new_size);
+  if (old_size > LARGEST && new_size > LARGEST) {
+    size_t wanted = rounded(new_size);
+    return wanted == rounded(old_size) ? block : HeapReAlloc(a->heap, 0, block, wanted);
+  }
   if (new_size <= LARGEST && class_of(old_size) == class_of(new_size)) return block;
   void *moved = take(a, new_size);
   if (moved == NULL) return NULL;
@@ -138,6 +204,7 @@ void *alloc_lua(void *context, void *block, size_t old_size, size_t new_size) {
     return NULL;
   }
   void *got = block ? resize(a, block, old_size, new_size) : take(a, new_size);
+  if (got == NULL && drop_spares(a)) got = block ? resize(a, block, old_size, new_size) : take(a, new_size);
   if (got == NULL) return NULL;
   if (block == NULL) {
     old_size = 0; /* it says what the block is for */

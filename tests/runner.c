@@ -344,6 +344,16 @@ typedef struct system_handles {
   } rows[];
 } system_handles;
 
+/* test.processor_time() -> the seconds that processors worked for this process */
+static int processor_time(lua_State *L) {
+  FILETIME created, ended, kernel, user;
+  if (!GetProcessTimes(GetCurrentProcess(), &created, &ended, &kernel, &user)) return 0;
+  ULARGE_INTEGER spent = {.LowPart = kernel.dwLowDateTime, .HighPart = kernel.dwHighDateTime};
+  ULARGE_INTEGER more = {.LowPart = user.dwLowDateTime, .HighPart = user.dwHighDateTime};
+  lua_pushnumber(L, (lua_Number)(spent.QuadPart + more.QuadPart) / 1e7);
+  return 1;
+}
+
 /* test.handle_count([pid]) -> how many handles a process (this one) has open */
 static int handle_count(lua_State *L) {
   ULONG_PTR pid = (ULONG_PTR)luaL_optinteger(L, 1, GetCurrentProcessId());
@@ -593,6 +603,7 @@ static void new_class(lua_State *L, const char *name, const luaL_Reg *methods, l
 void runner_open(lua_State *L) {
   static const luaL_Reg functions[] = {{"start", start},
                                        {"handle_count", handle_count},
+                                       {"processor_time", processor_time},
                                        {"kill", kill_pid},
                                        {"pid", own_pid},
                                        {"getenv", get_environment},

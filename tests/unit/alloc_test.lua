@@ -18,7 +18,7 @@ local function is_code(code, expected) return code == expected or code & 0xFF ==
 
 function TestAlloc:test_what_is_right()
   for _, program in ipairs {"alloc-check", "alloc-check-paged"} do
-    for _, what in ipairs {"open-and-close", "two-states", "random-sizes", "many"} do
+    for _, what in ipairs {"open-and-close", "two-states", "random-sizes", "big", "many"} do
       local result = check(program, what)
       lu.assertEquals(result.code, 0, program .. " " .. what .. ": " .. result.stderr)
       lu.assertStrContains(result.stdout, "0 blocks, 0 bytes left")
