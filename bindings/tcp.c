@@ -183,7 +183,7 @@ static const char *const field_names[FIELDS] = {"family",      "local_address", 
 enum { LOCAL, REMOTE, ENDS };
 enum { IPV4_BYTES = 4, IPV6_BYTES = 20 }; /* of an address with its zone */
 
-/* The texts of addresses that big results of one family shared, and the next will: Lua finds equal texts by itself,
+/* The texts of addresses that results of one family had, and the next will have: Lua finds equal texts by itself,
  * but among all that there are, far away in memory. The texts are in its user value, an array. */
 typedef struct text_cache {
   size_t mask;               /* places less one */
@@ -192,16 +192,20 @@ typedef struct text_cache {
 
 typedef struct converter {
   lua_State *L;
-  int result, keys, states, family, address[ENDS]; /* stack indices */
-  const unsigned char *last[ENDS];                 /* what `address` is the text of */
-  text_cache *cache;                               /* NULL: the result is small */
-  int texts;                                       /* stack index of its texts */
+  int scratch, result, keys, states, family, address[ENDS]; /* stack indices */
+  const unsigned char *last[ENDS];                          /* what `address` is the text of */
+  text_cache *cache;
+  int texts; /* stack index of its texts */
   lua_Integer rows;
+  size_t room; /* for so many */
 } converter;
 
-static void open_converter(lua_State *L, converter *c, int rows) {
+/* `at` is the stack index of the scratch. */
+static void open_converter(lua_State *L, converter *c, int at, int rows) {
   memset(c, 0, sizeof *c);
   c->L = L;
+  c->scratch = at;
+  c->room = (size_t)rows;
   luaL_checkstack(L, FIELDS + STATES + 16, NULL);
   lua_createtable(L, rows, 0);
   c->result = lua_gettop(L);
@@ -217,13 +221,12 @@ static void open_converter(lua_State *L, converter *c, int rows) {
 
 static size_t bytes_of(int family) { return family == IPV4 ? IPV4_BYTES : IPV6_BYTES; }
 
-/* Pushes the family's cache from the scratch at stack index `kept`, and its texts; makes one if it has fewer places
- * than that many rows should have. */
-static void open_cache(converter *c, int kept, int family, DWORD rows) {
+/* Pushes the family's cache and its texts; makes one if it has fewer places than the result may have rows. */
+static void open_cache(converter *c, int family) {
   enum { LARGEST = 1 << 16 };
   size_t places = 1 << 10;
-  while (places < rows && places < LARGEST) places *= 2;
-  lua_getiuservalue(c->L, kept, family + 1);
+  while (places < c->room && places < LARGEST) places *= 2;
+  lua_getiuservalue(c->L, c->scratch, family + 1);
   c->cache = lua_touserdata(c->L, -1);
   if (c->cache == NULL || c->cache->mask + 1 < places) {
     size_t size = offsetof(text_cache, addresses) + places * bytes_of(family);
@@ -233,7 +236,7 @@ static void open_cache(converter *c, int kept, int family, DWORD rows) {
     lua_createtable(c->L, (int)places, 0);
     lua_setiuservalue(c->L, -2, 1);
     lua_pushvalue(c->L, -1);
-    lua_setiuservalue(c->L, kept, family + 1);
+    lua_setiuservalue(c->L, c->scratch, family + 1);
   }
   lua_getiuservalue(c->L, -1, 1);
   c->texts = lua_gettop(c->L);
@@ -269,22 +272,17 @@ static DWORD zone_of(const unsigned char *address) {
   return scoped ? (DWORD)zone[0] << 24 | (DWORD)zone[1] << 16 | (DWORD)zone[2] << 8 | zone[3] : 0;
 }
 
-/* Pushes the text of an address. */
+/* Pushes the text of an address, from the cache if it is there. */
 static void push_text(const converter *c, int family, const unsigned char *address) {
-  char text[ADDRESS_ROOM];
-  size_t n = family == IPV4 ? address_write4(address, text) : address_write6(address, zone_of(address), text);
-  lua_pushlstring(c->L, text, n);
-}
-
-/* The same with the cache. */
-static void push_cached_text(const converter *c, int family, const unsigned char *address, size_t bytes) {
-  size_t place = place_of(c->cache, address, bytes);
+  size_t bytes = bytes_of(family), place = place_of(c->cache, address, bytes);
   unsigned char *cached = c->cache->addresses + place * bytes;
   if (memcmp(cached, address, bytes) == 0) {
     if (lua_rawgeti(c->L, c->texts, (lua_Integer)place + 1) == LUA_TSTRING) return;
     lua_pop(c->L, 1);
   }
-  push_text(c, family, address);
+  char text[ADDRESS_ROOM];
+  size_t n = family == IPV4 ? address_write4(address, text) : address_write6(address, zone_of(address), text);
+  lua_pushlstring(c->L, text, n);
   memcpy(cached, address, bytes);
   lua_pushvalue(c->L, -1);
   lua_rawseti(c->L, c->texts, (lua_Integer)place + 1);
@@ -292,10 +290,8 @@ static void push_cached_text(const converter *c, int family, const unsigned char
 
 /* An address of the row on top. Neighbours often share theirs, so the last text is kept. */
 static void set_address(converter *c, int family, int field, int end, const unsigned char *address) {
-  size_t bytes = bytes_of(family);
-  if (c->last[end] == NULL || memcmp(c->last[end], address, bytes) != 0) {
-    if (c->cache) push_cached_text(c, family, address, bytes);
-    else push_text(c, family, address);
+  if (c->last[end] == NULL || memcmp(c->last[end], address, bytes_of(family)) != 0) {
+    push_text(c, family, address);
     lua_replace(c->L, c->address[end]);
     c->last[end] = address;
   }
@@ -317,12 +313,11 @@ static void add_row(converter *c, int family, const tcp_row *row) {
   lua_rawseti(c->L, c->result, ++c->rows);
 }
 
-static void add_table(converter *c, const tcp_filter *filter, const tcp_table *table, int kept) {
+static void add_table(converter *c, const tcp_filter *filter, const tcp_table *table) {
   lua_pushstring(c->L, table->family == IPV4 ? "ipv4" : "ipv6");
   lua_replace(c->L, c->family);
   c->last[LOCAL] = c->last[REMOTE] = NULL;
-  c->cache = NULL;
-  if (kept) open_cache(c, kept, table->family, table->rows);
+  if (table->rows > 0) open_cache(c, table->family);
   for (DWORD i = 0; i < table->rows; i++) {
     tcp_row row = row_at(table, i);
     if (passes(filter, &row)) add_row(c, table->family, &row);
@@ -356,11 +351,11 @@ static void end_rest(lua_State *L, luax_handle *rest, DWORD rows) {
   lua_gc(L, LUA_GCSTEP, -size_of(rows));
 }
 
-/* Pushes the rows of `n` tables that pass `filter`; `kept` is the stack index of the scratch if there are many. */
-static void push_tables(lua_State *L, const tcp_filter *filter, const tcp_table *tables, int n, int rows, int kept) {
+/* Pushes the rows of `n` tables that pass `filter`; `at` is the stack index of the scratch. */
+static void push_tables(lua_State *L, int at, const tcp_filter *filter, const tcp_table *tables, int n, int rows) {
   converter c;
-  open_converter(L, &c, rows);
-  for (int i = 0; i < n; i++) add_table(&c, filter, &tables[i], kept);
+  open_converter(L, &c, at, rows);
+  for (int i = 0; i < n; i++) add_table(&c, filter, &tables[i]);
   lua_pushvalue(L, c.result);
 }
 
@@ -373,7 +368,7 @@ static void push_rows(lua_State *L, const tcp_filter *filter) {
   int n = 0;
   winapi_load(L, "iphlpapi");
   scratch *s = get_scratch(L);
-  int kept = lua_gettop(L);
+  int at = lua_gettop(L);
   for (int family = 0; family < FAMILIES; family++) {
     if (filter->family && filter->family != (family == IPV4 ? 4 : 6)) continue;
     tables[n] = fetch(L, s, family,
@@ -383,7 +378,7 @@ static void push_rows(lua_State *L, const tcp_filter *filter) {
   if (rows > INT_MAX) luax_fail(L, "TCP table", ERROR_NOT_ENOUGH_MEMORY);
   s->busy = 1;
   luax_handle *rest = rows >= MANY ? rest_collector(L, s, rows) : NULL;
-  push_tables(L, filter, tables, n, (int)rows, rest ? kept : 0);
+  push_tables(L, at, filter, tables, n, (int)rows);
   s->busy = 0;
   if (rest) end_rest(L, rest, rows);
 }
@@ -419,8 +414,8 @@ static int tcp_list(lua_State *L) {
   return 1;
 }
 
-/* tcp.listeners([port [, {family=4|6}]]) -> the rows of tcp.list in state "listen"; the Lua half adds process, path and
- * services. */
+/* tcp.listeners([port [, {family=4|6}]]) -> the rows of tcp.list in state "listen"; the Lua half adds process, path
+ * and services. */
 static int tcp_listeners(lua_State *L) {
   static const char *const known[] = {"family", NULL};
   luax_arguments(L, 0, 2);

@@ -70,7 +70,7 @@ static arena *open_arena(void) {
   }
   a->chunks = first;
   a->chunk_bytes = FIRST_CHUNK;
-  a->next = (char *)(a + 1);
+  a->next = (char *)a + (sizeof *a + UNIT - 1) / UNIT * UNIT;
   a->end = (char *)first + FIRST_CHUNK;
   return a;
 }
