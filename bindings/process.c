@@ -1,9 +1,10 @@
-/* win.process: what runs, its images, and ending it. Services of a process are in process.lua.
+/* win.process: what runs, its images, and ending it. What else it tells is in process_*.c and process.lua.
  *
- * Paths and start times of other users' processes need SeDebugPrivilege, which administrators hold: it is enabled for
- * the length of one call. What cannot be read of a process is left out of its row. */
+ * Looking into other users' processes needs SeDebugPrivilege, which administrators hold: it is enabled for the length
+ * of one call. What cannot be read of a process is left out of its row. */
 #include "luax.h"
 #include "privilege.h"
+#include "process_parts.h"
 #include "winapi.h"
 
 #include <stdlib.h>
@@ -26,16 +27,15 @@ static wchar_t find_drive(const wchar_t *path, size_t *length) {
   return 0;
 }
 
-/* Pushes a path in the kernel's form as one with a drive letter; as it is when no drive has it. */
-static void push_drive_path(lua_State *L, const wchar_t *path) {
+void process_push_drive_path(lua_State *L, const wchar_t *path, size_t n) {
   size_t length;
   wchar_t drive = find_drive(path, &length);
-  if (drive == 0) {
-    luax_pushwidez(L, path);
+  if (drive == 0 || length > n) {
+    luax_pushwide(L, path, n);
     return;
   }
   lua_pushfstring(L, "%c:", (int)drive);
-  luax_pushwidez(L, path + length);
+  luax_pushwide(L, path + length, n - length);
   lua_concat(L, 2);
 }
 
@@ -50,7 +50,7 @@ static void push_path(lua_State *L, HANDLE process, wchar_t *buffer) {
       luax_pushwide(L, buffer, n);
     else lua_pushnil(L);
   } else if (win32.GetProcessImageFileNameW(process, buffer, n) && wcschr(buffer, L'\\')) {
-    push_drive_path(L, buffer);
+    process_push_drive_path(L, buffer, wcslen(buffer));
   } else {
     lua_pushnil(L);
   }
@@ -71,11 +71,13 @@ static ULONGLONG created_at(HANDLE process) {
   return (ULONGLONG)created.dwHighDateTime << 32 | created.dwLowDateTime;
 }
 
-/* What making rows takes: a snapshot, a slot for the handle of one process at a time, room for a path. */
+/* What making rows takes: a snapshot, a slot for the handle of one process at a time, PROCESS_ROOM bytes, and what
+ * the options ask for: the command line, and the index of a table with the names of users, 0 for neither. */
 typedef struct process_scan {
   HANDLE snapshot;
   luax_handle *process;
-  wchar_t *path;
+  void *buffer;
+  int command_line, users;
   PROCESSENTRY32W entry;
 } process_scan;
 
@@ -89,7 +91,8 @@ static void begin_scan(lua_State *L, process_scan *scan) {
   if (scan->snapshot == INVALID_HANDLE_VALUE) luax_fail(L, "processes", GetLastError());
   snapshot->value = (UINT_PTR)scan->snapshot;
   scan->process = luax_newhandle(L, luax_closekernel);
-  scan->path = luax_buffer(L, PATH_UNITS * sizeof *scan->path);
+  scan->buffer = luax_buffer(L, PROCESS_ROOM);
+  scan->command_line = scan->users = 0;
   scan->entry.dwSize = 0;
 }
 
@@ -104,18 +107,30 @@ static int next_process(lua_State *L, process_scan *scan) {
   return 0;
 }
 
+/* Opens the scan's process; returns NULL when p80 may not. */
+static HANDLE open_scanned(process_scan *scan, DWORD rights) {
+  luax_closehandle(scan->process);
+  HANDLE process = OpenProcess(rights, FALSE, scan->entry.th32ProcessID);
+  scan->process->value = (UINT_PTR)process;
+  return process;
+}
+
 /* Adds what needs a handle of the process to the row on top. */
 static void add_details(lua_State *L, process_scan *scan) {
-  HANDLE process = OpenProcess(query_right(), FALSE, scan->entry.th32ProcessID);
-  scan->process->value = (UINT_PTR)process;
+  HANDLE process = open_scanned(scan, query_right());
   if (process == NULL) return;
-  push_path(L, process, scan->path);
+  push_path(L, process, scan->buffer);
   lua_setfield(L, -2, "path");
   ULONGLONG created = created_at(process);
   if (created) {
     luax_setinteger(L, "created", (lua_Integer)created);
     luax_pushtime(L, created);
     lua_setfield(L, -2, "started");
+  }
+  if (scan->users) process_add_user(L, process, scan->users);
+  if (scan->command_line) {
+    process = open_scanned(scan, process_detail_rights());
+    if (process && process_push_command_line(L, process, scan->buffer) == 0) lua_setfield(L, -2, "command_line");
   }
   luax_closehandle(scan->process);
 }
@@ -132,15 +147,38 @@ static void push_row(lua_State *L, process_scan *scan) {
   if (scan->entry.th32ProcessID != 0) add_details(L, scan);
 }
 
-/* win.process.list() -> rows {pid=, parent=, name=, threads=, session=, path=, started=, created=}. `name` is the
- * image's file name; `started` ISO 8601 text in UTC; `created` the same as an integer of 100 ns since 1601, which
- * with the pid names one process for ever. The last four are absent where p80 may not read them.
+/* The options that process.lua answers are in the list, so that a misspelt one is found in one place. */
+static void read_options(lua_State *L, int index, process_scan *scan) {
+  static const char *const known[] = {"command_line", "user",    "usage",  "session_name",
+                                      "services",     "modules", "window", NULL};
+  luax_options(L, index, known);
+  for (int i = 0; known[i]; i++) {
+    int wanted = luax_optboolean(L, luax_field(L, index, known[i]), known[i], 0);
+    if (i == 0) scan->command_line = wanted;
+    if (i == 1) scan->users = wanted;
+  }
+}
+
+/* Starts a scan that adds to its rows what the options at `index` ask for. */
+static void begin_detailed_scan(lua_State *L, int index, process_scan *scan) {
+  process_scan wanted = {0};
+  read_options(L, index, &wanted);
+  privilege_enable_debug(L);
+  begin_scan(L, scan);
+  scan->command_line = wanted.command_line;
+  if (scan->command_line) winapi_load(L, "ntdll");
+  if (wanted.users) {
+    lua_newtable(L);
+    scan->users = lua_gettop(L);
+  }
+}
+
+/* Raw win.process.list([options]) -> rows, without what process.lua adds.
  * https://learn.microsoft.com/windows/win32/toolhelp/process-walking */
 static int process_list(lua_State *L) {
   process_scan scan;
-  luax_arguments(L, 0, 0);
-  privilege_enable_debug(L);
-  begin_scan(L, &scan);
+  luax_arguments(L, 0, 1);
+  begin_detailed_scan(L, 1, &scan);
   lua_newtable(L);
   for (lua_Integer i = 1; next_process(L, &scan); i++) {
     push_row(L, &scan);
@@ -158,15 +196,38 @@ static int find_process(lua_State *L, process_scan *scan, DWORD pid) {
   return 0;
 }
 
-/* win.process.get(pid) -> a row as in win.process.list, or nil when there is no such process. */
+/* Raw win.process.get(pid [, options]) -> a row as in win.process.list, or nil when there is no such process. */
 static int process_get(lua_State *L) {
   process_scan scan;
-  luax_arguments(L, 1, 1);
+  luax_arguments(L, 1, 2);
   DWORD pid = check_pid(L, 1);
-  privilege_enable_debug(L);
-  begin_scan(L, &scan);
+  begin_detailed_scan(L, 2, &scan);
   if (find_process(L, &scan, pid)) push_row(L, &scan);
   else lua_pushnil(L);
+  return 1;
+}
+
+/* Raises for a process of 64 bits that a p80 of 32 bits cannot look into. */
+P80_NORETURN static void fail_detail(lua_State *L, DWORD pid, DWORD code) {
+  const char *target = lua_pushfstring(L, "%I", (lua_Integer)pid);
+  if (code == ERROR_PARTIAL_COPY && sizeof(void *) == 4)
+    luax_failhint(L, target, code, "it is a 64-bit process: use the 64-bit p80");
+  luax_fail(L, target, code);
+}
+
+static int process_command_line(lua_State *L) {
+  luax_arguments(L, 1, 1);
+  DWORD pid = check_pid(L, 1);
+  winapi_load(L, "ntdll");
+  privilege_enable_debug(L);
+  luax_handle *slot = luax_newhandle(L, luax_closekernel);
+  HANDLE process = OpenProcess(process_detail_rights(), FALSE, pid);
+  DWORD code = process ? 0 : GetLastError();
+  if (code == ERROR_INVALID_PARAMETER) return 0;
+  slot->value = (UINT_PTR)process;
+  void *buffer = luax_buffer(L, PROCESS_ROOM);
+  if (code == 0) code = process_push_command_line(L, process, buffer);
+  if (code) fail_detail(L, pid, code);
   return 1;
 }
 
@@ -196,13 +257,18 @@ static const char *push_label(lua_State *L, DWORD pid) {
   return lua_pushfstring(L, "%s (%s)", number, lua_tostring(L, -1));
 }
 
-/* Whether Windows stops with a blue screen when the process ends.
+/* Whether Windows stops with a blue screen when the process ends. A process that cannot be asked is taken for none only
+ * where the question itself is unknown (Windows has known it since XP, Wine does not).
  * https://learn.microsoft.com/windows/win32/api/winternl/nf-winternl-ntqueryinformationprocess */
-static int is_critical(HANDLE process) {
+static int is_critical(lua_State *L, HANDLE process, const char *label) {
   enum { BREAK_ON_TERMINATION = 29 };
+  static const NTSTATUS invalid_info_class = (NTSTATUS)0xC0000003, not_implemented = (NTSTATUS)0xC0000002;
   ULONG critical = 0;
   NTSTATUS status = win32.NtQueryInformationProcess(process, (PROCESSINFOCLASS)BREAK_ON_TERMINATION, &critical,
                                                     sizeof critical, NULL);
+  if (status < 0 && status != invalid_info_class && status != not_implemented)
+    fail_stop(L, label, win32.RtlNtStatusToDosError(status), NULL,
+              "nobody can tell whether Windows itself would stop when this process ends");
   return status >= 0 && critical != 0;
 }
 
@@ -225,7 +291,7 @@ static HANDLE open_for_stop(lua_State *L, DWORD pid, ULONGLONG created, const ch
   if (created && found == 0) luax_fail(L, label, GetLastError());
   if (created != found)
     fail_stop(L, label, ERROR_NOT_FOUND, "The process has ended; another has its id now.", NULL);
-  if (is_critical(process))
+  if (is_critical(L, process, label))
     fail_stop(L, label, ERROR_ACCESS_DENIED, NULL, "Windows itself would stop when this process ends");
   return process;
 }
@@ -264,8 +330,15 @@ static int process_stop(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg reads[] = {
-    {"list", process_list}, {"get", process_get}, {"services", process_services}, {NULL, NULL}};
+static const luaL_Reg reads[] = {{"list", process_list},
+                                 {"get", process_get},
+                                 {"command_line", process_command_line},
+                                 {"services", process_services},
+                                 {"modules", process_modules},
+                                 {"windows", process_windows},
+                                 {"usage", process_usage},
+                                 {"sessions", process_sessions},
+                                 {NULL, NULL}};
 static const luaL_Reg writes[] = {{"stop", process_stop}, {NULL, NULL}};
 
 const luax_subject process_subject = {"process", reads, writes, "process"};

@@ -1,14 +1,170 @@
--- win.process, the half in Lua.
-local process, win = ...
+-- win.process, the half in Lua: services, sessions, windows and modules of processes, and command lines.
+local process, win, x = ...
 
-local check_pid = process.services
+local ERROR_INVALID_PARAMETER <const> = 87
 
---- win.process.services(pid) -> the names of the services that run in the process, sorted; empty when there are none.
-function process.services(...)
-  local pid, names = check_pid(...), {}
+-- C's own functions, which are nobody else's business.
+local list, get, check_pid = process.list, process.get, process.services
+local usage, windows, sessions = process.usage, process.windows, process.sessions
+process.usage, process.windows, process.sessions = nil, nil, nil
+
+local function bad(op, name, text) x.fail(op, name, ERROR_INVALID_PARAMETER, text) end
+
+local function check_count(op, given, least, most)
+  if given >= least and given <= most then return end
+  local expected = least == most and tostring(most) or ("%d to %d"):format(least, most)
+  bad(op, "arguments", ("%s argument%s expected, got %d (number)."):format(expected, expected == "1" and "" or "s", given))
+end
+
+-- ---- Rows with more ----
+
+-- {[pid] = {names of services}}, sorted.
+local function services_by_pid()
+  local by_pid = {}
   for _, service in ipairs(win.scm.list {state = "active"}) do
-    if service.pid == pid then names[#names + 1] = service.name end
+    local names = by_pid[service.pid] or {}
+    names[#names + 1] = service.name
+    if service.pid then by_pid[service.pid] = names end
   end
-  table.sort(names)
-  return names
+  for _, names in pairs(by_pid) do table.sort(names) end
+  return by_pid
+end
+
+local add = {} -- by option: add(rows) lays it on all rows
+
+function add.usage(rows)
+  local by_pid = usage()
+  for _, row in ipairs(rows) do
+    for key, value in pairs(by_pid[row.pid] or {}) do row[key] = value end
+  end
+end
+
+function add.session_name(rows)
+  local ids, seen = {}, {}
+  for _, row in ipairs(rows) do
+    if row.session and not seen[row.session] then
+      seen[row.session] = true
+      ids[#ids + 1] = row.session
+    end
+  end
+  local names = sessions(ids)
+  for _, row in ipairs(rows) do row.session_name = names[row.session] end
+end
+
+function add.services(rows)
+  local by_pid = services_by_pid()
+  for _, row in ipairs(rows) do row.services = by_pid[row.pid] or {} end
+end
+
+function add.modules(rows)
+  for _, row in ipairs(rows) do
+    local readable, modules = pcall(process.modules, row.pid)
+    row.modules = readable and modules or nil
+  end
+end
+
+-- The title is that of the first window that has one; a process with windows that answer is "running".
+function add.window(rows)
+  local by_pid = {}
+  for _, window in ipairs(windows()) do
+    local found = by_pid[window.pid] or {status = "running"}
+    by_pid[window.pid] = found
+    if window.title ~= "" then found.title = found.title or window.title end
+    if window.hung then found.status = "not_responding" end
+  end
+  for _, row in ipairs(rows) do
+    local found = by_pid[row.pid] or {}
+    row.title, row.status = found.title, found.status or "unknown"
+  end
+end
+
+local function complete(rows, options)
+  for option, lay in pairs(add) do
+    if options and options[option] then lay(rows) end
+  end
+  return rows
+end
+
+function process.list(...) return complete(list(...), (...)) end
+
+function process.get(...)
+  local row = get(...)
+  return row and complete({row}, (select(2, ...)))[1]
+end
+
+function process.services(...)
+  local pid = check_pid(...)
+  return services_by_pid()[pid] or {}
+end
+
+-- ---- Command lines ----
+-- How programs take their command line apart, and how it must be put together for that, is written in
+-- https://learn.microsoft.com/windows/win32/api/shellapi/nf-shellapi-commandlinetoargvw and
+-- https://learn.microsoft.com/cpp/c-language/parsing-c-command-line-arguments
+
+-- The first word: up to the second quote, or the first blank. Returns it and where the others begin.
+local function split_program(line)
+  local quoted, after = line:match '^"([^"]*)"?()'
+  if quoted then return quoted, after end
+  return line:match "^([^ \t]*)()"
+end
+
+-- One argument from `at`, which is no blank; returns it and what follows. Quotes turn quoting on and off; the third of
+-- three stands for itself, and so does one after an odd number of backslashes.
+local function split_argument(line, at)
+  local parts, quotes = {}, 0
+  while true do
+    local text, after = line:match(quotes == 0 and '^([^ \t"\\]*)()' or '^([^"\\]*)()', at)
+    parts[#parts + 1] = text
+    local slashes, run, next_at = line:match('^(\\*)("*)()', after)
+    if slashes == "" and run == "" then return table.concat(parts), after end
+    at = next_at
+    if run == "" then
+      parts[#parts + 1] = slashes
+    else
+      parts[#parts + 1] = ("\\"):rep(#slashes // 2)
+      local literal = #slashes % 2
+      parts[#parts + 1] = ('"'):rep(literal)
+      quotes = quotes + #run - literal
+      parts[#parts + 1] = ('"'):rep(quotes // 3)
+      quotes = quotes % 3 == 2 and 0 or quotes % 3
+    end
+  end
+end
+
+function process.split(...)
+  check_count("process.split", select("#", ...), 1, 1)
+  local line = ...
+  if type(line) ~= "string" then bad("process.split", "line", ("text expected, got %s."):format(type(line))) end
+  if line == "" then return {} end
+  local words, at = {}, nil
+  words[1], at = split_program(line)
+  while true do
+    at = line:match("^[ \t]*()", at)
+    if at > #line then return words end
+    words[#words + 1], at = split_argument(line, at)
+  end
+end
+
+-- One argument as split_argument takes it apart again.
+local function quote(word)
+  if word ~= "" and not word:find '[ \t\n\v"]' then return word end
+  return '"' .. word:gsub('(\\*)"', '%1%1\\"'):gsub("(\\*)$", "%1%1") .. '"'
+end
+
+local function check_words(op, words)
+  if type(words) ~= "table" then bad(op, "words", ("an array of text expected, got %s."):format(type(words))) end
+  for i, word in ipairs(words) do
+    if type(word) ~= "string" or word:find "\0" then bad(op, ("words[%d]"):format(i), "text without NUL expected.") end
+  end
+end
+
+function process.join(...)
+  check_count("process.join", select("#", ...), 1, 1)
+  local words, quoted = ..., {}
+  check_words("process.join", words)
+  for i, word in ipairs(words) do quoted[i] = quote(word) end
+  if words[1] and words[1]:find '"' then bad("process.join", "words[1]", "a program's name without quotes expected.") end
+  if words[1] and words[1]:find "[ \t\n\v]" or words[1] == "" then quoted[1] = '"' .. words[1] .. '"' end
+  return table.concat(quoted, " ")
 end

@@ -19,6 +19,7 @@
 #include <sddl.h>
 #include <shlobj.h>
 #include <winternl.h>
+#include <wtsapi32.h>
 #include <http.h>
 #include <lua.h>
 
@@ -54,6 +55,12 @@
   R(HttpQueryServiceConfiguration)                                                                              \
   N("Windows 10, version 1703", ULONG, HttpUpdateServiceConfiguration, (HANDLE, int, PVOID, ULONG, LPOVERLAPPED))
 
+#define WINAPI_USER32(R, N)                                                                                     \
+  R(EnumWindows) R(GetWindow) R(GetWindowThreadProcessId) R(IsWindowVisible) R(IsHungAppWindow)                 \
+  R(InternalGetWindowText)
+
+#define WINAPI_WTSAPI32(R, N) R(WTSQuerySessionInformationW) R(WTSFreeMemory)
+
 #define WINAPI_SHELL32(R, N) R(SHGetFolderPathW)
 
 #define WINAPI_NTDLL(R, N) R(NtQuerySystemInformation) R(NtQueryInformationProcess) R(NtQueryObject) R(RtlGetVersion) \
@@ -86,6 +93,8 @@
   D(psapi, WINAPI_PSAPI) \
   D(httpapi, WINAPI_HTTPAPI) \
   D(shell32, WINAPI_SHELL32) \
+  D(user32, WINAPI_USER32) \
+  D(wtsapi32, WINAPI_WTSAPI32) \
   D(ntdll, WINAPI_NTDLL) \
   D(kernel32, WINAPI_KERNEL32) \
   D(ole32, WINAPI_OLE32) \
