@@ -3,7 +3,7 @@
 #include "luax.h"
 #include "subjects.h"
 
-static const luaL_Reg reads[] = {{"holders", http_holders}, {"servicestate", http_servicestate}, {"server", http_server}, {NULL, NULL}};
+static const luaL_Reg reads[] = {{"servicestate", http_servicestate}, {"server", http_server}, {NULL, NULL}};
 
 const luax_subject http_subject = {"http", reads, NULL, "http_url http_netsh http_products http"};
 

@@ -4,7 +4,7 @@ local http, win, x = ...
 local ERROR_OPERATION_ABORTED <const> = 995 -- Ctrl-C
 
 -- C's own functions, which are nobody else's business.
-local servicestate, handles, reply_of = http.servicestate, http.holders, http.server
+local servicestate, reply_of = http.servicestate, http.server
 http.servicestate = nil
 
 --- win.http.is_running() -> boolean
@@ -48,7 +48,8 @@ end
 
 --- The processes that hold handles of HTTP.SYS. The kernel, and what hosts the driver, do not count.
 function http.holders(...)
-  local found, silent = handles(...)
+  check_none("http.holders", ...)
+  local found, silent = win.process.handles {name = [[\Device\Http\*]], type = "file"}
   local rows, by_pid = {}, {}
   for _, handle in ipairs(found) do
     local row = by_pid[handle.pid]

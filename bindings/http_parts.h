@@ -4,7 +4,6 @@
 
 #include <lua.h>
 
-int http_holders(lua_State *L);      /* http_holders.c */
 int http_servicestate(lua_State *L); /* http_netsh.c */
 int http_server(lua_State *L);       /* http_server.c */
 

@@ -5,7 +5,7 @@ local ERROR_INVALID_PARAMETER <const> = 87
 
 -- C's own functions, which are nobody else's business.
 local list, get, check_pid = process.list, process.get, process.services
-local usage, windows, sessions = process.usage, process.windows, process.sessions
+local usage, windows, sessions, handles = process.usage, process.windows, process.sessions, process.handles
 process.usage, process.windows, process.sessions = nil, nil, nil
 
 local function bad(op, name, text) x.fail(op, name, ERROR_INVALID_PARAMETER, text) end
@@ -95,6 +95,51 @@ end
 function process.services(...)
   local pid = check_pid(...)
   return services_by_pid()[pid] or {}
+end
+
+-- ---- Handles ----
+
+-- What people write, and how the kernel calls it; C knows the drives.
+local KERNEL_NAMES <const> = {
+  {[[HKLM\]], [[\REGISTRY\MACHINE\]]}, {[[HKU\]], [[\REGISTRY\USER\]]}, {[[\\]], [[\Device\Mup\]]},
+}
+
+local function replaced_start(text, start, by)
+  if text:sub(1, #start):lower() == start:lower() then return by .. text:sub(#start + 1) end
+end
+
+local function kernel_name(name)
+  for _, pair in ipairs(KERNEL_NAMES) do
+    local found = replaced_start(name, pair[1], pair[2])
+    if found then return found end
+  end
+  return name
+end
+
+local function usual_name(row)
+  if row.name ~= row.object then return row.name end
+  for _, pair in ipairs(KERNEL_NAMES) do
+    local found = replaced_start(row.object, pair[2], pair[1])
+    if found then return found end
+  end
+  return row.object
+end
+
+function process.handles(...)
+  check_count("process.handles", select("#", ...), 1, 1)
+  local options, wanted = ..., nil
+  if type(options) == "table" then
+    wanted = {}
+    for key, value in pairs(options) do wanted[key] = value end
+    if type(wanted.name) == "string" then wanted.name = kernel_name(wanted.name) end
+  end
+  local rows, silent = handles(wanted or options)
+  local names = {}
+  for _, row in ipairs(rows[1] and list() or {}) do names[row.pid] = row.name end
+  for _, row in ipairs(rows) do
+    row.name, row.type, row.process = usual_name(row), row.type:lower(), names[row.pid]
+  end
+  return rows, silent
 end
 
 -- ---- Command lines ----

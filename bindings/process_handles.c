@@ -1,18 +1,19 @@
-/* Which processes hold handles of HTTP.SYS. No documented call tells; what works on every Windows is to list all
- * handles of the machine, copy those that are files, and ask for their names.
+/* win.process.handles: which processes hold what. No documented call tells; what works on every Windows is to list all
+ * handles of the machine, copy them, and ask for their names.
  *
  * Asking for the name of a handle waits for the file's own lock: a pipe on which its owner waits for data answers
  * when the data comes, perhaps never. So a thread of its own asks, and when it makes no progress it is ended and the
- * next one goes on behind that handle. HTTP.SYS's handles are opened for overlapped use, have no such lock and always
- * answer: nothing is missed by that. A thread that even then stays in the kernel is left there with its copy of the
- * handle and its page of memory, until p80 ends; on Windows Server 2003 an ended thread's stack stays, too. */
+ * next one goes on behind that handle. (HTTP.SYS's handles are opened for overlapped use, have no such lock and always
+ * answer: nothing of it is missed by that.) A thread that even then stays in the kernel is left there with its copy of
+ * the handle and its pages of memory, until p80 ends; on Windows Server 2003 an ended thread's stack stays, too. */
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <wctype.h>
 
-#include "http_parts.h"
 #include "luax.h"
 #include "privilege.h"
+#include "process_parts.h"
 #include "winapi.h"
 
 /* ---- The handles of the machine ----
@@ -126,21 +127,25 @@ static snapshot take_snapshot(lua_State *L, luax_handle *pages) {
   return s;
 }
 
-/* ---- Those that may be HTTP.SYS's ---- */
+/* ---- Those that are asked ---- */
 
-enum { LONGEST_NAME = 128, MOST_NAMES = 254 };
+enum { TEXT_UNITS = 8 << 20, MOST_TYPES = 256, TYPE_UNITS = 40 };
 
 typedef struct candidate {
   ULONG_PTR handle;
   DWORD pid;
-  unsigned char name; /* 1 + its place in the names; 0: none of HTTP.SYS */
+  unsigned type;
+  DWORD name; /* 1 + its place in the text, 0: none that is wanted */
 } candidate;
 
 typedef struct search {
   volatile LONG next; /* the candidate that is being asked */
   LONG count;
-  int names;
-  wchar_t name[MOST_NAMES + 1][LONGEST_NAME];
+  DWORD used;           /* units of the text; more than TEXT_UNITS: it was too much */
+  wchar_t *text;        /* names found, each with its length in front */
+  const wchar_t *pattern; /* NULL: all */
+  const wchar_t *type;  /* NULL: all */
+  wchar_t types[MOST_TYPES][TYPE_UNITS]; /* the names of the types, by number; "" while unknown */
   candidate candidates[1];
 } search;
 
@@ -161,22 +166,68 @@ static unsigned file_type(const snapshot *s, HANDLE file) {
   return 0;
 }
 
-/* Files of other processes than p80 and the kernel (pids 0 and 4), ordered by process. */
-static search *new_search(lua_State *L, luax_handle *pages, const snapshot *s, HANDLE file) {
-  unsigned type = file_type(s, file);
+/* What is looked for. */
+typedef struct wish {
+  DWORD pid; /* ANY_PROCESS: all but p80 and the kernel (pids 0 and 4) */
+  unsigned file_type; /* 0: all */
+} wish;
+#define ANY_PROCESS 0xFFFFFFFF
+
+static int is_wished(const wish *w, entry e, DWORD own) {
+  if (w->file_type && e.type != w->file_type) return 0;
+  return w->pid == ANY_PROCESS ? e.pid != 0 && e.pid != 4 && e.pid != own : e.pid == w->pid;
+}
+
+/* The wished handles, ordered by process. */
+static search *new_search(lua_State *L, luax_handle *pages, const snapshot *s, const wish *w) {
+  search *found = new_pages(L, pages, sizeof *found + s->count * sizeof(candidate));
   DWORD own = GetCurrentProcessId();
-  size_t room = s->count ? s->count : 1;
-  search *found = new_pages(L, pages, offsetof(search, candidates) + room * sizeof(candidate));
-  for (size_t i = 0; i < s->count && found->count < LONG_MAX; i++) {
+  if (s->narrow) own &= 0xFFFF;
+  for (size_t i = 0; i < s->count; i++) {
     entry e = entry_at(s, i);
-    if (e.pid == 0 || e.pid == 4 || e.pid == own || (type != 0 && e.type != type)) continue;
-    found->candidates[found->count++] = (candidate){e.handle, e.pid, 0};
+    if (is_wished(w, e, own)) found->candidates[found->count++] = (candidate){e.handle, e.pid, e.type, 0};
   }
   qsort(found->candidates, (size_t)found->count, sizeof(candidate), by_process);
   return found;
 }
 
-/* ---- Asking for names ---- */
+/* ---- Names ---- */
+
+/* Whether `n` units at `text` match a pattern in which * stands for any text, in either case. */
+static int matches(const wchar_t *pattern, const wchar_t *text, size_t n) {
+  const wchar_t *end = text + n, *star = NULL, *resume = NULL;
+  while (text < end) {
+    if (*pattern == L'*') {
+      star = ++pattern;
+      resume = text;
+    } else if (*pattern && towlower(*pattern) == towlower(*text)) {
+      pattern++;
+      text++;
+    } else if (star) {
+      pattern = star;
+      text = ++resume;
+    } else {
+      return 0;
+    }
+  }
+  while (*pattern == L'*') pattern++;
+  return *pattern == 0;
+}
+
+/* Keeps a name; returns 1 + its place. */
+static DWORD keep(search *s, const wchar_t *text, size_t n) {
+  DWORD place = s->used;
+  if (n + 1 > TEXT_UNITS - place || place > TEXT_UNITS) {
+    s->used = TEXT_UNITS + 1;
+    return 0;
+  }
+  s->text[place] = (wchar_t)n;
+  memcpy(s->text + place + 1, text, n * sizeof *text);
+  s->used += (DWORD)n + 1;
+  return place + 1;
+}
+
+/* ---- Asking for them ---- */
 
 /* What one thread works with; its own pages, so that they can stay behind with it. */
 typedef struct worker {
@@ -185,8 +236,8 @@ typedef struct worker {
   HANDLE process; /* of `pid`, kept for its next handle */
   DWORD pid;
   HANDLE copy;
-  UNICODE_STRING name; /* OBJECT_NAME_INFORMATION, its text behind it */
-  wchar_t text[2048];
+  UNICODE_STRING name; /* OBJECT_NAME_INFORMATION or the start of PUBLIC_OBJECT_TYPE_INFORMATION, its text behind it */
+  wchar_t text[32768 + 64];
 } worker;
 
 static void close_kept(HANDLE *handle) {
@@ -194,20 +245,26 @@ static void close_kept(HANDLE *handle) {
   *handle = NULL;
 }
 
-/* The place of a name among those found, 1-based; all that are too many or too long share the last. */
-static unsigned char place_of(search *s, const wchar_t *text, size_t n) {
-  if (n >= LONGEST_NAME) return MOST_NAMES + 1;
-  for (int i = 0; i < s->names; i++)
-    if (wcslen(s->name[i]) == n && memcmp(s->name[i], text, n * sizeof *text) == 0) return (unsigned char)(i + 1);
-  if (s->names == MOST_NAMES) return MOST_NAMES + 1;
-  memcpy(s->name[s->names], text, n * sizeof *text);
-  return (unsigned char)++s->names;
+/* Fetches the name (class 1) or the type (class 2) of the copy into w->name; returns its units.
+ * https://learn.microsoft.com/windows/win32/api/winternl/nf-winternl-ntqueryobject */
+static size_t query(worker *w, int class) {
+  ULONG ignored, size = sizeof *w - offsetof(worker, name);
+  NTSTATUS status = win32.NtQueryObject(w->copy, (OBJECT_INFORMATION_CLASS) class, &w->name, size, &ignored);
+  size_t n = w->name.Length / sizeof(wchar_t);
+  return status >= 0 && w->name.Buffer && n <= sizeof w->text / sizeof *w->text ? n : 0;
 }
 
-static const wchar_t http_prefix[] = L"\\Device\\Http\\";
-enum { PREFIX_UNITS = sizeof http_prefix / sizeof *http_prefix - 1 };
+/* The name of a type of objects, asked once for each. */
+static const wchar_t *type_of(worker *w, unsigned type) {
+  wchar_t *known = w->search->types[type % MOST_TYPES];
+  if (*known) return known;
+  size_t n = query(w, 2);
+  if (n > 0) memcpy(known, w->name.Buffer, (n < TYPE_UNITS ? n : TYPE_UNITS - 1) * sizeof *known);
+  return known;
+}
 
 static void ask(worker *w, candidate *c) {
+  search *s = w->search;
   if (w->pid != c->pid) {
     close_kept(&w->process);
     w->pid = c->pid;
@@ -216,13 +273,11 @@ static void ask(worker *w, candidate *c) {
   if (w->process == NULL) return;
   HANDLE process = GetCurrentProcess();
   if (!DuplicateHandle(w->process, (HANDLE)c->handle, process, &w->copy, 0, FALSE, 0)) return;
-  enum { OBJECT_NAME = 1 };
-  ULONG ignored, size = sizeof *w - offsetof(worker, name);
-  NTSTATUS status = win32.NtQueryObject(w->copy, (OBJECT_INFORMATION_CLASS)OBJECT_NAME, &w->name, size, &ignored);
-  size_t n = w->name.Length / sizeof(wchar_t);
-  if (status >= 0 && w->name.Buffer && n > PREFIX_UNITS && n <= sizeof w->text / sizeof *w->text &&
-      _wcsnicmp(w->name.Buffer, http_prefix, PREFIX_UNITS) == 0)
-    c->name = place_of(w->search, w->name.Buffer, n);
+  const wchar_t *type = type_of(w, c->type);
+  if (s->type == NULL || _wcsicmp(type, s->type) == 0) {
+    size_t n = query(w, 1);
+    if (n > 0 && (s->pattern == NULL || matches(s->pattern, w->name.Buffer, n))) c->name = keep(s, w->name.Buffer, n);
+  }
   close_kept(&w->copy);
 }
 
@@ -286,32 +341,78 @@ static LONG ask_names(lua_State *L, search *s) {
   }
 }
 
-/* http.holders() -> rows {pid, object}, number of handles that did not answer
- * One row for each handle whose name begins with "\Device\Http\"; the Lua half makes one row of each process.
- * Processes that p80 may not open are left out: run it elevated to see them. */
-int http_holders(lua_State *L) {
-  luax_arguments(L, 0, 0);
+/* ---- The function ---- */
+
+/* p80's own handle of a file, whose type is that of all files. */
+static HANDLE open_nul(luax_handle *slot) {
+  HANDLE nul = CreateFileW(L"NUL", GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, OPEN_EXISTING, 0, NULL);
+  if (nul != INVALID_HANDLE_VALUE) slot->value = (UINT_PTR)nul;
+  return nul;
+}
+
+/* A pattern that begins with a drive in the kernel's form; others as they are (+1). */
+static const wchar_t *kernel_pattern(lua_State *L, const wchar_t *pattern) {
+  wchar_t device[512], drive[3] = {0};
+  lua_pushnil(L);
+  if (pattern == NULL || !iswalpha(pattern[0]) || pattern[1] != L':') return pattern;
+  memcpy(drive, pattern, 2 * sizeof *drive);
+  if (!QueryDosDeviceW(drive, device, 512)) return pattern;
+  wchar_t *whole = luax_buffer(L, (wcslen(device) + wcslen(pattern)) * sizeof *whole);
+  lua_replace(L, -2);
+  wcscpy(whole, device);
+  return wcscat(whole, pattern + 2);
+}
+
+static void push_name(lua_State *L, const search *s, const candidate *c) {
+  const wchar_t *name = s->text + c->name - 1;
+  process_push_drive_path(L, name + 1, *name);
+  lua_setfield(L, -2, "name");
+  luax_pushwide(L, name + 1, *name);
+  lua_setfield(L, -2, "object");
+}
+
+static void push_rows(lua_State *L, const search *s) {
+  lua_Integer n = 0;
+  lua_newtable(L);
+  for (LONG i = 0; i < s->count; i++) {
+    const candidate *c = &s->candidates[i];
+    if (c->name == 0) continue;
+    lua_createtable(L, 0, 5);
+    luax_setinteger(L, "pid", c->pid);
+    luax_setinteger(L, "handle", (lua_Integer)c->handle);
+    luax_setwide(L, "type", s->types[c->type % MOST_TYPES]);
+    push_name(L, s, c);
+    lua_rawseti(L, -2, ++n);
+  }
+}
+
+/* Raw win.process.handles({name=, pid=, type=}) -> rows, number of handles that did not answer; process.lua knows other
+ * names than those of drives. */
+int process_handles(lua_State *L) {
+  static const char *const known[] = {"name", "pid", "type", NULL};
+  wish w = {ANY_PROCESS, 0};
+  luax_arguments(L, 1, 1);
+  luax_options(L, 1, known);
+  const wchar_t *pattern = kernel_pattern(L, luax_optwide(L, luax_field(L, 1, "name"), "name"));
+  const wchar_t *type = luax_optwide(L, luax_field(L, 1, "type"), "type");
+  int pid = luax_field(L, 1, "pid");
+  if (!lua_isnil(L, pid)) w.pid = (DWORD)luax_checkinteger(L, pid, "pid", 0, ANY_PROCESS - 1);
   winapi_load(L, "ntdll");
   privilege_enable_debug(L);
   luax_handle *file = luax_newhandle(L, luax_closekernel);
-  HANDLE nul = CreateFileW(L"NUL", GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, OPEN_EXISTING, 0, NULL);
-  if (nul != INVALID_HANDLE_VALUE) file->value = (UINT_PTR)nul;
   luax_handle *list = luax_newhandle(L, free_pages), *pages = luax_newhandle(L, free_pages);
-  snapshot s = take_snapshot(L, list);
-  search *found = new_search(L, pages, &s, nul);
+  luax_handle *text = luax_newhandle(L, free_pages);
+  HANDLE nul = open_nul(file);
+  snapshot all = take_snapshot(L, list);
+  if (type && _wcsicmp(type, L"file") == 0) w.file_type = file_type(&all, nul);
+  search *s = new_search(L, pages, &all, &w);
   luax_closehandle(list);
-  LONG silent = ask_names(L, found);
-  wcscpy(found->name[MOST_NAMES], http_prefix);
-  lua_Integer n = 0;
-  lua_newtable(L);
-  for (LONG i = 0; i < found->count; i++) {
-    const candidate *c = &found->candidates[i];
-    if (c->name == 0) continue;
-    lua_createtable(L, 0, 2);
-    luax_setinteger(L, "pid", c->pid);
-    luax_setwide(L, "object", found->name[c->name - 1]);
-    lua_rawseti(L, -2, ++n);
-  }
+  s->pattern = pattern;
+  s->type = type;
+  s->text = new_pages(L, text, TEXT_UNITS * sizeof(wchar_t));
+  LONG silent = ask_names(L, s);
+  if (s->used > TEXT_UNITS) luax_failhint(L, "handles", ERROR_MORE_DATA, "ask for fewer with name, pid or type");
+  push_rows(L, s);
   lua_pushinteger(L, silent);
   return 2;
 }
