@@ -336,10 +336,12 @@ static const luaL_Reg reads[] = {{"list", process_list},
                                  {"services", process_services},
                                  {"modules", process_modules},
                                  {"handles", process_handles},
+                                 {"find", process_find},
+                                 {"environment", process_environment},
                                  {"windows", process_windows},
                                  {"usage", process_usage},
                                  {"sessions", process_sessions},
                                  {NULL, NULL}};
-static const luaL_Reg writes[] = {{"stop", process_stop}, {NULL, NULL}};
+static const luaL_Reg writes[] = {{"stop", process_stop}, {"run", process_run}, {NULL, NULL}};
 
 const luax_subject process_subject = {"process", reads, writes, "process"};

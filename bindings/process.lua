@@ -1,20 +1,11 @@
 -- win.process, the half in Lua: services, sessions, windows and modules of processes, and command lines.
 local process, win, x = ...
 
-local ERROR_INVALID_PARAMETER <const> = 87
-
 -- C's own functions, which are nobody else's business.
 local list, get, check_pid = process.list, process.get, process.services
 local usage, windows, sessions, handles = process.usage, process.windows, process.sessions, process.handles
+local find = process.find
 process.usage, process.windows, process.sessions = nil, nil, nil
-
-local function bad(op, name, text) x.fail(op, name, ERROR_INVALID_PARAMETER, text) end
-
-local function check_count(op, given, least, most)
-  if given >= least and given <= most then return end
-  local expected = least == most and tostring(most) or ("%d to %d"):format(least, most)
-  bad(op, "arguments", ("%s argument%s expected, got %d (number)."):format(expected, expected == "1" and "" or "s", given))
-end
 
 -- ---- Rows with more ----
 
@@ -126,7 +117,7 @@ local function usual_name(row)
 end
 
 function process.handles(...)
-  check_count("process.handles", select("#", ...), 1, 1)
+  x.check("process.handles").arguments(select("#", ...), 1, 1)
   local options, wanted = ..., nil
   if type(options) == "table" then
     wanted = {}
@@ -178,9 +169,9 @@ local function split_argument(line, at)
 end
 
 function process.split(...)
-  check_count("process.split", select("#", ...), 1, 1)
-  local line = ...
-  if type(line) ~= "string" then bad("process.split", "line", ("text expected, got %s."):format(type(line))) end
+  local check = x.check "process.split"
+  check.arguments(select("#", ...), 1, 1)
+  local line = check.text("line", (...))
   if line == "" then return {} end
   local words, at = {}, nil
   words[1], at = split_program(line)
@@ -197,19 +188,53 @@ local function quote(word)
   return '"' .. word:gsub('(\\*)"', '%1%1\\"'):gsub("(\\*)$", "%1%1") .. '"'
 end
 
-local function check_words(op, words)
-  if type(words) ~= "table" then bad(op, "words", ("an array of text expected, got %s."):format(type(words))) end
-  for i, word in ipairs(words) do
-    if type(word) ~= "string" or word:find "\0" then bad(op, ("words[%d]"):format(i), "text without NUL expected.") end
-  end
+-- The first word is taken apart in another way: it cannot have a quote.
+local function quote_program(word)
+  return word ~= "" and not word:find "[ \t\n\v]" and word or '"' .. word .. '"'
 end
 
 function process.join(...)
-  check_count("process.join", select("#", ...), 1, 1)
-  local words, quoted = ..., {}
-  check_words("process.join", words)
-  for i, word in ipairs(words) do quoted[i] = quote(word) end
-  if words[1] and words[1]:find '"' then bad("process.join", "words[1]", "a program's name without quotes expected.") end
-  if words[1] and words[1]:find "[ \t\n\v]" or words[1] == "" then quoted[1] = '"' .. words[1] .. '"' end
+  local check = x.check "process.join"
+  check.arguments(select("#", ...), 1, 1)
+  local words, quoted = check.list_of_text("words", (...)), {}
+  if words[1] and words[1]:find '"' then check.bad("words[1]", words[1], "a program's name without quotes") end
+  for i, word in ipairs(words) do quoted[i] = (i == 1 and quote_program or quote)(word) end
   return table.concat(quoted, " ")
+end
+
+-- ---- Finding programs ----
+
+local MACHINE <const> = [[HKLM\SYSTEM\CurrentControlSet\Control\Session Manager\Environment]]
+
+-- The folders of the machine's own Path: anybody may set that of a process.
+local function machine_path()
+  local windows = find("kernel32.dll"):match [[^(.*)\[^\]+\[^\]+$]]
+  local folders = {}
+  for folder in (win.reg.get(MACHINE, "Path") or ""):gmatch "[^;]+" do
+    folder = folder:gsub("%%(%a+)%%", function(name)
+      name = name:lower()
+      return (name == "systemroot" or name == "windir") and windows or nil
+    end)
+    if folder:find "^%a:[\\/]" then folders[#folders + 1] = folder end
+  end
+  return folders
+end
+
+function process.find(...)
+  local check = x.check "process.find"
+  check.arguments(select("#", ...), 1, 2)
+  local name, options = ...
+  check.text("name", name)
+  local search = check.opt_boolean("search", check.options(options, {"search"}).search)
+  local is_path = name:find "[\\/:]"
+  if name == "" or is_path and not name:find [[^%a:[\/][^:]*$]] and not name:find [[^\\[^:]*$]] then
+    check.bad("name", name, "the name of a program, or its path from the root,")
+  end
+  if not name:find [[%.[^\/]*$]] then name = name .. ".exe" end
+  local found = find(name)
+  if found or is_path or not search then return found end
+  for _, folder in ipairs(machine_path()) do
+    found = find(name, folder)
+    if found then return found end
+  end
 end

@@ -56,11 +56,17 @@ static UINT check_page(lua_State *L, int index) {
   return codepage_find(L, luax_checkword(L, index, "page", words, -1) == 0 ? L"ACP" : L"OEMCP");
 }
 
-/* x.decode(bytes, "ansi"|"oem") -> the text as UTF-8. */
+/* x.decode(bytes, "ansi"|"oem"|"utf16") -> the text as UTF-8. */
 static int x_decode(lua_State *L) {
   size_t n;
   const char *bytes = luaL_checklstring(L, 1, &n);
-  codepage_decode(L, check_page(L, 2), bytes, n);
+  if (strcmp(luaL_checkstring(L, 2), "utf16") != 0) {
+    codepage_decode(L, check_page(L, 2), bytes, n);
+    return 1;
+  }
+  wchar_t *wide = luax_buffer(L, n + 1);
+  memcpy(wide, bytes, n);
+  luax_pushwide(L, wide, n / sizeof *wide);
   return 1;
 }
 

@@ -80,7 +80,7 @@ function result.difference(before, after)
   for _, key in ipairs(sorted_keys(before or {}, after)) do
     local old = before and before[key]
     if not data.equal(old, after[key]) then
-      parts[#parts + 1] = before and ("%s: %s -> %s"):format(key, show_value(old), show_value(after[key]))
+      parts[#parts + 1] = before and old ~= nil and ("%s: %s -> %s"):format(key, show_value(old), show_value(after[key]))
         or ("%s: %s"):format(key, show_value(after[key]))
     end
   end
