@@ -207,11 +207,10 @@ static int process_get(lua_State *L) {
   return 1;
 }
 
-/* Raises for a process of 64 bits that a p80 of 32 bits cannot look into. */
-P80_NORETURN static void fail_detail(lua_State *L, DWORD pid, DWORD code) {
+void process_fail_detail(lua_State *L, DWORD pid, HANDLE process, DWORD code) {
   const char *target = lua_pushfstring(L, "%I", (lua_Integer)pid);
-  if (code == ERROR_PARTIAL_COPY && sizeof(void *) == 4)
-    luax_failhint(L, target, code, "it is a 64-bit process: use the 64-bit p80");
+  if (process && process_is_beyond(process))
+    luax_failhint(L, target, ERROR_PARTIAL_COPY, "it is a 64-bit process: use the 64-bit p80");
   luax_fail(L, target, code);
 }
 
@@ -227,7 +226,7 @@ static int process_command_line(lua_State *L) {
   slot->value = (UINT_PTR)process;
   void *buffer = luax_buffer(L, PROCESS_ROOM);
   if (code == 0) code = process_push_command_line(L, process, buffer);
-  if (code) fail_detail(L, pid, code);
+  if (code) process_fail_detail(L, pid, process, code);
   return 1;
 }
 

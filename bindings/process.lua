@@ -148,6 +148,8 @@ end
 -- One argument from `at`, which is no blank; returns it and what follows. Quotes turn quoting on and off; the third of
 -- three stands for itself, and so does one after an odd number of backslashes.
 local function split_argument(line, at)
+  local plain, behind = line:match('^([^ \t"\\]+)()%f[ \t\0]', at)
+  if plain then return plain, behind end
   local parts, quotes = {}, 0
   while true do
     local text, after = line:match(quotes == 0 and '^([^ \t"\\]*)()' or '^([^"\\]*)()', at)

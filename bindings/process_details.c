@@ -39,21 +39,26 @@ static int is_wow64(HANDLE process) {
   return IsWow64Process(process, &is) && is;
 }
 
-/* Where the PEB is that the process itself uses.
+int process_is_beyond(HANDLE process) {
+  return sizeof(void *) == 4 && is_wow64(GetCurrentProcess()) && !is_wow64(process);
+}
+
+/* Where the PEB is that the process itself uses. Class 26 tells where that of a 32-bit process on 64-bit Windows is; Wine
+ * only tells that there is one, but puts the same into the other.
  * https://learn.microsoft.com/windows/win32/api/winternl/nf-winternl-ntqueryinformationprocess */
 static DWORD find_peb(HANDLE process, ULONGLONG *peb, const peb_layout **layout) {
-  enum { BASIC = 0, WOW64 = 26 };
+  enum { BASIC = 0, WOW64 = 26, LEAST_ADDRESS = 0x10000 };
   PROCESS_BASIC_INFORMATION basic = {0};
   ULONG_PTR peb32 = 0;
   int is_narrow = is_wow64(process);
-  if (sizeof(void *) == 4 && is_wow64(GetCurrentProcess()) && !is_narrow) return ERROR_PARTIAL_COPY;
-  NTSTATUS status;
-  if (sizeof(void *) == 8 && is_narrow)
+  if (process_is_beyond(process)) return ERROR_PARTIAL_COPY;
+  NTSTATUS status = win32.NtQueryInformationProcess(process, (PROCESSINFOCLASS)BASIC, &basic, sizeof basic, NULL);
+  if (status >= 0 && sizeof(void *) == 8 && is_narrow)
     status = win32.NtQueryInformationProcess(process, (PROCESSINFOCLASS)WOW64, &peb32, sizeof peb32, NULL);
-  else status = win32.NtQueryInformationProcess(process, (PROCESSINFOCLASS)BASIC, &basic, sizeof basic, NULL);
   if (status < 0) return win32.RtlNtStatusToDosError(status);
-  *peb = peb32 ? peb32 : (UINT_PTR)basic.PebBaseAddress;
-  *layout = sizeof(void *) == 4 || peb32 ? &layout32 : &layout64;
+  int is_told = peb32 > LEAST_ADDRESS;
+  *peb = is_told ? peb32 : (UINT_PTR)basic.PebBaseAddress;
+  *layout = sizeof(void *) == 4 || is_told ? &layout32 : &layout64;
   return *peb ? 0 : ERROR_PARTIAL_COPY;
 }
 
@@ -166,7 +171,7 @@ typedef struct process_information {
   SIZE_T page_file, peak_page_file, private_bytes;
 } process_information;
 
-_Static_assert(offsetof(process_information, memory) == (sizeof(void *) == 8 ? 144 : 112), "WorkingSetSize");
+_Static_assert(offsetof(process_information, memory) == (sizeof(void *) == 8 ? 144 : 104), "WorkingSetSize");
 
 static void push_usage(lua_State *L, const process_information *p) {
   lua_createtable(L, 0, 5);

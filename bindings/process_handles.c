@@ -143,7 +143,8 @@ typedef struct search {
   LONG count;
   DWORD used;           /* units of the text; more than TEXT_UNITS: it was too much */
   wchar_t *text;        /* names found, each with its length in front */
-  const wchar_t *pattern; /* NULL: all */
+  const wchar_t *pattern; /* in the kernel's form; NULL: all */
+  const wchar_t *given;   /* as it was asked for */
   const wchar_t *type;  /* NULL: all */
   wchar_t types[MOST_TYPES][TYPE_UNITS]; /* the names of the types, by number; "" while unknown */
   candidate candidates[1];
@@ -193,6 +194,10 @@ static search *new_search(lua_State *L, luax_handle *pages, const snapshot *s, c
 
 /* ---- Names ---- */
 
+static int is_same(wchar_t a, wchar_t b) {
+  return a == b || win32.RtlUpcaseUnicodeChar(a) == win32.RtlUpcaseUnicodeChar(b);
+}
+
 /* Whether `n` units at `text` match a pattern in which * stands for any text, in either case. */
 static int matches(const wchar_t *pattern, const wchar_t *text, size_t n) {
   const wchar_t *end = text + n, *star = NULL, *resume = NULL;
@@ -200,7 +205,7 @@ static int matches(const wchar_t *pattern, const wchar_t *text, size_t n) {
     if (*pattern == L'*') {
       star = ++pattern;
       resume = text;
-    } else if (*pattern && towlower(*pattern) == towlower(*text)) {
+    } else if (*pattern && is_same(*pattern, *text)) {
       pattern++;
       text++;
     } else if (star) {
@@ -212,6 +217,19 @@ static int matches(const wchar_t *pattern, const wchar_t *text, size_t n) {
   }
   while (*pattern == L'*') pattern++;
   return *pattern == 0;
+}
+
+/* Wine calls files as programs do, behind this. */
+static const wchar_t dos_prefix[] = L"\\??\\";
+enum { DOS_PREFIX = 4 };
+
+static int has_dos_prefix(const wchar_t *name, size_t n) {
+  return n > DOS_PREFIX && wcsncmp(name, dos_prefix, DOS_PREFIX) == 0;
+}
+
+static int is_wanted(const search *s, const wchar_t *name, size_t n) {
+  return s->pattern == NULL || matches(s->pattern, name, n) ||
+         (has_dos_prefix(name, n) && matches(s->given, name + DOS_PREFIX, n - DOS_PREFIX));
 }
 
 /* Keeps a name; returns 1 + its place. */
@@ -276,7 +294,7 @@ static void ask(worker *w, candidate *c) {
   const wchar_t *type = type_of(w, c->type);
   if (s->type == NULL || _wcsicmp(type, s->type) == 0) {
     size_t n = query(w, 1);
-    if (n > 0 && (s->pattern == NULL || matches(s->pattern, w->name.Buffer, n))) c->name = keep(s, w->name.Buffer, n);
+    if (n > 0 && is_wanted(s, w->name.Buffer, n)) c->name = keep(s, w->name.Buffer, n);
   }
   close_kept(&w->copy);
 }
@@ -364,10 +382,12 @@ static const wchar_t *kernel_pattern(lua_State *L, const wchar_t *pattern) {
 }
 
 static void push_name(lua_State *L, const search *s, const candidate *c) {
-  const wchar_t *name = s->text + c->name - 1;
-  process_push_drive_path(L, name + 1, *name);
+  const wchar_t *name = s->text + c->name;
+  size_t n = name[-1];
+  if (has_dos_prefix(name, n)) luax_pushwide(L, name + DOS_PREFIX, n - DOS_PREFIX);
+  else process_push_drive_path(L, name, n);
   lua_setfield(L, -2, "name");
-  luax_pushwide(L, name + 1, *name);
+  luax_pushwide(L, name, n);
   lua_setfield(L, -2, "object");
 }
 
@@ -393,7 +413,7 @@ int process_handles(lua_State *L) {
   wish w = {ANY_PROCESS, 0};
   luax_arguments(L, 1, 1);
   luax_options(L, 1, known);
-  const wchar_t *pattern = kernel_pattern(L, luax_optwide(L, luax_field(L, 1, "name"), "name"));
+  const wchar_t *given = luax_optwide(L, luax_field(L, 1, "name"), "name"), *pattern = kernel_pattern(L, given);
   const wchar_t *type = luax_optwide(L, luax_field(L, 1, "type"), "type");
   int pid = luax_field(L, 1, "pid");
   if (!lua_isnil(L, pid)) w.pid = (DWORD)luax_checkinteger(L, pid, "pid", 0, ANY_PROCESS - 1);
@@ -407,9 +427,10 @@ int process_handles(lua_State *L) {
   if (type && _wcsicmp(type, L"file") == 0) w.file_type = file_type(&all, nul);
   search *s = new_search(L, pages, &all, &w);
   luax_closehandle(list);
+  s->given = given;
   s->pattern = pattern;
   s->type = type;
-  s->text = new_pages(L, text, TEXT_UNITS * sizeof(wchar_t));
+  s->text = new_pages(L, text, (TEXT_UNITS + PROCESS_ROOM) * sizeof(wchar_t)); /* what follows a name can be read */
   LONG silent = ask_names(L, s);
   if (s->used > TEXT_UNITS) luax_failhint(L, "handles", ERROR_MORE_DATA, "ask for fewer with name, pid or type");
   push_rows(L, s);

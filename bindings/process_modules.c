@@ -32,11 +32,14 @@ static void push_module(lua_State *L, const MODULEENTRY32W *entry) {
 }
 
 P80_NORETURN static void fail_modules(lua_State *L, DWORD pid, DWORD code) {
-  const char *target = lua_pushfstring(L, "%I", (lua_Integer)pid);
-  if (code == ERROR_PARTIAL_COPY && sizeof(void *) == 4)
-    luax_failhint(L, target, code, "it is a 64-bit process: use the 64-bit p80");
-  if (pid == 0 || pid == 4) luax_failhint(L, target, ERROR_ACCESS_DENIED, "the kernel's are in win.driver.list()");
-  luax_fail(L, target, code);
+  if (pid == 0 || pid == 4) {
+    const char *target = lua_pushfstring(L, "%I", (lua_Integer)pid);
+    luax_failhint(L, target, ERROR_ACCESS_DENIED, "win.driver.list() has the kernel's");
+  }
+  luax_handle *slot = luax_newhandle(L, luax_closekernel);
+  HANDLE process = OpenProcess(PROCESS_QUERY_INFORMATION, FALSE, pid);
+  slot->value = (UINT_PTR)process;
+  process_fail_detail(L, pid, process, code);
 }
 
 int process_modules(lua_State *L) {

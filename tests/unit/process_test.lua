@@ -92,7 +92,155 @@ function Read.test_bad_input()
     assert_problem(INVALID, "arguments", f)
     assert_problem(INVALID, "arguments", f, 1, 2, 3)
   end
-  assert_problem(INVALID, "arguments", process.list, 1)
+  assert_problem(INVALID, "options", process.list, 1)
+  assert_problem(INVALID, "arguments", process.list, {}, 1)
+  lu.assertStrContains(assert_problem(INVALID, "usr", process.list, {usr = true}).hint, "user")
+  assert_problem(INVALID, "window", process.get, 1, {window = 1})
+end
+
+-- ---- What options add ----
+
+local Details = case.suite "Details"
+
+local ALL = {command_line = true, user = true, usage = true, session_name = true, services = true, modules = true, window = true}
+
+local function start(path, args, cwd)
+  local child = test.start {path = path, args = args, cwd = cwd}
+  case.later(function()
+    child:kill()
+    child:close()
+  end)
+  return child:pid()
+end
+
+-- A process, once it has loaded what it needs.
+local function sleep_here(cwd)
+  local pid = start(test.bin .. "echo.exe", {"--sleep", "60"}, cwd)
+  case.wait("its modules", function()
+    local readable, modules = pcall(process.modules, pid)
+    return readable and #modules > 3
+  end)
+  return pid
+end
+
+function Details.test_all_of_them()
+  local row = process.get(test.pid(), ALL)
+  lu.assertStrContains(process.split(row.command_line)[2], "process_test.lua")
+  lu.assertStrMatches(row.user, ".+\\.+")
+  lu.assertStrMatches(row.sid, "S%-1%-5%-.+")
+  lu.assertTrue(row.memory > 1 << 20 and row.peak_memory >= row.memory, row.memory)
+  lu.assertEquals({math.type(row.private_memory), math.type(row.cpu)}, {"integer", "float"})
+  lu.assertTrue(row.handles > 5 and row.cpu > 0)
+  lu.assertEquals({row.services, row.status}, {{}, "unknown"})
+  lu.assertEquals(row.modules[1].path, row.path)
+  lu.assertTrue(#row.modules > 3)
+end
+
+function Details.test_list_has_the_same_as_get()
+  local pid = sleep_here()
+  local mine
+  for _, row in ipairs(process.list(ALL)) do if row.pid == pid then mine = row end end
+  local row = process.get(pid, ALL)
+  for _, key in ipairs {"threads", "cpu", "handles", "memory", "peak_memory", "private_memory", "modules"} do row[key], mine[key] = nil, nil end
+  lu.assertEquals(mine, row)
+  lu.assertNil(process.get(pid).modules)
+  lu.assertNil(process.get(pid).user)
+end
+
+function Details.test_services_of_rows()
+  case.service {name = "p80 \u{FC}nit"}
+  lu.assertEquals(process.get(case.service_running "p80 \u{FC}nit", {services = true}).services, {"p80 \u{FC}nit"})
+end
+
+function Details.test_command_lines()
+  local words = {test.bin .. "echo.exe", "--sleep", "60", "\u{DC} \u{1F600}", ""}
+  local pid = start(words[1], table.move(words, 2, #words, 1, {}))
+  lu.assertEquals(process.split(process.command_line(pid)), words)
+  lu.assertNil(process.command_line(absent_pid()))
+end
+
+function Details.test_modules()
+  local modules = process.modules(sleep_here())
+  lu.assertEquals({modules[1].name:lower(), modules[1].path:lower()}, {"echo.exe", (test.bin .. "echo.exe"):lower()})
+  local names = {}
+  for _, module in ipairs(modules) do
+    names[module.name:lower()] = true
+    lu.assertTrue(module.base > 0 and module.size > 0 and module.size % 4096 == 0)
+  end
+  lu.assertTrue(names["ntdll.dll"] and names["kernel32.dll"])
+  lu.assertNil(process.modules(absent_pid()))
+  for _, pid in ipairs {0, 4} do assert_problem(DENIED, tostring(pid), process.modules, pid) end
+end
+
+-- A program of the other architecture: from 64 bits all can be seen (but for the modules in Wine), from 32 nothing.
+function Details.test_the_other_architecture()
+  local is_64_bit = string.packsize "j" == 8 and string.packsize "T" == 8
+  local folder = os.getenv "SystemRoot" .. (is_64_bit and "\\syswow64\\" or "\\sysnative\\")
+  local pid = start(folder .. "cmd.exe", {"/k", "rem", "p80"})
+  if is_64_bit then
+    lu.assertStrContains(process.command_line(pid), "rem p80")
+  else
+    local hint = "use the 64-bit p80"
+    lu.assertStrContains(assert_problem(299, tostring(pid), process.command_line, pid).hint, hint)
+    lu.assertStrContains(assert_problem(299, tostring(pid), process.modules, pid).hint, hint)
+    lu.assertNil(process.get(pid, {command_line = true, modules = true}).command_line)
+  end
+end
+
+-- ---- Handles ----
+
+local Handles = case.suite "Handles"
+
+function Handles.test_who_has_a_folder_open()
+  local folder = case.path "of\u{DC}en"
+  lfs.mkdir(folder)
+  local pid = sleep_here(folder)
+  for _, options in ipairs {{name = folder .. "*"}, {name = "*\\OF\u{FC}EN*"}, {name = folder .. "*", type = "file", pid = pid}} do
+    local rows, silent = process.handles(options)
+    lu.assertEquals({#rows, silent}, {1, 0}, options.name)
+    lu.assertEquals({rows[1].pid, rows[1].process, rows[1].type}, {pid, "echo.exe", "file"})
+    lu.assertEquals(rows[1].name:gsub("\\$", ""), folder)
+    lu.assertNotNil(rows[1].object:find [[^\Device\]] or rows[1].object:find [[^\%?%?\]], rows[1].object) -- Wine's are the latter
+  end
+  lu.assertEquals(process.handles {name = folder .. "x*"}, {})
+  lu.assertEquals(process.handles {name = folder .. "*", type = "key"}, {})
+end
+
+function Handles.test_other_kinds_and_own()
+  local file = assert(io.open(case.path "own", "w"))
+  lu.assertEquals(process.handles {name = case.path "own"}, {})
+  lu.assertEquals(#process.handles {name = case.path "own", pid = test.pid()}, 1)
+  file:close()
+  lu.assertEquals(process.handles {name = case.path "own", pid = test.pid()}, {})
+  local keys = process.handles {type = "key", name = [[HKLM\*]]}
+  lu.assertTrue(#keys > 0)
+  for _, row in ipairs(keys) do
+    lu.assertEquals({row.type, row.name:sub(1, 5)}, {"key", [[HKLM\]]})
+    lu.assertStrMatches(row.object:lower(), [[\registry\machine\.*]])
+  end
+end
+
+function Handles.test_no_handle_is_left_open_and_bad_input()
+  local function all()
+    process.handles {name = "*http*", type = "file"}
+    process.list(ALL)
+    process.modules(test.pid())
+    process.command_line(test.pid())
+    pcall(process.handles, {pid = "x"})
+  end
+  all()
+  local before = test.handle_count()
+  for _ = 1, 5 do all() end
+  lu.assertEquals(test.handle_count(), before)
+  assert_problem(INVALID, "arguments", process.handles)
+  assert_problem(INVALID, "options", process.handles, "x")
+  assert_problem(INVALID, "nme", process.handles, {nme = "x"})
+  assert_problem(INVALID, "name", process.handles, {name = 5})
+  assert_problem(INVALID, "pid", process.handles, {pid = -1})
+  for _, f in ipairs {process.modules, process.command_line} do
+    assert_problem(INVALID, "pid", f, "5")
+    assert_problem(INVALID, "arguments", f)
+  end
 end
 
 -- ---- The raw stop ----
