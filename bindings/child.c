@@ -39,7 +39,8 @@ static int is_in(DWORD pid, const DWORD *pids, int n) {
   return 0;
 }
 
-/* Adds to the `n` pids those whose parent is among them, as long as there are any; returns how many there are then. */
+/* Adds to the `n` pids those whose parent is among them, as long as there are any; returns how many there are then.
+ */
 static int find_descendants(DWORD pids[MOST_PROCESSES], int n) {
   HANDLE snapshot = CreateToolhelp32Snapshot(TH32CS_SNAPPROCESS, 0);
   if (snapshot == INVALID_HANDLE_VALUE) return n;
@@ -48,7 +49,8 @@ static int find_descendants(DWORD pids[MOST_PROCESSES], int n) {
     before = n;
     for (BOOL found = Process32FirstW(snapshot, &entry); found; found = Process32NextW(snapshot, &entry)) {
       DWORD pid = entry.th32ProcessID;
-      if (pid && n < MOST_PROCESSES && is_in(entry.th32ParentProcessID, pids, n) && !is_in(pid, pids, n)) pids[n++] = pid;
+      if (pid && n < MOST_PROCESSES && is_in(entry.th32ParentProcessID, pids, n) && !is_in(pid, pids, n))
+        pids[n++] = pid;
     }
   }
   CloseHandle(snapshot);
@@ -234,11 +236,6 @@ static void pump(lua_State *L, stream *s) {
 
 /* ---- Running ---- */
 
-typedef struct child {
-  tree *tree;
-  stream *input, *output, *errors;
-} child;
-
 static void open_child(lua_State *L, child *c, const child_spec *spec) {
   STARTUPINFOW startup = {.cb = sizeof startup, .dwFlags = STARTF_USESTDHANDLES};
   c->input = new_stream(L, PIPE_ACCESS_OUTBOUND);
@@ -260,8 +257,8 @@ static void begin_streams(const child *c, const child_spec *spec) {
   stream *in = c->input;
   begin_read(c->output);
   begin_read(c->errors);
-  in->is_open = spec->input_size > 0 &&
-                has_begun(WriteFile(in->pipe, spec->input, (DWORD)spec->input_size, NULL, &in->io));
+  in->is_open =
+      spec->input_size > 0 && has_begun(WriteFile(in->pipe, spec->input, (DWORD)spec->input_size, NULL, &in->io));
   if (!in->is_open) close_stream((UINT_PTR)in);
 }
 
@@ -318,19 +315,21 @@ static child_end drain(lua_State *L, child *c, size_t most) {
   return is_flooded(c, most) ? CHILD_FLOODED : CHILD_ENDED;
 }
 
-child_end child_run(lua_State *L, const child_spec *spec, DWORD *code) {
-  child c;
-  open_child(L, &c, spec);
-  begin_streams(&c, spec);
-  if (ResumeThread(c.tree->thread) == (DWORD)-1) luax_failwide(L, spec->path, GetLastError());
-  child_end end = serve(L, &c, spec);
+void child_start(lua_State *L, child *c, const child_spec *spec) {
+  open_child(L, c, spec);
+  begin_streams(c, spec);
+  if (ResumeThread(c->tree->thread) == (DWORD)-1) luax_failwide(L, spec->path, GetLastError());
+}
+
+child_end child_finish(lua_State *L, child *c, const child_spec *spec, DWORD *code) {
+  child_end end = serve(L, c, spec);
   if (end == CHILD_ENDED) {
-    if (!GetExitCodeProcess(c.tree->process, code)) luax_failwide(L, spec->path, GetLastError());
-    end = drain(L, &c, spec->most);
+    if (!GetExitCodeProcess(c->tree->process, code)) luax_failwide(L, spec->path, GetLastError());
+    end = drain(L, c, spec->most);
   }
-  if (end == CHILD_ENDED) release(c.tree);
-  else end_tree(c.tree);
-  lua_pushlstring(L, c.output->bytes ? c.output->bytes : "", c.output->size);
-  lua_pushlstring(L, c.errors->bytes ? c.errors->bytes : "", c.errors->size);
+  if (end == CHILD_ENDED) release(c->tree);
+  else end_tree(c->tree);
+  lua_pushlstring(L, c->output->bytes ? c->output->bytes : "", c->output->size);
+  lua_pushlstring(L, c->errors->bytes ? c->errors->bytes : "", c->errors->size);
   return end;
 }

@@ -1,4 +1,5 @@
-/* Running a program to its end: its output, its errors, its exit code; with all that it started when it takes too long. */
+/* Running a program to its end: its output, its errors, its exit code; with all that it started when it takes too
+ * long. */
 #ifndef P80_CHILD_H
 #define P80_CHILD_H
 
@@ -19,10 +20,18 @@ typedef struct child_spec {
 
 typedef enum child_end { CHILD_ENDED, CHILD_TIMED_OUT, CHILD_FLOODED } child_end;
 
-/* Runs the program without a window and pushes what it printed on standard output and standard error (+2). Raises when
- * it cannot be started, and at Ctrl-C. Then, and when it did not end by itself, it is ended with all that it started;
- * when it did, what it started goes on. */
-child_end child_run(lua_State *L, const child_spec *spec, DWORD *code);
+typedef struct child {
+  struct tree *tree;
+  struct stream *input, *output, *errors;
+} child;
+
+/* Starts the program without a window; raises when it cannot be started. Its slots are pushed on the stack and must
+ * stay. */
+void child_start(lua_State *L, child *c, const child_spec *spec);
+/* Waits until it has ended and pushes what it printed on standard output and standard error (+2). Raises at Ctrl-C.
+ * Then, and when it did not end by itself, it is ended with all that it started; when it did, what it started goes
+ * on. */
+child_end child_finish(lua_State *L, child *c, const child_spec *spec, DWORD *code);
 
 /* Switches the redirection of System32 for 32-bit programs off (it is nothing on other Windows) and on again. */
 typedef struct child_view {

@@ -256,8 +256,8 @@ static const char *push_label(lua_State *L, DWORD pid) {
   return lua_pushfstring(L, "%s (%s)", number, lua_tostring(L, -1));
 }
 
-/* Whether Windows stops with a blue screen when the process ends. A process that cannot be asked is taken for none only
- * where the question itself is unknown (Windows has known it since XP, Wine does not).
+/* Whether Windows stops with a blue screen when the process ends. A process that cannot be asked is taken for none
+ * only where the question itself is unknown (Windows has known it since XP, Wine does not).
  * https://learn.microsoft.com/windows/win32/api/winternl/nf-winternl-ntqueryinformationprocess */
 static int is_critical(lua_State *L, HANDLE process, const char *label) {
   enum { BREAK_ON_TERMINATION = 29 };
@@ -288,8 +288,7 @@ static HANDLE open_for_stop(lua_State *L, DWORD pid, ULONGLONG created, const ch
   slot->value = (UINT_PTR)process;
   ULONGLONG found = created ? created_at(process) : 0;
   if (created && found == 0) luax_fail(L, label, GetLastError());
-  if (created != found)
-    fail_stop(L, label, ERROR_NOT_FOUND, "The process has ended; another has its id now.", NULL);
+  if (created != found) fail_stop(L, label, ERROR_NOT_FOUND, "The process has ended; another has its id now.", NULL);
   if (is_critical(L, process, label))
     fail_stop(L, label, ERROR_ACCESS_DENIED, NULL, "Windows itself would stop when this process ends");
   return process;

@@ -1,11 +1,21 @@
 -- win.process, the half in Lua: services, sessions, windows and modules of processes, and command lines.
 local process, win, x = ...
 
+local ERROR_OPERATION_ABORTED <const> = 995 -- Ctrl-C
+
 -- C's own functions, which are nobody else's business.
 local list, get, check_pid = process.list, process.get, process.services
 local usage, windows, sessions, handles = process.usage, process.windows, process.sessions, process.handles
 local find = process.find
 process.usage, process.windows, process.sessions = nil, nil, nil
+
+-- What f(...) gives; what it raises is raised about `op`.
+local function about(op, f, ...)
+  local ok, result = pcall(f, ...)
+  if ok then return result end
+  if type(result) ~= "table" or result.code == ERROR_OPERATION_ABORTED then error(result, 0) end
+  x.fail(op, result.target, result.code, result.message, result.hint)
+end
 
 -- ---- Rows with more ----
 
@@ -69,18 +79,18 @@ function add.window(rows)
   end
 end
 
-local function complete(rows, options)
+local function complete(op, rows, options)
   for option, lay in pairs(add) do
-    if options and options[option] then lay(rows) end
+    if options and options[option] then about(op, lay, rows) end
   end
   return rows
 end
 
-function process.list(...) return complete(list(...), (...)) end
+function process.list(...) return complete("process.list", list(...), (...)) end
 
 function process.get(...)
   local row = get(...)
-  return row and complete({row}, (select(2, ...)))[1]
+  return row and complete("process.get", {row}, (select(2, ...)))[1]
 end
 
 function process.services(...)
@@ -126,7 +136,7 @@ function process.handles(...)
   end
   local rows, silent = handles(wanted or options)
   local names = {}
-  for _, row in ipairs(rows[1] and list() or {}) do names[row.pid] = row.name end
+  for _, row in ipairs(rows[1] and about("process.handles", list) or {}) do names[row.pid] = row.name end
   for _, row in ipairs(rows) do
     row.name, row.type, row.process = usual_name(row), row.type:lower(), names[row.pid]
   end

@@ -8,8 +8,8 @@
 #include "winapi.h"
 
 /* ---- Command lines ----
- * Since Windows 8.1 the kernel tells them (class 60, in System Informer's phnt/include/ntpsapi.h). Before, they are read
- * from the process itself: PEB -> process parameters -> command line, whose places Microsoft's debuggers show
+ * Since Windows 8.1 the kernel tells them (class 60, in System Informer's phnt/include/ntpsapi.h). Before, they are
+ * read from the process itself: PEB -> process parameters -> command line, whose places Microsoft's debuggers show
  * (`dt ntdll!_PEB`) and which are the same on every Windows.
  * https://learn.microsoft.com/windows/win32/api/winternl/ns-winternl-peb
  * https://learn.microsoft.com/windows/win32/api/winternl/ns-winternl-rtl_user_process_parameters */
@@ -43,8 +43,8 @@ int process_is_beyond(HANDLE process) {
   return sizeof(void *) == 4 && is_wow64(GetCurrentProcess()) && !is_wow64(process);
 }
 
-/* Where the PEB is that the process itself uses. Class 26 tells where that of a 32-bit process on 64-bit Windows is; Wine
- * only tells that there is one, but puts the same into the other.
+/* Where the PEB is that the process itself uses. Class 26 tells where that of a 32-bit process on 64-bit Windows is;
+ * Wine only tells that there is one, but puts the same into the other.
  * https://learn.microsoft.com/windows/win32/api/winternl/nf-winternl-ntqueryinformationprocess */
 static DWORD find_peb(HANDLE process, ULONGLONG *peb, const peb_layout **layout) {
   enum { BASIC = 0, WOW64 = 26, LEAST_ADDRESS = 0x10000 };
@@ -78,7 +78,8 @@ static DWORD push_from_memory(lua_State *L, HANDLE process, wchar_t *buffer) {
 DWORD process_push_command_line(lua_State *L, HANDLE process, void *buffer) {
   enum { COMMAND_LINE = 60 };
   const UNICODE_STRING *line = buffer;
-  NTSTATUS status = win32.NtQueryInformationProcess(process, (PROCESSINFOCLASS)COMMAND_LINE, buffer, PROCESS_ROOM, NULL);
+  NTSTATUS status =
+      win32.NtQueryInformationProcess(process, (PROCESSINFOCLASS)COMMAND_LINE, buffer, PROCESS_ROOM, NULL);
   if (status < 0) return push_from_memory(L, process, buffer);
   const char *text = (const char *)line->Buffer, *start = buffer;
   int is_inside = text >= start + sizeof *line && text + line->Length <= start + PROCESS_ROOM;
@@ -150,8 +151,9 @@ void process_add_user(lua_State *L, HANDLE process, int names) {
 
 /* ---- Memory and time ---- */
 
-/* https://learn.microsoft.com/windows/win32/api/winternl/nf-winternl-ntquerysysteminformation, SYSTEM_PROCESS_INFORMATION;
- * the times are in System Informer's phnt/include/ntexapi.h, at the same place on every Windows. */
+/* https://learn.microsoft.com/windows/win32/api/winternl/nf-winternl-ntquerysysteminformation,
+ * SYSTEM_PROCESS_INFORMATION; the times are in System Informer's phnt/include/ntexapi.h, at the same place on every
+ * Windows. */
 typedef struct process_information {
   ULONG next;
   ULONG threads;

@@ -1,11 +1,12 @@
-/* win.process.handles: which processes hold what. No documented call tells; what works on every Windows is to list all
- * handles of the machine, copy them, and ask for their names.
+/* win.process.handles: which processes hold what. No documented call tells; what works on every Windows is to list
+ * all handles of the machine, copy them, and ask for their names.
  *
  * Asking for the name of a handle waits for the file's own lock: a pipe on which its owner waits for data answers
  * when the data comes, perhaps never. So a thread of its own asks, and when it makes no progress it is ended and the
- * next one goes on behind that handle. (HTTP.SYS's handles are opened for overlapped use, have no such lock and always
- * answer: nothing of it is missed by that.) A thread that even then stays in the kernel is left there with its copy of
- * the handle and its pages of memory, until p80 ends; on Windows Server 2003 an ended thread's stack stays, too. */
+ * next one goes on behind that handle. (HTTP.SYS's handles are opened for overlapped use, have no such lock and
+ * always answer: nothing of it is missed by that.) A thread that even then stays in the kernel is left there with its
+ * copy of the handle and its pages of memory, until p80 ends; on Windows Server 2003 an ended thread's stack stays,
+ * too. */
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,11 +142,11 @@ typedef struct candidate {
 typedef struct search {
   volatile LONG next; /* the candidate that is being asked */
   LONG count;
-  DWORD used;           /* units of the text; more than TEXT_UNITS: it was too much */
-  wchar_t *text;        /* names found, each with its length in front */
-  const wchar_t *pattern; /* in the kernel's form; NULL: all */
-  const wchar_t *given;   /* as it was asked for */
-  const wchar_t *type;  /* NULL: all */
+  DWORD used;                            /* units of the text; more than TEXT_UNITS: it was too much */
+  wchar_t *text;                         /* names found, each with its length in front */
+  const wchar_t *pattern;                /* in the kernel's form; NULL: all */
+  const wchar_t *given;                  /* as it was asked for */
+  const wchar_t *type;                   /* NULL: all */
   wchar_t types[MOST_TYPES][TYPE_UNITS]; /* the names of the types, by number; "" while unknown */
   candidate candidates[1];
 } search;
@@ -169,7 +170,7 @@ static unsigned file_type(const snapshot *s, HANDLE file) {
 
 /* What is looked for. */
 typedef struct wish {
-  DWORD pid; /* ANY_PROCESS: all but p80 and the kernel (pids 0 and 4) */
+  DWORD pid;          /* ANY_PROCESS: all but p80 and the kernel (pids 0 and 4) */
   unsigned file_type; /* 0: all */
 } wish;
 #define ANY_PROCESS 0xFFFFFFFF
@@ -254,7 +255,8 @@ typedef struct worker {
   HANDLE process; /* of `pid`, kept for its next handle */
   DWORD pid;
   HANDLE copy;
-  UNICODE_STRING name; /* OBJECT_NAME_INFORMATION or the start of PUBLIC_OBJECT_TYPE_INFORMATION, its text behind it */
+  UNICODE_STRING
+      name; /* OBJECT_NAME_INFORMATION or the start of PUBLIC_OBJECT_TYPE_INFORMATION, its text behind it */
   wchar_t text[32768 + 64];
 } worker;
 
@@ -406,8 +408,8 @@ static void push_rows(lua_State *L, const search *s) {
   }
 }
 
-/* Raw win.process.handles({name=, pid=, type=}) -> rows, number of handles that did not answer; process.lua knows other
- * names than those of drives. */
+/* Raw win.process.handles({name=, pid=, type=}) -> rows, number of handles that did not answer; process.lua knows
+ * other names than those of drives. */
 int process_handles(lua_State *L) {
   static const char *const known[] = {"name", "pid", "type", NULL};
   wish w = {ANY_PROCESS, 0};

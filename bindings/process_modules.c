@@ -6,8 +6,8 @@
 
 #include <tlhelp32.h>
 
-/* The flag for 32-bit modules of a process on 64-bit Windows changes nothing elsewhere. The list may change while it is
- * taken: then Windows says ERROR_BAD_LENGTH, and wants to be asked again.
+/* The flag for 32-bit modules of a process on 64-bit Windows changes nothing elsewhere. The list may change while it
+ * is taken: then Windows says ERROR_BAD_LENGTH, and wants to be asked again.
  * https://learn.microsoft.com/windows/win32/api/tlhelp32/nf-tlhelp32-createtoolhelp32snapshot */
 static DWORD take_snapshot(luax_handle *slot, DWORD pid) {
   enum { TRIES = 20, PAUSE_MS = 5 };

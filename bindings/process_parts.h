@@ -18,7 +18,8 @@ void process_push_drive_path(lua_State *L, const wchar_t *path, size_t n);
 DWORD process_push_command_line(lua_State *L, HANDLE process, void *buffer);
 DWORD process_detail_rights(void);
 
-/* Whether p80 has 32 bits and the process 64, so that it cannot look into it; the handle needs only a right to query. */
+/* Whether p80 has 32 bits and the process 64, so that it cannot look into it; the handle needs only a right to query.
+ */
 int process_is_beyond(HANDLE process);
 /* Raises for something of a process that cannot be read. */
 P80_NORETURN void process_fail_detail(lua_State *L, DWORD pid, HANDLE process, DWORD code);

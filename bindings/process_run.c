@@ -92,7 +92,7 @@ static wchar_t *copied(lua_State *L, const wchar_t *text) {
 }
 
 /* Raw win.process.run{path=, line=, folder=, environment={"A=B", ...}, input=, timeout=, most=} -> "ended"|"timeout"|
- * "flood", exit code, bytes of output, bytes of errors */
+ * "flood", exit code, bytes of output, bytes of errors. Sets `started` in the table as soon as the program runs. */
 int process_run(lua_State *L) {
   static const char *const known[] = {"path", "line", "folder", "environment", "input", "timeout", "most", NULL};
   static const char *const words[] = {"ended", "timeout", "flood"};
@@ -107,7 +107,11 @@ int process_run(lua_State *L) {
   spec.input = luaL_optlstring(L, luax_field(L, 1, "input"), "", &spec.input_size);
   spec.timeout = luax_optseconds(L, luax_field(L, 1, "timeout"), "timeout", 30000);
   spec.most = (size_t)luax_checkinteger(L, luax_field(L, 1, "most"), "most", 0, 1 << 30);
-  child_end end = child_run(L, &spec, &code);
+  child c;
+  child_start(L, &c, &spec);
+  lua_pushboolean(L, 1);
+  lua_setfield(L, 1, "started");
+  child_end end = child_finish(L, &c, &spec, &code);
   lua_pushstring(L, words[end]);
   lua_pushinteger(L, code);
   lua_rotate(L, -4, 2);

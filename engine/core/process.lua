@@ -90,11 +90,15 @@ core.resource {
   label = function(id) return id.path end,
   get = function(id) return runs[run_key(id.path)] or {ran = 0} end,
   set = function(id, want, _, how)
-    local result = table.pack(raw.run(how.spec))
-    local ended, exit_code = result[1], result[2]
-    runs[run_key(id.path)] = {ran = want.ran, command = want.command, code = ended == "ended" and exit_code or nil}
+    local result = table.pack(pcall(raw.run, how.spec))
+    local ok, ended, exit_code = table.unpack(result, 1, 3)
+    local is_known = ok and ended == "ended"
+    if how.spec.started then
+      runs[run_key(id.path)] = {ran = want.ran, command = want.command, code = is_known and exit_code or nil}
+    end
+    if not ok then error(ended, 0) end
     if FAULT[ended] then core.fail(id.path, table.unpack(FAULT[ended])) end
-    how.result = {code = exit_code, stdout = result[3], stderr = result[4]}
+    how.result = {code = exit_code, stdout = result[4], stderr = result[5]}
   end,
   same = function(have, want) return want.ran > 0 and have.ran == want.ran end,
   undo = false, whole = true,

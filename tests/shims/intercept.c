@@ -116,7 +116,7 @@ static void after(int index, LONG call) {
 /* ---- The functions ---- */
 
 static const shim_replacement *const replacements[] = {shim_http_config, shim_scm,       shim_tcp_table,
-                                                    shim_old_windows, shim_event_log, shim_token};
+                                                    shim_old_windows, shim_process, shim_event_log, shim_token};
 
 FARPROC shim_real(int index) {
   if (functions[index].real) return functions[index].real;
@@ -191,6 +191,7 @@ static shim_function functions[SHIM_FUNCTIONS] = {SHIM_FOUND(ENTRY) SHIM_IMPORTE
 #define BYTES_5 "20"
 #define BYTES_6 "24"
 #define BYTES_7 "28"
+#define BYTES_8 "32"
 #define BYTES_10 "40"
 #ifdef _WIN64
 #define IMPORT(name, words) __asm__("__imp_" #name)

@@ -1,6 +1,6 @@
-/* P80_SHIM_COMMAND_LINES=1: NtQueryInformationProcess knows the command lines of processes (class 60), as from Windows 8.1
- * on: UNICODE_STRING with its text behind it, STATUS_INFO_LENGTH_MISMATCH when there is no room. It says "told: " in
- * front, so that a test sees where p80 has it from. (System Informer's phnt/include/ntpsapi.h,
+/* P80_SHIM_COMMAND_LINES=1: NtQueryInformationProcess knows the command lines of processes (class 60), as from
+ * Windows 8.1 on: UNICODE_STRING with its text behind it, STATUS_INFO_LENGTH_MISMATCH when there is no room. It says
+ * "told: " in front, so that a test sees where p80 has it from. (System Informer's phnt/include/ntpsapi.h,
  * ProcessCommandLineInformation)
  * P80_SHIM_CRITICAL=1: every process is critical (class 29, ProcessBreakOnTermination, as
  * https://learn.microsoft.com/windows/win32/api/winternl/nf-winternl-ntqueryinformationprocess has it).
@@ -26,7 +26,8 @@ static NTSTATUS tell_command_line(void *buffer, ULONG size) {
 
 static NTSTATUS NTAPI query_process(HANDLE process, PROCESSINFOCLASS class, PVOID buffer, ULONG size, PULONG needed) {
   enum { COMMAND_LINE = 60, BREAK_ON_TERMINATION = 29 };
-  if ((int)class == COMMAND_LINE && shim_is_set("P80_SHIM_COMMAND_LINES", "1")) return tell_command_line(buffer, size);
+  if ((int)class == COMMAND_LINE && shim_is_set("P80_SHIM_COMMAND_LINES", "1"))
+    return tell_command_line(buffer, size);
   if ((int)class == BREAK_ON_TERMINATION && shim_is_set("P80_SHIM_CRITICAL", "1")) {
     *(ULONG *)buffer = 1;
     return 0;

@@ -17,6 +17,7 @@
  *   P80_SHIM_TCP_ROWS=n                  tcp_table.c
  *   P80_SHIM_EVENTS=1                    event_log.c     (then P80_SHIM_QUERY is the last query)
  *   P80_SHIM_NT52=1                      old_windows.c
+ *   P80_SHIM_COMMAND_LINES=1, _CRITICAL=1, _SESSIONS=1, _HUNG=1   process.c
  *   P80_SHIM_UNELEVATED=1                token.c
  *
  * How: p80 imports from kernel32 alone and finds all else with GetProcAddress. An object that defines the pointer
@@ -69,7 +70,9 @@ typedef enum shim_failure {
   F(EvtRender, 7, LAST_ERROR) F(EvtOpenPublisherMetadata, 5, LAST_ERROR) F(EvtFormatMessage, 9, LAST_ERROR)        \
   F(EvtClose, 1, LAST_ERROR)                                                                                       \
   F(HttpUpdateServiceConfiguration, 5, CODE)                                                                       \
-  F(NtQuerySystemInformation, 4, STATUS) F(NtQueryObject, 5, STATUS) F(RtlGetVersion, 1, STATUS)
+  F(NtQuerySystemInformation, 4, STATUS) F(NtQueryObject, 5, STATUS) F(RtlGetVersion, 1, STATUS) \
+  F(NtQueryInformationProcess, 5, STATUS) F(WTSQuerySessionInformationW, 5, LAST_ERROR) F(WTSFreeMemory, 1, CODE)    \
+  F(IsHungAppWindow, 1, LAST_ERROR) F(EnumWindows, 2, LAST_ERROR) F(ConvertSidToStringSidW, 2, LAST_ERROR)
 
 /* ... and what it imports from kernel32 (others pass untouched) */
 #define SHIM_IMPORTED(F)                                                                                           \
@@ -79,7 +82,11 @@ typedef enum shim_failure {
   F(GetFileAttributesW, 1, LAST_INVALID) F(CreateMutexW, 3, LAST_ERROR) F(CreateEventW, 4, LAST_ERROR)             \
   F(CreateThread, 6, LAST_ERROR) F(CreatePipe, 4, LAST_ERROR) F(CreateProcessW, 10, LAST_ERROR)                    \
   F(OpenProcess, 3, LAST_ERROR) F(TerminateProcess, 2, LAST_ERROR) F(DuplicateHandle, 7, LAST_ERROR)               \
-  F(LoadLibraryW, 1, LAST_ERROR) F(ProcessIdToSessionId, 2, LAST_ERROR) F(GetProcessTimes, 5, LAST_ERROR)
+  F(LoadLibraryW, 1, LAST_ERROR) F(ProcessIdToSessionId, 2, LAST_ERROR) F(GetProcessTimes, 5, LAST_ERROR)        \
+  F(ReadProcessMemory, 5, LAST_ERROR) \
+  F(CreateNamedPipeW, 8, LAST_INVALID) F(CreateJobObjectW, 2, LAST_ERROR)                                          \
+  F(AssignProcessToJobObject, 2, LAST_ERROR) F(SetInformationJobObject, 4, LAST_ERROR)                             \
+  F(ResumeThread, 1, LAST_INVALID) F(GetExitCodeProcess, 2, LAST_ERROR)
 
 #define SHIM_INDEX(name, words, failure) SHIM_##name,
 enum { SHIM_FOUND(SHIM_INDEX) SHIM_IMPORTED(SHIM_INDEX) SHIM_FUNCTIONS };
@@ -93,7 +100,7 @@ typedef struct shim_replacement {
 } shim_replacement;
 #define SHIM_REPLACE(name, function) {#name, (FARPROC)(void (*)(void))(function)}
 
-extern const shim_replacement shim_http_config[], shim_scm[], shim_tcp_table[], shim_old_windows[],
+extern const shim_replacement shim_http_config[], shim_scm[], shim_tcp_table[], shim_old_windows[], shim_process[],
     shim_event_log[], shim_token[];
 
 /* Whether GetProcAddress must not find `name`. */
