@@ -72,7 +72,7 @@ typedef enum shim_failure {
   F(HttpUpdateServiceConfiguration, 5, CODE)                                                                       \
   F(NtQuerySystemInformation, 4, STATUS) F(NtQueryObject, 5, STATUS) F(RtlGetVersion, 1, STATUS) \
   F(NtQueryInformationProcess, 5, STATUS) F(WTSQuerySessionInformationW, 5, LAST_ERROR) F(WTSFreeMemory, 1, CODE)    \
-  F(IsHungAppWindow, 1, LAST_ERROR) F(EnumWindows, 2, LAST_ERROR) F(ConvertSidToStringSidW, 2, LAST_ERROR)
+  F(IsHungAppWindow, 1, LAST_ERROR) F(EnumWindows, 2, LAST_ERROR)
 
 /* ... and what it imports from kernel32 (others pass untouched) */
 #define SHIM_IMPORTED(F)                                                                                           \
