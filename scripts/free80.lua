@@ -15,15 +15,16 @@ local args = p80.playbook {
     port = {type = "port", default = 80, help = "the port to free"},
     up_to = {
       type = "enum", values = REMEDIES, default = "service",
-      help = "the harshest remedy allowed: move the owner's binding; stop the one service; restrict HTTP.SYS to the "
-        .. "loopback address (every port of it!); stop HTTP with its dependents; disable HTTP",
+      help = "the harshest remedy allowed: move the bindings of IIS to a free port; stop the one service; restrict "
+        .. "HTTP.SYS to the loopback address (every port of it!); stop HTTP with its dependents; disable HTTP",
     },
+    move_to = {type = "port", help = "first move the http bindings of IIS on the port to this one"},
     service = {type = "text", help = "the service that holds the port, when p80 cannot tell"},
     persist = {type = "flag", help = "also keep the service from starting when Windows starts"},
     kill = {type = "flag", help = "end a process that is no service"},
     timeout = {type = "seconds", default = 30, help = "how long each wait may take"},
   },
-  grants = {"scm.state", "scm.config", "http.iplisten", "process.state"},
+  grants = {"iis.binding", "scm.state", "scm.config", "http.iplisten", "process.state"},
 }
 
 local steps = {} -- what was done: {what=, took_down={...}, freed=, problem=}
@@ -113,6 +114,75 @@ local function keep_stopped(name, start)
       name, name))
   end
 end
+
+-- ---- move: what IIS is bound to ----
+
+-- The bindings of running sites of IIS on a port; none where IIS cannot be asked and nobody wants them moved.
+local function iis_bindings(port)
+  if not win.iis.store() then return {} end
+  local ok, sites = pcall(win.iis.sites)
+  if not ok and (args.move_to or args.up_to == "move") then error(sites, 0) end
+  local found = {}
+  for _, site in ipairs(ok and sites or {}) do
+    for _, binding in ipairs(site.bindings) do
+      if site.state ~= "stopped" and binding.port == port then
+        found[#found + 1] = {site = site.name, binding = binding.binding, protocol = binding.protocol}
+      end
+    end
+  end
+  return found
+end
+
+-- A port for the bindings that is free: 8080 for 80, 8443 for 443, or one above.
+local function free_port()
+  local first = args.port < 49152 and args.port + 8000 or 49152
+  for port = first, math.min(first + 100, 65535) do
+    if port ~= args.port and win.tcp.probe(port).free then return port end
+  end
+end
+
+-- Raises unless IIS can listen on the port that was asked for, alone or beside others that use HTTP.SYS.
+local function check_target(port)
+  if port == args.port then error(("--move-to %d: this is the port to free"):format(port), 0) end
+  if win.tcp.probe(port).free then return end
+  local rows = win.tcp.listeners(port)
+  for _, row in ipairs(rows) do
+    if not row.kernel then rows = {} end
+  end
+  if #rows == 0 then error(("--move-to %d: this port is not free"):format(port), 0) end
+end
+
+-- Moves the http bindings of IIS on the port, where that is asked for; returns whether the port is free then.
+local function move_bindings()
+  local bindings, row = iis_bindings(args.port), nil
+  if #bindings == 0 then return false end
+  local to = args.move_to or free_port()
+  if not to then return false end
+  if not args.move_to and args.up_to ~= "move" then
+    advise(("--move-to %d moves the bindings of IIS there, and stops nothing"):format(to))
+    return false
+  end
+  if args.move_to then check_target(to) end
+  for _, one in ipairs(bindings) do
+    if one.protocol == "http" then
+      row = step(("move %s of site '%s' to port %d"):format(one.binding, one.site, to), {}, function()
+        win.iis.move(one.site, one.binding, to, {protocol = "http"})
+      end)
+    else
+      advise(("%s of site '%s' is %s and was not moved: a certificate belongs to its port"):format(
+        one.binding, one.site, one.protocol))
+    end
+  end
+  if not row then return false end
+  local free = freed(row)
+  if p80.check and allowed "service" then advise "if that does not free the port, the service that holds it is stopped" end
+  if free and not p80.check and #win.tcp.listeners(to) == 0 then
+    advise(("nobody listens on port %d yet: look at the sites in IIS"):format(to))
+  end
+  return free
+end
+
+-- ---- The services ----
 
 -- Stops one service with its dependents; with --persist it does not start again by itself. `pid` is its process, when
 -- that is its alone. With a `doubt` it is started again in the end should it not have held the port.
@@ -306,6 +376,7 @@ local function announce_harsher()
 end
 
 local function release_http(holder)
+  if move_bindings() then return true end
   if allowed "service" and release_all(holder) then
     if p80.check and not holder.certain then advise "a service that turns out not to hold the port is started again" end
     if p80.check then announce_harsher() end
@@ -329,6 +400,7 @@ end
 local RELEASE = {
   http = release_http,
   kernel = function(holder)
+    if move_bindings() then return true end
     for _, process in ipairs(holder.processes) do
       if named_service(process) then return allowed "service" and release_all(holder) end
     end
