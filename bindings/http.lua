@@ -48,7 +48,7 @@ end
 
 --- The processes that hold handles of HTTP.SYS. The kernel, and what hosts the driver, do not count.
 function http.holders(...)
-  check_none("http.holders", ...)
+  x.check("http.holders").arguments(select("#", ...), 0, 0)
   local found, silent = win.process.handles {name = [[\Device\Http\*]], type = "file"}
   local rows, by_pid = {}, {}
   for _, handle in ipairs(found) do
