@@ -12,6 +12,7 @@
 static const luax_subject *const subjects[] = {SUBJECTS(SUBJECT_ADDRESS)};
 enum { SUBJECT_COUNT = sizeof subjects / sizeof *subjects };
 
+#define GLOBALS "p80.globals" /* what bundled code sees as globals, in the registry */
 #define LIBRARY "p80.library" /* the library `x` in the registry */
 
 /* What the Lua half of a subject gets besides the subject and `win`: the library `x`. */
@@ -79,10 +80,46 @@ static int x_encode(lua_State *L) {
   return 1;
 }
 
+/* Pushes a copy of the table at `index`, in which the libraries are copies, too, when `deep` (+1). */
+static void push_copy(lua_State *L, int index, int deep) {
+  index = lua_absindex(L, index);
+  lua_newtable(L);
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    if (deep && lua_istable(L, -1)) {
+      push_copy(L, -1, 0);
+      lua_remove(L, -2);
+    }
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -4);
+  }
+}
+
+/* Keeps what the globals are now for bundled code: a script may call one of its own variables `type`. */
+static void keep_globals(lua_State *L) {
+  lua_pushglobaltable(L);
+  push_copy(L, -1, 1);
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, LUA_GNAME); /* the real ones */
+  lua_setfield(L, LUA_REGISTRYINDEX, GLOBALS);
+  lua_pop(L, 1);
+}
+
+void win_set_globals(lua_State *L) {
+  lua_getfield(L, LUA_REGISTRYINDEX, GLOBALS);
+  lua_setupvalue(L, -2, 1);
+}
+
+static void push_half(lua_State *L, const win_host *host, const char *chunk) {
+  host->push_chunk(L, chunk);
+  win_set_globals(L);
+}
+
 /* x.check, x.checks: most scripts need neither, so that they come when they are asked for. */
 static int x_index(lua_State *L) {
   const win_host *host = lua_touserdata(L, lua_upvalueindex(1));
-  host->push_chunk(L, "check");
+  push_half(L, host, "check");
   lua_pushvalue(L, 1);
   lua_call(L, 1, 0);
   lua_pushnil(L);
@@ -112,7 +149,7 @@ void win_push_library(lua_State *L, const win_host *host) {
 /* Runs one chunk of the Lua half: chunk(subject, win, x, name) for the subject on top and `win` at index 1. */
 static void run_chunk(lua_State *L, const win_host *host, const char *chunk, const char *name) {
   int subject = lua_gettop(L);
-  host->push_chunk(L, chunk);
+  push_half(L, host, chunk);
   lua_pushvalue(L, subject);
   lua_pushvalue(L, 1);
   win_push_library(L, host);
@@ -239,6 +276,7 @@ void win_push_writes(lua_State *L) {
 
 void win_open(lua_State *L, const win_host *host) {
   static const luaL_Reg meta[] = {{"__index", win_index}, {"__pairs", win_pairs}, {NULL, NULL}};
+  keep_globals(L);
   lua_newtable(L);
   lua_newtable(L);
   for (const luaL_Reg *method = meta; method->name; method++) {

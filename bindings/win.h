@@ -21,6 +21,9 @@ void win_open(lua_State *L, const win_host *host);
 /* Pushes the library `x` that the Lua halves get: fail, sleep, clock, nearest, and bindings/check.lua's check, checks. */
 void win_push_library(lua_State *L, const win_host *host);
 
+/* Lets the bundled chunk on top see the globals as they were when the module was pushed. */
+void win_set_globals(lua_State *L);
+
 /* Pushes an array with the names of all writes ("scm.stop"). */
 void win_push_writes(lua_State *L);
 

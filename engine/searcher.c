@@ -8,6 +8,7 @@
 
 #include "bundle.h"
 #include "luax.h"
+#include "win.h"
 
 /* searcher(name): a bundled module of scripts/lib, or of the core when upvalue 1 is true. */
 static int search_bundle(lua_State *L) {
@@ -21,6 +22,7 @@ static int search_bundle(lua_State *L) {
     return 1;
   }
   bundle_push(L, folder, name);
+  win_set_globals(L);
   lua_pushfstring(L, "p80:%s/%s.lua", folder, name);
   return 2;
 }

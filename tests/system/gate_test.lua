@@ -103,6 +103,12 @@ function T:test_poisoned_globals_do_not_blind_the_gate()
   lu.assertFalse(win.reg.exists(KEY))
 end
 
+function T:test_a_script_may_use_the_names_of_libraries()
+  local result = case.script [[type, pairs, ipairs, pcall, table, utf8, math, x = "a", "b", "c", "d", "e", "f", "g", "h"
+    print(#win.reg.parse "REGEDIT4\n[HKEY_CURRENT_USER\\x]\n", win.account.get "S-1-1-0".sid)]]
+  lu.assertStrContains(case.exits(result, 0).stdout, "1\tS-1-1-0")
+end
+
 function T:test_finalizers_metatables_and_env_cannot_change_anything()
   local result = case.script [==[
     local set = win.reg.set
