@@ -272,7 +272,7 @@ core.write("task.run", function(...)
   check.arguments(select("#", ...), 1, 1)
   local id = check_path((...))
   local is_planned, plan = core.gate.planned("task", id)
-  if not is_planned or not plan then _, id = existing((...)) end
+  if not is_planned or not plan then id = select(2, existing((...))) end
   started[id.path] = nil
   core.gate.forget("task.run", id)
   return core.change("task.run", id, {run = "started"})

@@ -8,32 +8,27 @@
 
 local NOTES = {Errors = "errors", Rights = "rights", Changes = "changes", Windows = "windows", See = "see"}
 
--- The end of the type that `text` begins with, from `i` on: parts joined by "|", each with any number of "[]", "?".
+-- Where the type ends that begins at `i` of `text`: parts joined by "|", each with any number of "[]", "?".
 local function type_end(text, i)
-  local e
-  if text:find("^fun%b()", i) then
-    _, e = text:find("^fun%b()", i)
-    local after = text:match("^%s*:%s*()", e + 1)
-    while after do
-      e = type_end(text, after)
-      after = e and text:match("^%s*,%s*()", e + 1)
-    end
-  else
-    for _, form in ipairs {"^%b{}", "^%b()", '^"[^"]*"', "^'[^']*'", "^[%w_.%-]+%b<>", "^[%w_.%-]+"} do
-      _, e = text:find(form, i)
-      if e then break end
-    end
+  local e = text:match("^fun%b()()", i)
+  local after = e and text:match("^%s*:%s*()", e)
+  while after do -- the results of a function
+    e = type_end(text, after)
+    after = e and text:match("^%s*,%s*()", e)
+  end
+  for _, form in ipairs {"^%b{}()", "^%b()()", '^"[^"]*"()', "^'[^']*'()", "^[%w_.%-]+%b<>()", "^[%w_.%-]+()"} do
+    e = e or text:match(form, i)
   end
   if not e then return nil end
-  _, e = text:find("^[%[%]?]*", e + 1)
-  local after = text:match("^%s*|%s*()", e + 1)
+  e = text:match("^[%[%]?]*()", e)
+  after = text:match("^%s*|%s*()", e)
   return after and type_end(text, after) or e
 end
 
 local function split_type(text)
   local e = type_end(text, 1)
   if not e then error("no type in '" .. text .. "'", 0) end
-  return text:sub(1, e), text:sub(e + 1):match "^%s*(.-)%s*$"
+  return text:sub(1, e - 1), text:sub(e):match "^%s*(.-)%s*$"
 end
 
 -- "name? type text"
