@@ -286,4 +286,8 @@ void win_open(lua_State *L, const win_host *host) {
     lua_setfield(L, -2, method->name);
   }
   lua_setmetatable(L, -2);
+  lua_getfield(L, LUA_REGISTRYINDEX, GLOBALS);
+  lua_pushvalue(L, -2);
+  lua_setfield(L, -2, "win");
+  lua_pop(L, 1);
 }
