@@ -182,6 +182,21 @@ local function move_bindings()
   return free
 end
 
+-- Says how the owners of the port, where they are known, can be told to use another.
+local function advise_about_products(holder)
+  local told = {}
+  local function tell(what)
+    local product = win.http.product(what)
+    if not product or told[product.name] then return end
+    told[product.name] = true
+    advise(("%s: %s"):format(product.name, product.remedy))
+  end
+  for _, url in ipairs(holder.urls) do tell(url) end
+  for _, process in ipairs(holder.certain and holder.processes or {}) do
+    for _, service in ipairs(process.services or {}) do tell(service) end
+  end
+end
+
 -- ---- The services ----
 
 -- Stops one service with its dependents; with --persist it does not start again by itself. `pid` is its process, when
@@ -377,6 +392,7 @@ end
 
 local function release_http(holder)
   if move_bindings() then return true end
+  advise_about_products(holder)
   if allowed "service" and release_all(holder) then
     if p80.check and not holder.certain then advise "a service that turns out not to hold the port is started again" end
     if p80.check then announce_harsher() end
