@@ -82,6 +82,30 @@ local function services(rows)
     rows, median(costs), calls(counts, "OpenSCManagerW"), calls(counts, "OpenServiceW")))
 end
 
-journal()
-for _, rows in ipairs {100, 1000, 10000} do services(rows) end
-tcp_tables()
+-- Enumerates 10,000 values of the registry, in pairs with a program in C that makes the same calls.
+local function registry_values()
+  local key, rows, rounds = [[HKCU\Software\p80-bench-values]], 10000, "3"
+  win.reg.create(key)
+  for i = 1, rows do win.reg.set(key, ("a value of the bench %d"):format(i), ("%d text"):format(i):rep(2), {type = "sz"}) end
+  local ratios, costs = {}, {}
+  for pair = 1, 2 * PAIRS + 1 do
+    local function c() return number_of {path = test.bin .. "reg-loop.exe", args = {rounds}, timeout = 120} end
+    local theirs = pair % 2 == 0 and c()
+    local ours, result = number_of {path = test.bin .. "p80.exe", args = {folder "reg-values.lua", rounds}, timeout = 120}
+    theirs = theirs or c()
+    assert(result.stdout:find("%s" .. rows), result.stdout)
+    costs[pair], ratios[pair] = ours / rows, ours / theirs
+  end
+  print(("registry, %d values: %.0f ns a value, %.2f times the C loop"):format(rows, median(costs), median(ratios)))
+end
+
+local function all_services()
+  for _, rows in ipairs {100, 1000, 10000} do services(rows) end
+end
+
+local benches = {journal = journal, registry = registry_values, services = all_services, tcp = tcp_tables}
+if arg[1] then
+  benches[arg[1]]()
+else
+  for _, name in ipairs {"journal", "registry", "services", "tcp"} do benches[name]() end
+end
