@@ -3,26 +3,34 @@
 #include "luax.h"
 #include "winapi.h"
 
-static BOOL set_debug(HANDLE token, DWORD attributes, TOKEN_PRIVILEGES *before) {
-  TOKEN_PRIVILEGES wanted = {1, {{{0, 0}, attributes}}};
-  DWORD size = sizeof *before;
-  return win32.LookupPrivilegeValueW(NULL, L"SeDebugPrivilege", &wanted.Privileges[0].Luid) &&
-         win32.AdjustTokenPrivileges(token, FALSE, &wanted, sizeof *before, before, &size) &&
-         GetLastError() == ERROR_SUCCESS;
-}
-
-static void disable_debug(UINT_PTR token) {
-  TOKEN_PRIVILEGES before;
-  set_debug((HANDLE)token, 0, &before);
-  CloseHandle((HANDLE)token);
-}
-
-void privilege_enable_debug(lua_State *L) {
+/* A privilege that was enabled, and how it was before. */
+typedef struct enabled_privilege {
   HANDLE token;
   TOKEN_PRIVILEGES before;
-  winapi_load(L, "advapi32");
-  luax_handle *enabled = luax_newhandle(L, disable_debug);
-  if (!win32.OpenProcessToken(GetCurrentProcess(), TOKEN_ADJUST_PRIVILEGES | TOKEN_QUERY, &token)) return;
-  if (set_debug(token, SE_PRIVILEGE_ENABLED, &before) && before.PrivilegeCount == 1) enabled->value = (UINT_PTR)token;
-  else CloseHandle(token);
+} enabled_privilege;
+
+static void restore(UINT_PTR value) {
+  enabled_privilege *enabled = (enabled_privilege *)value;
+  win32.AdjustTokenPrivileges(enabled->token, FALSE, &enabled->before, 0, NULL, NULL);
+  CloseHandle(enabled->token);
 }
+
+/* Returns whether the privilege is enabled now and was not before. */
+static int enable(enabled_privilege *enabled, const wchar_t *name) {
+  TOKEN_PRIVILEGES wanted = {1, {{{0, 0}, SE_PRIVILEGE_ENABLED}}};
+  DWORD size = sizeof enabled->before;
+  return win32.LookupPrivilegeValueW(NULL, name, &wanted.Privileges[0].Luid) &&
+         win32.AdjustTokenPrivileges(enabled->token, FALSE, &wanted, size, &enabled->before, &size) &&
+         GetLastError() == ERROR_SUCCESS && enabled->before.PrivilegeCount == 1;
+}
+
+void privilege_enable(lua_State *L, const wchar_t *name) {
+  winapi_load(L, "advapi32");
+  enabled_privilege *enabled = luax_buffer(L, sizeof *enabled);
+  luax_handle *slot = luax_newhandle(L, restore);
+  if (!win32.OpenProcessToken(GetCurrentProcess(), TOKEN_ADJUST_PRIVILEGES | TOKEN_QUERY, &enabled->token)) return;
+  if (enable(enabled, name)) slot->value = (UINT_PTR)enabled;
+  else CloseHandle(enabled->token);
+}
+
+void privilege_enable_debug(lua_State *L) { privilege_enable(L, L"SeDebugPrivilege"); }

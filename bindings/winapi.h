@@ -32,7 +32,8 @@
   R(RegOpenKeyExW) R(RegCreateKeyExW) R(RegCloseKey) R(RegQueryValueExW) R(RegSetValueExW) R(RegDeleteValueW)   \
   R(RegDeleteKeyW) R(RegEnumKeyExW) R(RegEnumValueW) R(RegQueryInfoKeyW) R(RegFlushKey)                         \
   R(RegGetKeySecurity) R(RegSetKeySecurity) R(GetSecurityDescriptorControl) R(GetSecurityDescriptorDacl)        \
-  R(GetAce)                                                                                                     \
+  R(GetAce) R(GetSecurityDescriptorOwner) R(GetSecurityDescriptorGroup) R(SetSecurityDescriptorControl)         \
+  R(RegConnectRegistryW) R(RegNotifyChangeKeyValue) R(RegSaveKeyExW) R(RegLoadKeyW) R(RegUnLoadKeyW)            \
   R(OpenProcessToken) R(GetTokenInformation) R(LookupPrivilegeValueW) R(AdjustTokenPrivileges)                  \
   R(CheckTokenMembership) R(CreateWellKnownSid) R(LookupAccountNameW) R(LookupAccountSidW) R(EqualSid)          \
   R(ConvertSidToStringSidW) R(ConvertStringSidToSidW) R(GetNamedSecurityInfoW)                                  \

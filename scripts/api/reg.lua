@@ -2,8 +2,9 @@
 
 ---The registry. A key is one string, `[[HKLM\SOFTWARE\Contoso]]`: a hive (short or long name, any case) and names that
 ---a backslash separates. On 64-bit Windows the 64-bit view is the default, for a 32-bit p80 too, and `view=32` asks for
----the other. Registry links are followed on the way to a key, as Windows does, but nothing that goes through a tree
----follows one.
+---the other. `[[\\SERVER\HKLM\SOFTWARE\Contoso]]` is a key of another machine: of its HKLM and HKU, while the service
+---RemoteRegistry runs there. Registry links are followed on the way to a key, as Windows does, but nothing that goes
+---through a tree follows one.
 ---@class win.reg
 local reg = {}
 
@@ -191,6 +192,18 @@ function reg.info(key, options) end
 ---@return string[]? names in Windows' order; nil when the key is absent
 function reg.keys(key, options) end
 
+---Loads a hive file as a new key right below HKLM or HKU. Windows keeps it loaded until it is unloaded or restarts.
+---
+---Errors: `ERROR_FILE_NOT_FOUND`; `ERROR_ALREADY_EXISTS` when something else has the name of the key; `ERROR_PRIVILEGE_NOT_HELD`
+---Rights: administrator
+---Changes: `reg.hive`
+---Windows: Server 2003
+---See: <https://learn.microsoft.com/en-us/windows/win32/api/winreg/nf-winreg-regloadkeyw>
+---@param key string `[[HKLM\Name]]` or `[[HKU\Name]]`
+---@param file string the path of the hive file
+---@return boolean changed
+function reg.load(key, file) end
+
 ---What a .reg file says, without doing it: an array of sections, one for each key in brackets.
 ---
 ---Errors: `ERROR_INVALID_DATA` with line and text
@@ -201,6 +214,44 @@ function reg.keys(key, options) end
 ---@return win.reg.section[] sections
 ---@return 4|5 version
 function reg.parse(bytes) end
+
+---Makes a key and all below it what a hive file has that `win.reg.save` wrote; what is there besides goes. The file is loaded
+---for a moment to be read, also in `--check`.
+---
+---Errors: `ERROR_FILE_NOT_FOUND`; `ERROR_FILE_TOO_LARGE` beyond 64 MiB; `ERROR_PRIVILEGE_NOT_HELD`
+---Rights: administrator
+---Changes: `reg.key`
+---Windows: Server 2003
+---See: <https://learn.microsoft.com/en-us/windows-server/administration/windows-commands/reg-restore>
+---@param key string which must exist
+---@param file string the path of the hive file
+---@param options? {view?: win.reg.view}
+---@return boolean changed
+function reg.restore(key, file, options) end
+
+---Writes a key and all below it into a new hive file.
+---
+---Errors: `ERROR_FILE_NOT_FOUND`; `ERROR_ALREADY_EXISTS` when the file is there; `ERROR_PRIVILEGE_NOT_HELD`
+---Rights: administrator
+---Changes: `reg.save`
+---Windows: Server 2003
+---See: <https://learn.microsoft.com/en-us/windows/win32/api/winreg/nf-winreg-regsavekeyexw>
+---@param key string
+---@param file string the path of the file
+---@param options? {view?: win.reg.view}
+---@return boolean changed
+function reg.save(key, file, options) end
+
+---Who owns a key and who may do what with it.
+---
+---Errors: `ERROR_ACCESS_DENIED`
+---Rights: anyone, where the key allows it
+---Windows: Server 2003
+---See: <https://learn.microsoft.com/en-us/windows/win32/api/winreg/nf-winreg-reggetkeysecurity>
+---@param key string
+---@param options? {view?: win.reg.view}
+---@return string? sddl owner, group and access list; nil when the key is absent
+function reg.security(key, options) end
 
 ---Writes a value. Creates the key when it is missing. Without a type, text becomes sz, an integer dword, an array of
 ---text multi_sz, whatever the value was before.
@@ -217,6 +268,20 @@ function reg.parse(bytes) end
 ---@return boolean changed
 function reg.set(key, name, value, options) end
 
+---Sets owner, group and access list of a key, those of them that the SDDL names. Keys below do not inherit from it what they
+---have already.
+---
+---Errors: `ERROR_FILE_NOT_FOUND` when the key is absent; `ERROR_ACCESS_DENIED`; `ERROR_INVALID_OWNER`
+---Rights: administrator, or what the key allows
+---Changes: `reg.security`
+---Windows: Server 2003
+---See: <https://learn.microsoft.com/en-us/windows/win32/api/winreg/nf-winreg-regsetkeysecurity>
+---@param key string
+---@param sddl string such as `D:P(A;;KA;;;SY)(A;;KA;;;BA)(A;;KR;;;BU)`
+---@param options? {view?: win.reg.view}
+---@return boolean changed
+function reg.set_security(key, sddl, options) end
+
 ---Everything below a key. A registry link, also `key` itself, is not followed.
 ---
 ---Errors: `ERROR_FILE_TOO_LARGE` when the tree takes more than 64 MiB; `ERROR_INVALID_NAME` when a key or value in it has
@@ -229,6 +294,18 @@ function reg.set(key, name, value, options) end
 ---@return win.reg.node? tree nil when the key is absent
 function reg.tree(key, options) end
 
+---Unloads a hive that was loaded as a key. No program may have a key in it open.
+---
+---Errors: `ERROR_NOT_SUPPORTED` for a key that is no loaded hive; `ERROR_ACCESS_DENIED` while a key in it is open;
+---`ERROR_PRIVILEGE_NOT_HELD`
+---Rights: administrator
+---Changes: `reg.hive`
+---Windows: Server 2003
+---See: <https://learn.microsoft.com/en-us/windows/win32/api/winreg/nf-winreg-regunloadkeyw>
+---@param key string `[[HKLM\Name]]` or `[[HKU\Name]]`
+---@return boolean changed
+function reg.unload(key) end
+
 ---All values of a key, as `win.reg.get` gives them.
 ---
 ---Rights: anyone, where the key allows it
@@ -238,5 +315,18 @@ function reg.tree(key, options) end
 ---@param options? {view?: win.reg.view}
 ---@return win.reg.value[]? rows in Windows' order; nil when the key is absent
 function reg.values(key, options) end
+
+---Waits for changes of a key: `for info in win.reg.watch(key, {timeout = 60}) do ... end`. Changes since the last turn of the
+---loop count, so that none is missed, and many at once may be one. Ctrl-C ends the wait; so do `timeout` seconds without a
+---change, and the end of the key.
+---
+---Errors: `ERROR_FILE_NOT_FOUND` when the key is absent; `ERROR_ACCESS_DENIED`
+---Rights: anyone, where the key allows it
+---Windows: Server 2003
+---See: <https://learn.microsoft.com/en-us/windows/win32/api/winreg/nf-winreg-regnotifychangekeyvalue>
+---@param key string
+---@param options? {tree?: boolean, timeout?: number, view?: win.reg.view} `tree`: also what is below; without `timeout` it waits for ever
+---@return fun(): {keys: integer, values: integer, written: string}? changes for each change what the key has by then, as in `win.reg.info`
+function reg.watch(key, options) end
 
 return reg

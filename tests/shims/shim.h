@@ -50,6 +50,9 @@ typedef enum shim_failure {
   F(GetServiceKeyNameW, 4, LAST_ERROR)                                                                              \
   F(RegOpenKeyExW, 5, CODE) F(RegCreateKeyExW, 9, CODE) F(RegCloseKey, 1, CODE) F(RegQueryValueExW, 6, CODE)       \
   F(RegSetValueExW, 6, CODE) F(RegDeleteValueW, 2, CODE) F(RegDeleteKeyW, 2, CODE) F(RegDeleteKeyExW, 4, CODE)     \
+  F(RegConnectRegistryW, 3, CODE) F(RegNotifyChangeKeyValue, 5, CODE) F(RegSaveKeyExW, 4, CODE)                   \
+  F(RegLoadKeyW, 3, CODE) F(RegUnLoadKeyW, 2, CODE) F(RegGetKeySecurity, 4, CODE) F(RegSetKeySecurity, 3, CODE)    \
+  F(GetSecurityDescriptorOwner, 3, LAST_ERROR) F(GetSecurityDescriptorDacl, 4, LAST_ERROR) F(NtDeleteKey, 1, STATUS) \
   F(RegEnumKeyExW, 8, CODE) F(RegEnumValueW, 8, CODE) F(RegQueryInfoKeyW, 12, CODE) F(RegFlushKey, 1, CODE)        \
   F(OpenProcessToken, 3, LAST_ERROR) F(GetTokenInformation, 5, LAST_ERROR)                                         \
   F(LookupPrivilegeValueW, 3, LAST_ERROR) F(AdjustTokenPrivileges, 6, LAST_ERROR)                                  \
