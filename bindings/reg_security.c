@@ -26,13 +26,15 @@ static void push_sddl(reg_reader *r, SECURITY_INFORMATION parts, const char *tar
 }
 
 /* Whether a list of access rights says more than what the parent hands down. */
-static int is_explicit(PSECURITY_DESCRIPTOR descriptor) {
+static int is_explicit(lua_State *L, PSECURITY_DESCRIPTOR descriptor, const char *target) {
   SECURITY_DESCRIPTOR_CONTROL control;
   DWORD revision;
   BOOL present = FALSE, defaulted;
   PACL list = NULL;
-  if (!win32.GetSecurityDescriptorControl(descriptor, &control, &revision)) return 0;
-  if (!win32.GetSecurityDescriptorDacl(descriptor, &present, &list, &defaulted) || !present) return 0;
+  if (!win32.GetSecurityDescriptorControl(descriptor, &control, &revision) ||
+      !win32.GetSecurityDescriptorDacl(descriptor, &present, &list, &defaulted))
+    luax_fail(L, target, GetLastError());
+  if (!present) return 0;
   if (list == NULL || (control & SE_DACL_PROTECTED) != 0) return 1;
   for (DWORD i = 0; i < list->AceCount; i++) {
     void *entry;
@@ -43,7 +45,7 @@ static int is_explicit(PSECURITY_DESCRIPTOR descriptor) {
 
 void reg_add_security(reg_reader *r, HKEY key, const char *target) {
   fetch_security(r, key, DACL_SECURITY_INFORMATION, target);
-  if (!is_explicit(r->data)) return;
+  if (!is_explicit(r->L, r->data, target)) return;
   push_sddl(r, DACL_SECURITY_INFORMATION, target);
   lua_setfield(r->L, -3, "security");
   lua_pop(r->L, 1);
@@ -75,15 +77,18 @@ static PSECURITY_DESCRIPTOR check_descriptor(lua_State *L, int index, const char
 }
 
 /* Which parts a descriptor has. */
-static SECURITY_INFORMATION parts_of(PSECURITY_DESCRIPTOR descriptor) {
+static SECURITY_INFORMATION parts_of(lua_State *L, PSECURITY_DESCRIPTOR descriptor, const char *target) {
   SECURITY_INFORMATION parts = 0;
   BOOL present = FALSE, defaulted;
-  PSID sid = NULL;
+  PSID owner = NULL, group = NULL;
   PACL list;
-  if (win32.GetSecurityDescriptorOwner(descriptor, &sid, &defaulted) && sid) parts |= OWNER_SECURITY_INFORMATION;
-  if (win32.GetSecurityDescriptorGroup(descriptor, &sid, &defaulted) && sid) parts |= GROUP_SECURITY_INFORMATION;
-  if (win32.GetSecurityDescriptorDacl(descriptor, &present, &list, &defaulted) && present)
-    parts |= DACL_SECURITY_INFORMATION;
+  if (!win32.GetSecurityDescriptorOwner(descriptor, &owner, &defaulted) ||
+      !win32.GetSecurityDescriptorGroup(descriptor, &group, &defaulted) ||
+      !win32.GetSecurityDescriptorDacl(descriptor, &present, &list, &defaulted))
+    luax_fail(L, target, GetLastError());
+  if (owner) parts |= OWNER_SECURITY_INFORMATION;
+  if (group) parts |= GROUP_SECURITY_INFORMATION;
+  if (present) parts |= DACL_SECURITY_INFORMATION;
   return parts;
 }
 
@@ -99,7 +104,7 @@ static void keep_inherited(PSECURITY_DESCRIPTOR descriptor) {
 void reg_restore_security(lua_State *L, HKEY key, int index, const char *target) {
   PSECURITY_DESCRIPTOR descriptor = check_descriptor(L, index, target);
   keep_inherited(descriptor);
-  reg_check_status(L, target, win32.RegSetKeySecurity(key, parts_of(descriptor), descriptor));
+  reg_check_status(L, target, win32.RegSetKeySecurity(key, parts_of(L, descriptor, target), descriptor));
 }
 
 /* win.reg.set_security(key, sddl [, {view=}])
@@ -111,7 +116,7 @@ int reg_set_security(lua_State *L) {
   luax_options(L, 3, options);
   reg_key name = reg_check_key(L, 1, 3);
   PSECURITY_DESCRIPTOR descriptor = check_descriptor(L, 2, name.text);
-  SECURITY_INFORMATION parts = parts_of(descriptor);
+  SECURITY_INFORMATION parts = parts_of(L, descriptor, name.text);
   REGSAM access = parts & DACL_SECURITY_INFORMATION ? WRITE_DAC : 0;
   if (parts & (OWNER_SECURITY_INFORMATION | GROUP_SECURITY_INFORMATION)) access |= WRITE_OWNER;
   privilege_enable(L, L"SeTakeOwnershipPrivilege");

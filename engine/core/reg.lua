@@ -489,11 +489,12 @@ core.resource {
 local loaded = {} -- by key: the file that this run has loaded there
 
 -- The file that is loaded as the key: "" when nobody knows (Wine has no list of hives), nil when it is no hive.
-local function loaded_file(key)
+local function loaded_file(id)
+  local key = id.key
   local hives = [[HKLM\SYSTEM\CurrentControlSet\Control\hivelist]]
   local is_known = raw.get(hives, [[\REGISTRY\MACHINE\SYSTEM]])
   local file = raw.get(hives, (key:gsub("^HKLM", [[\REGISTRY\MACHINE]]):gsub("^HKU", [[\REGISTRY\USER]])))
-  return loaded[key:lower()] or file or not is_known and "" or nil
+  return loaded[key:lower()] or file or not is_known and (id.file or "") or nil
 end
 
 core.resource {
@@ -501,7 +502,7 @@ core.resource {
   label = key_label,
   get = function(id)
     if not raw.exists(id.key) then return nil end
-    return {file = loaded_file(id.key), loaded = loaded_file(id.key) ~= nil}
+    return {file = loaded_file(id), loaded = loaded_file(id) ~= nil}
   end,
   set = function(id, want)
     if want then raw.load(id.key, (want.file:gsub([[^\Device\]], [[\\?\GLOBALROOT\Device\]]))) else raw.unload(id.key) end
@@ -547,6 +548,7 @@ core.write("reg.load", function(...)
   if state and ((state.file or "") == "" or not core.gate.find "reg.hive".same(state, {file = path})) then
     core.fail(id.key, code.ERROR_ALREADY_EXISTS, nil, "another hive or key has that name")
   end
+  id.file = path
   return core.change("reg.hive", id, {file = path, loaded = true})
 end)
 
@@ -556,28 +558,6 @@ core.write("reg.unload", function(...)
   local state = core.gate.state("reg.hive", id)
   if state and not state.loaded then core.fail(id.key, code.ERROR_NOT_SUPPORTED, "This key is no loaded hive.") end
   return core.change("reg.hive", id, nil)
-end)
-
--- What is in a hive file, which is loaded for a moment.
-local function hive_tree(path)
-  local key = ("HKLM\\p80-restore-%d"):format(core.host.pid)
-  core.ask(raw.load, key, path)
-  local read, tree = pcall(raw.tree, key)
-  core.ask(raw.unload, key)
-  if not read then error(tree, 0) end
-  return tree
-end
-
-core.write("reg.restore", function(...)
-  check.arguments(select("#", ...), 2, 3)
-  local key, file, options = ...
-  options = check.options(options, {"view"})
-  core.ask(raw.exists, key, {view = options.view})
-  local short, view, path = canonical(key), view_of(options), absolute(file)
-  check_deletable(short, true)
-  if not exists(short, view) then core.fail(key, code.ERROR_FILE_NOT_FOUND) end
-  if not lfs.attributes(path, "size") then core.fail(path, code.ERROR_FILE_NOT_FOUND) end
-  return core.change("reg.key", {key = short, view = view, tree = true}, hive_tree(path))
 end)
 
 -- ---- Many changes at once ----
@@ -654,6 +634,12 @@ local function read_source(source)
   return bytes or core.fail(source, code.ERROR_FILE_NOT_FOUND)
 end
 
+-- Raises when `info` (of a key, or its tree) is about a registry link, which nothing that goes through a tree may follow.
+local function refuse_link(key, info)
+  if not info or not info.link then return end
+  core.fail(key, code.ERROR_NOT_SUPPORTED, "This key is a registry link.", "it leads to " .. info.link)
+end
+
 core.write("reg.import", function(...)
   check.arguments(select("#", ...), 1, 2)
   local source, options = ...
@@ -673,14 +659,66 @@ core.write("reg.copy", function(...)
   check_below_hive(to)
   local info = info_now(start, view)
   if not info then core.fail(from, code.ERROR_FILE_NOT_FOUND) end
-  if info.link then core.fail(from, code.ERROR_NOT_SUPPORTED, "This key is a registry link.", "it leads to " .. info.link) end
+  refuse_link(from, info)
   local copies, length = {}, #regfile.long_key(start)
   for _, section in ipairs(regfile.sections(start, {
     info = function(key) return info_now(key, view) end,
     values = function(key) return values_now(key, view) end,
     keys = function(key) return tree and keys_now(key, view) or {} end,
   })) do
-    if not section.link then copies[#copies + 1] = {key = to .. section.key:sub(length + 1), values = section.values} end
+    if not section.link then
+      local copy = {key = to .. section.key:sub(length + 1), values = section.values}
+      if #copies > 0 then refuse_link(copy.key, info_now(canonical(copy.key), view)) end
+      copies[#copies + 1] = copy
+    end
   end
   return apply(copies, view)
+end)
+
+-- What is in a hive file, which is loaded for a moment.
+local function hive_tree(path)
+  local key = ("HKLM\\p80-restore-%d"):format(core.host.pid)
+  core.ask(raw.load, key, path)
+  local read, tree = pcall(raw.tree, key)
+  if not pcall(raw.unload, key) then core.ask(raw.unload, key) end -- it must not stay
+  if not read then error(tree, 0) end
+  return tree
+end
+
+-- Adds to `sections` what makes a key that is as `have` one that is as `want`.
+local function add_differences(sections, key, have, want)
+  local wanted, section = {}, {key = key, values = {}}
+  sections[#sections + 1] = section
+  for _, row in ipairs(want.values) do wanted[row.name:lower()] = true end
+  for _, row in ipairs(have.values) do
+    if not wanted[row.name:lower()] then section.values[#section.values + 1] = {name = row.name, delete = true} end
+  end
+  table.move(want.values, 1, #want.values, #section.values + 1, section.values)
+  local there = {}
+  for name, node in pairs(want.keys) do there[name:lower()] = not node.link and node or nil end
+  for name, node in pairs(have.keys) do
+    if not there[name:lower()] or node.link then sections[#sections + 1] = {key = key .. "\\" .. name, delete = true} end
+  end
+  local present = {}
+  for name, node in pairs(have.keys) do present[name:lower()] = not node.link and node or nil end
+  for name, node in pairs(want.keys) do
+    if not node.link then
+      add_differences(sections, key .. "\\" .. name, present[name:lower()] or {keys = {}, values = {}}, node)
+    end
+  end
+end
+
+core.write("reg.restore", function(...)
+  check.arguments(select("#", ...), 2, 3)
+  local key, file, options = ...
+  options = check.options(options, {"view"})
+  core.ask(raw.exists, key, {view = options.view})
+  local id, path, sections = {key = canonical(key), view = view_of(options)}, absolute(file), {}
+  check_deletable(id.key, true)
+  local have = core.ask(tree_now, id)
+  if not have then core.fail(key, code.ERROR_FILE_NOT_FOUND) end
+  refuse_link(key, have)
+  if not lfs.attributes(path, "size") then core.fail(path, code.ERROR_FILE_NOT_FOUND) end
+  add_differences(sections, id.key, have, hive_tree(path))
+  return apply(sections, id.view)
 end)

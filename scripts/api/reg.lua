@@ -215,12 +215,12 @@ function reg.load(key, file) end
 ---@return 4|5 version
 function reg.parse(bytes) end
 
----Makes a key and all below it what a hive file has that `win.reg.save` wrote; what is there besides goes. The file is loaded
----for a moment to be read, also in `--check`.
+---Makes a key and all below it what a hive file has that `win.reg.save` wrote; what is there besides goes. Access lists and
+---registry links in the file are left out. The file is loaded for a moment to be read, also in `--check`.
 ---
 ---Errors: `ERROR_FILE_NOT_FOUND`; `ERROR_FILE_TOO_LARGE` beyond 64 MiB; `ERROR_PRIVILEGE_NOT_HELD`
 ---Rights: administrator
----Changes: `reg.key`
+---Changes: `reg.key`, `reg.value`
 ---Windows: Server 2003
 ---See: <https://learn.microsoft.com/en-us/windows-server/administration/windows-commands/reg-restore>
 ---@param key string which must exist

@@ -522,6 +522,11 @@ function TestCopy.test_links_are_left_out()
     lu.assertEquals(call.keys(sub "to"), {"a"})
     local ok, e = pcall(call.copy, sub [[sub\link]], sub "to2")
     lu.assertEquals({ok, e.op, e.code}, {false, "reg.copy", 50})
+    reg.delete(sub "to", nil, {tree = true})
+    reg.create(sub "to")
+    reg.create(sub [[to\a]], {tree = link})
+    ok, e = pcall(call.copy, sub "sub", sub "to")
+    lu.assertEquals({ok, e.op, e.code, e.target}, {false, "reg.copy", 50, sub [[to\a]]})
   end)
 end
 
