@@ -91,6 +91,12 @@ local functions = {
   ["reg.exists"] = {key, options({view = "view"}, {}, true)}, ["reg.info"] = {key, options({view = "view"}, {}, true)},
   ["reg.tree"] = {key, options({view = "view"}, {}, true)}, ["reg.create"] = {key, options({view = "view"}, {}, true)},
   ["reg.set"] = {key, {"value_name", good = "v"}, {"value", good = "x"}, options({type = "word", view = "view"}, {}, true)},
+  ["reg.security"] = {key, options({view = "view"}, {}, true)},
+  ["reg.set_security"] = {key, {"sddl", good = "D:"}, options({view = "view"}, {}, true)},
+  ["reg.watch"] = {key, options({tree = "boolean", timeout = "seconds", view = "view"}, {}, true)},
+  ["reg.save"] = {{"key", good = SOURCE}, {"text", good = "C:\\no\\x.hiv"}, options({view = "view"}, {}, true)},
+  ["reg.restore"] = {key, {"text", good = "C:\\no\\x.hiv"}, options({view = "view"}, {}, true)},
+  ["reg.load"] = {{"mount", good = "HKLM\\p80-bad"}, {"text", good = "C:\\no\\x.hiv"}}, ["reg.unload"] = {{"mount", good = "HKLM\\p80-bad"}},
   ["reg.parse"] = {{"text_of_any_bytes", good = "REGEDIT4"}},
   ["reg.import"] = {{"text_of_any_bytes", good = "REGEDIT4\n"}, options({view = "view"}, {}, true)},
   ["reg.export"] = {key, options({version = "regfile_version", exact = "boolean", view = "view"}, {}, true)},
@@ -156,6 +162,7 @@ bad.task = with(no_text, {"", "\\", "a\\", "a/b", "a\nb", ".."})
 bad.site = with {true, 1.5, {}, "nul\0", "\xFF"}
 bad.binding = with(no_text, {"", "80", "*:80", "*:0:", "*:65536:", ":80:"})
 bad.text_of_any_bytes = with {true, 1, 1.5, {}}
+bad.mount = with(bad.key, {"HKCU\\x", "HKLM", "HKLM\\a\\b"})
 bad.regfile_version = with(NUMBERS, {1.5, 3, 6, "4", "5"})
 bad.array = with {true, 1, "x"}
 bad.state = with {true, 1, "x", {}, {queues = 1}}

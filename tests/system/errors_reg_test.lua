@@ -76,7 +76,6 @@ function T:test_writes()
   for _, write in ipairs {
     {op = "reg.set_security", arguments = {KEY, "O:SYD:P(A;;KA;;;SY)(A;;KA;;;BA)"}}, {op = "reg.save", arguments = {KEY, FILE}},
     {op = "reg.load", arguments = {MOUNT, HIVE}}, {op = "reg.restore", arguments = {KEY, HIVE}},
-    {op = "reg.copy", arguments = {KEY .. "\\sub", KEY .. "\\copy"}}, {op = "reg.set", arguments = {HERE .. KEY .. "\\new", "v", 1}},
     {op = "reg.delete", arguments = {HERE .. KEY .. "\\sub", nil, {tree = true}}},
     {op = "reg.import", arguments = {"REGEDIT4\n[HKEY_LOCAL_MACHINE\\SOFTWARE\\p80-errors\\a\\b]\n@=\"x\"\n[-" .. KEY .. "\\sub]\n"}},
   } do

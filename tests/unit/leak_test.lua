@@ -22,6 +22,9 @@ local READS = {
   {"reg.info", win.reg.info, KEY},
   {"reg.tree", win.reg.tree, [[HKLM\SYSTEM\CurrentControlSet\Services\HTTP]], times = 100},
   {"reg.exists", win.reg.exists, KEY},
+  {"reg.security", win.reg.security, KEY},
+  {"reg.export", win.reg.export, [[HKLM\SYSTEM\CurrentControlSet\Services\HTTP]], times = 100},
+  {"reg.find", win.reg.find, [[HKLM\SYSTEM\CurrentControlSet\Services\HTTP]], "http", times = 100},
   {"http.holders", win.http.holders, times = 5},
   {"http.state", win.http.state, times = 5},
   {"http.server", win.http.server, 80, times = 100},
@@ -43,6 +46,7 @@ local FAILURES = {
   {"reg.get", win.reg.get, "NOHIVE\\x", "y"},
   {"reg.set", win.reg.set, [[HKLM\SOFTWARE\no\such\key]], "x", "y"},
   {"reg.delete", win.reg.delete, "NOHIVE\\x", "y"},
+  {"reg.parse", win.reg.parse, "REGEDIT4\n[x"},
   {"http.iplisten.add", win.http.iplisten.add, "nonsense"},
   {"http.urlacl.add", win.http.urlacl.add, "nonsense", {sddl = "D:"}},
 }

@@ -48,6 +48,10 @@ local READS = {
   {"scm.list", win.scm.list}, {"scm.get", win.scm.get, "HTTP"}, {"scm.wait", win.scm.wait, "HTTP", "stopped"},
   {"reg.get", win.reg.get, KEY, "ImagePath"}, {"reg.keys", win.reg.keys, KEY}, {"reg.values", win.reg.values, KEY},
   {"reg.tree", win.reg.tree, KEY}, {"reg.info", win.reg.info, KEY}, {"reg.exists", win.reg.exists, KEY},
+  {"reg.security", win.reg.security, KEY}, {"reg.export", win.reg.export, KEY}, {"reg.keys", win.reg.keys, "\\\\" .. win.host.name() .. "\\" .. KEY},
+  {"reg.watch", function()
+    for _ in win.reg.watch(KEY, {timeout = 0}) do end
+  end},
   {"http.holders", win.http.holders}, {"http.state", win.http.state}, {"http.iplisten.list", win.http.iplisten.list},
   {"http.urlacl.list", win.http.urlacl.list}, {"http.urlacl.users", win.http.urlacl.users, "D:(A;;GX;;;NS)"},
   {"account.get", win.account.get, "Administrators"}, {"account.current", win.account.current},
@@ -90,6 +94,7 @@ local function prepare()
   win.reg.create(ROOT .. "\\in")
   win.reg.create(ROOT .. "\\in\\it")
   win.reg.set(ROOT .. "\\in\\it", "v", "old", {type = "sz"})
+  win.reg.set_security(ROOT, "D:(A;;KA;;;BA)")
   win.file.write(FILE, "old")
   pcall(win.http.urlacl.delete, URL)
   pcall(win.http.iplisten.delete, "127.0.0.1")
@@ -98,6 +103,8 @@ end
 local WRITES = {
   {"reg.set", {ROOT .. "\\new\\key", "v", "text"}, function() return win.reg.tree(ROOT) end},
   {"reg.delete", {ROOT .. "\\in", nil, {tree = true}, n = 3}, function() return win.reg.tree(ROOT) end},
+  {"reg.set_security", {ROOT, "D:P(A;;KA;;;SY)(A;;KA;;;BA)"}, function() return win.reg.security(ROOT) end},
+  {"reg.import", {"REGEDIT4\n[" .. ROOT .. "\\new]\n@=\"x\"\n"}, function() return win.reg.tree(ROOT) end},
   {"file.write", {FILE, "new"}, function() return {win.file.read(FILE)} end},
   {"http.urlacl.add", {URL, {user = "S-1-5-20"}}, function() return win.http.urlacl.list() end},
   {"http.iplisten.add", {"127.0.0.1"}, function() return win.http.iplisten.list() end},
