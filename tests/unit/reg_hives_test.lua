@@ -151,7 +151,7 @@ function TestWatch.test_ends()
 end
 
 function TestWatch.test_in_a_loop()
-  local program = test.start {path = os.getenv "SystemRoot" .. "\\System32\\reg.exe", args = {"add", ROOT, "/v", "theirs", "/d", "x", "/f"}}
+  local program = test.start {path = os.getenv "SystemRoot" .. "\\System32\\reg.exe", args = {"add", ROOT, "/v", "theirs", "/d", "x", "/f", "/reg:64"}}
   local seen = 0
   for info in reg.watch(ROOT, {timeout = 30}) do
     seen = info.values
