@@ -66,13 +66,15 @@ void *com_keep(lua_State *L, luax_handle *slot, const char *target, HRESULT resu
   return object;
 }
 
-int com_is_registered(const CLSID *id) {
+int com_is_registered(lua_State *L, const CLSID *id) {
   wchar_t path[64];
   HKEY key;
   const BYTE *d = id->Data4;
   _snwprintf(path, 64, L"CLSID\\{%08lX-%04X-%04X-%02X%02X-%02X%02X%02X%02X%02X%02X}", (unsigned long)id->Data1,
              id->Data2, id->Data3, d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7]);
-  if (win32.RegOpenKeyExW(HKEY_CLASSES_ROOT, path, 0, KEY_READ, &key) != ERROR_SUCCESS) return 0;
+  LONG code = win32.RegOpenKeyExW(HKEY_CLASSES_ROOT, path, 0, KEY_READ, &key);
+  if (code == ERROR_FILE_NOT_FOUND) return 0;
+  if (code != ERROR_SUCCESS) luax_fail(L, "COM", (DWORD)code);
   win32.RegCloseKey(key);
   return 1;
 }

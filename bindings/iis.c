@@ -7,7 +7,7 @@ enum { NONE, APPHOST, METABASE };
  */
 static int find_store(lua_State *L) {
   winapi_load(L, "advapi32");
-  return com_is_registered(&apphost_class) ? APPHOST : com_is_registered(&metabase_class) ? METABASE : NONE;
+  return com_is_registered(L, &apphost_class) ? APPHOST : com_is_registered(L, &metabase_class) ? METABASE : NONE;
 }
 
 static int require_store(lua_State *L) {

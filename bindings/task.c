@@ -6,7 +6,8 @@ static int is_service(lua_State *L) {
   enum { VISTA = 6 };
   RTL_OSVERSIONINFOW version = {.dwOSVersionInfoSize = sizeof version};
   winapi_load(L, "ntdll");
-  return win32.RtlGetVersion(&version) >= 0 && version.dwMajorVersion >= VISTA;
+  if (win32.RtlGetVersion(&version) < 0) luax_fail(L, "version", ERROR_NOT_SUPPORTED);
+  return version.dwMajorVersion >= VISTA;
 }
 
 void task_set_time(lua_State *L, const char *key, const SYSTEMTIME *local) {

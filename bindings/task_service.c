@@ -74,12 +74,17 @@ static void *open_item(lua_State *L, task_rows *rows, LONG i) {
   return com_keep(L, slot, "Task Scheduler", result, item);
 }
 
-/* Appends the tasks of a folder to the list at `list`. */
-static void add_tasks(lua_State *L, task_folder *folder, int list) {
+/* Appends the tasks of a folder to the list at `list`; none of a folder below the root whose tasks are not for p80.
+ */
+static void add_tasks(lua_State *L, task_folder *folder, int list, int depth) {
   int top = lua_gettop(L);
   luax_handle *slot = com_slot(L);
   task_rows *tasks = NULL;
   HRESULT result = folder->v->get_tasks(folder, INCLUDE_HIDDEN, &tasks);
+  if (result == E_ACCESSDENIED && depth > 0) {
+    lua_settop(L, top);
+    return;
+  }
   com_keep(L, slot, "Task Scheduler", result, tasks);
   LONG count = count_rows(L, tasks);
   int rows_top = lua_gettop(L);
@@ -94,7 +99,7 @@ static void add_tasks(lua_State *L, task_folder *folder, int list) {
 /* The same for the folders below it. */
 static void add_folder(lua_State *L, task_folder *folder, int list, int depth) {
   luaL_checkstack(L, 30, "folders of tasks");
-  add_tasks(L, folder, list);
+  add_tasks(L, folder, list, depth);
   int top = lua_gettop(L);
   luax_handle *slot = com_slot(L);
   task_rows *folders = NULL;

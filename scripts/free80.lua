@@ -122,10 +122,11 @@ local function iis_bindings(port)
   if not win.iis.store() then return {} end
   local ok, sites = pcall(win.iis.sites)
   if not ok and (args.move_to or args.up_to == "move") then error(sites, 0) end
-  local found = {}
+  local service, found = win.scm.get "W3SVC", {}
   for _, site in ipairs(ok and sites or {}) do
+    local runs = site.state == "unknown" and service and service.state == "running" or site.state == "started"
     for _, binding in ipairs(site.bindings) do
-      if site.state ~= "stopped" and binding.port == port then
+      if runs and binding.port == port then
         found[#found + 1] = {site = site.name, binding = binding.binding, protocol = binding.protocol}
       end
     end

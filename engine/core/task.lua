@@ -24,7 +24,7 @@ end
 -- What is compared of a task: what it does, when and as whom, but not how its XML is laid out.
 local function facts(state)
   local triggers = {}
-  for i, trigger in ipairs(state.triggers) do triggers[i] = data.overlay(trigger, {}) end
+  for i, trigger in ipairs(state.triggers) do triggers[i] = data.overlay(trigger, {user = sid_of(trigger.user)}) end
   return {
     actions = state.actions, triggers = triggers, description = state.description, enabled = state.enabled,
     highest = state.highest or false, account = sid_of(state.account),
@@ -128,7 +128,10 @@ end
 
 local WRITE = {
   startup = function() return "    <BootTrigger />\n" end,
-  logon = function() return "    <LogonTrigger />\n" end,
+  logon = function(trigger)
+    if not trigger.user then return "    <LogonTrigger />\n" end
+    return "    <LogonTrigger>\n" .. element("UserId", trigger.user, "      ") .. "    </LogonTrigger>\n"
+  end,
   time = function(trigger)
     return ("    <TimeTrigger>\n      <Repetition>\n        <Interval>%s</Interval>\n      </Repetition>\n"
       .. "      <StartBoundary>%s</StartBoundary>\n    </TimeTrigger>\n"):format(duration(trigger.every), trigger.begins)
@@ -229,6 +232,7 @@ local function check_settings(settings)
     state.account = known.sid ~= LOCAL_SYSTEM and known.name or known.sid
     return state, password
   end
+  if settings.at == "logon" and not NEEDS_NO_PASSWORD[known.sid] then state.triggers[1].user = known.name end
   state.highest = highest ~= false
   state.xml = to_xml(state)
   return state, password

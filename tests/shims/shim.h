@@ -74,6 +74,7 @@ typedef enum shim_failure {
   F(EvtClose, 1, LAST_ERROR)                                                                                       \
   F(HttpUpdateServiceConfiguration, 5, CODE)                                                                       \
   F(NtQuerySystemInformation, 4, STATUS) F(NtQueryObject, 5, STATUS) F(RtlGetVersion, 1, STATUS) \
+  F(CoInitializeEx, 2, STATUS) F(CoCreateInstance, 5, STATUS) F(SysAllocString, 1, LAST_ERROR) \
   F(NtQueryInformationProcess, 5, STATUS) F(WTSQuerySessionInformationW, 5, LAST_ERROR) F(WTSFreeMemory, 1, CODE)    \
   F(IsHungAppWindow, 1, LAST_ERROR) F(EnumWindows, 2, LAST_ERROR)
 

@@ -2,6 +2,7 @@
 -- win.task: Task Scheduler 2.0 on a fake (tests/fixtures/fake-task.c) and, as far as it goes, on Wine's own; 1.0 on Wine's
 -- own, with the shim's Windows Server 2003 in front of it.
 local lu = require "luaunit"
+local failing = require "failing"
 local fakecom = require "fakecom"
 local fakecore = require "fakecore"
 local flat = require "flat"
@@ -122,6 +123,27 @@ function Fake.test_list_walks_the_folders()
   for i, row in ipairs(task.list()) do paths[i] = row.path end
   lu.assertEquals(paths, {[[\A]], [[\a\b\c]], [[\a\z]], [[\b]]})
   lu.assertNil(task.get [[\a\b]])
+end
+
+function Fake.test_a_user_who_logs_on()
+  local administrators = win.account.get("S-1-5-32-544").name -- any account that needs a password will do
+  local run = open()
+  lu.assertTrue(run.create("user", {program = "x", at = "logon", account = administrators}))
+  lu.assertFalse(run.create("user", {program = "x", at = "logon", account = "S-1-5-32-544"}))
+  lu.assertEquals(task.get("user").triggers, {{type = "logon", user = administrators}})
+  lu.assertEquals({task.get("user").logon, fakecom.count "LOGON"}, {"InteractiveToken", 3})
+  lu.assertTrue(run.create("user", {program = "x", at = "startup", account = administrators}))
+  lu.assertEquals({task.get("user").logon, fakecom.count "LOGON"}, {"S4U", 2})
+end
+
+function Fake.test_folders_that_are_not_for_p80()
+  local run = open()
+  lu.assertTrue(run.create([[\a\b]], STARTUP))
+  lu.assertTrue(run.create([[\c]], STARTUP))
+  fakecom.tell("DENIED", "\\a")
+  lu.assertEquals({#task.list(), task.list()[1].path}, {1, [[\c]]})
+  fakecom.tell("DENIED", "\\")
+  assert_problem(5, "Task Scheduler", task.list)
 end
 
 function Fake.test_run()
@@ -305,6 +327,16 @@ function Fake.test_every_method_fails_once()
     if ok then return lu.assertTrue(may[struck], struck) end
     lu.assertIsTable(problem, tostring(problem))
   end)
+end
+
+function Fake.test_every_call_of_windows_fails_once()
+  local names = {"CoInitializeEx", "CoCreateInstance", "SysAllocString", "RtlGetVersion"}
+  local function forget() if task.get "new" then task.delete "new" end end
+  failing.write({op = "task.create", arguments = {"new", STARTUP}, prepare = forget, snapshot = snapshot, least = 4}, names)
+  task.create("new", {xml = WINDOWS_XML, logon = 4})
+  local function back() if not task.get "new" then task.create("new", {xml = WINDOWS_XML, logon = 4}) end end
+  failing.write({op = "task.delete", arguments = {"new"}, prepare = back, snapshot = snapshot, least = 4}, names)
+  lu.assertEquals(fakecom.count "LIVE", 0)
 end
 
 function Fake.test_nothing_is_left_behind()
