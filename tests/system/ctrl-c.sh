@@ -1,7 +1,7 @@
 #!/bin/sh
 # ctrl-c.sh BUILD-FOLDER LOADER, in wine-run.sh: Ctrl-C typed into a terminal while p80 waits for a slow service ends
-# the run within seconds, with exit code 1, and undo restores what it had done. (Wine has a console only in a
-# terminal, and no GenerateConsoleCtrlEvent there.)
+# the run within seconds, with exit code 1, and undo restores what it had done; and one that watches the registry for ever.
+# (Wine has a console only in a terminal, and no GenerateConsoleCtrlEvent there.)
 set -eu
 
 bin=$1
@@ -39,3 +39,17 @@ grep -q nterrupted "$log" || fail "it does not say that it was interrupted"
 "$loader" "$sc" query Slow | grep -q STOP_PENDING || fail "it waited for the service to the end"
 "$loader" "$bin/p80.exe" undo || fail "undo failed"
 "$loader" "$sc" query Slow | grep -q RUNNING || fail "undo did not start the service again"
+
+script -qefc "$loader $bin/p80.exe -e 'print [[watching]] for _ in win.reg.watch [[HKLM\\SOFTWARE]] do end'" "$log" <"$keys" >/dev/null &
+terminal=$!
+exec 3>"$keys"
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+  sleep 0.3
+  grep -q '^watching' "$log" && break
+done
+printf '\003' >&3
+code=0
+wait "$terminal" || code=$?
+exec 3>&-
+[ "$code" = 1 ] || fail "exit code $code instead of 1 while it watched the registry"
+grep -q nterrupted "$log" || fail "it does not say that the watch was interrupted"

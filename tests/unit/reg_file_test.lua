@@ -550,4 +550,33 @@ function TestCopy.test_bad_input()
   lu.assertEquals({reg.tree(ROOT), files}, {before, {}})
 end
 
+-- ---- The program ----
+
+local Program = case.suite "Program"
+local begin = Program.setUp
+
+function Program:setUp()
+  begin()
+  fresh()
+end
+
+function Program:test_plans_imports_watches_and_takes_back()
+  local file = case.write("import.reg", FILE)
+  local code = ([[print(win.reg.import %q) for _ in win.reg.watch(%q, {timeout = 0}) do end]]):format(file, ROOT)
+  local before = reg.tree(ROOT)
+  local planned = case.exits(case.p80 {"--check", "--allow", "reg.*", "-e", code}, 3)
+  lu.assertStrContains(planned.stdout, sub [[new\deep\text]])
+  lu.assertEquals(reg.tree(ROOT), before)
+  case.exits(case.p80 {"-e", code}, 4)
+  lu.assertEquals(reg.tree(ROOT), before)
+  case.exits(case.p80 {"--allow", "reg.*", "-e", code}, 0)
+  lu.assertEquals(reg.get(sub [[new\deep]], "text"), "C:\\x")
+  case.exits(case.p80 {"undo"}, 0)
+  lu.assertEquals(reg.tree(ROOT), before)
+  local broken = case.write("broken.reg", FILE .. "oops\r\n")
+  local failed = case.exits(case.p80 {"--allow", "reg.*", "-e", ("win.reg.import %q"):format(broken)}, 1)
+  lu.assertStrContains(failed.stderr, "line 20")
+  lu.assertStrContains(failed.stderr, "'oops'")
+end
+
 if not (test and test.finish) then os.exit(lu.LuaUnit.run()) end
