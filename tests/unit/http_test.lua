@@ -2,6 +2,7 @@
 local lu = require "luaunit"
 local case = require "case"
 local fakecore = require "fakecore"
+local fuzz = require "fuzz"
 local http = win.http
 
 local INVALID, DISABLED, NOT_ACTIVE, NONE_MAPPED = 87, 1058, 1062, 1332
@@ -515,6 +516,18 @@ function Url.test_bad_input()
   assert_invalid("text", http.url, 80)
   assert_invalid("arguments", http.url)
   assert_invalid("arguments", http.url, "http://+:80/", 1)
+end
+
+-- ---- Fuzzing, some thousand cases; tests/fuzz/run.sh does more ----
+
+local Fuzz = case.suite "Fuzz"
+
+for _, target in ipairs {"netsh", "url", "sddl"} do
+  Fuzz["test_" .. target] = function()
+    local folder, seeds = test.folder .. "\\fuzz\\seeds\\" .. target .. "\\", {}
+    for _, name in ipairs(case.files(folder)) do seeds[#seeds + 1] = case.read(folder .. name) end
+    fuzz.run(dofile(test.folder .. "\\fuzz\\" .. target .. ".lua"), seeds, 2000, os.time())
+  end
 end
 
 -- ---- Access lists ----

@@ -54,6 +54,7 @@ local READS = {
   end},
   {"http.holders", win.http.holders}, {"http.state", win.http.state}, {"http.iplisten.list", win.http.iplisten.list},
   {"http.urlacl.list", win.http.urlacl.list}, {"http.urlacl.users", win.http.urlacl.users, "D:(A;;GX;;;NS)"},
+  {"http.sslcert.list", win.http.sslcert.list}, {"http.parameters.get", win.http.parameters.get, "MaxFieldLength"},
   {"account.get", win.account.get, "Administrators"}, {"account.current", win.account.current},
   {"account.describe", win.account.describe, SDDL}, {"file.read", win.file.read, [[C:\windows\win.ini]]},
   {"event.read", win.event.read, "Application"}, {"event.logs", win.event.logs},
@@ -98,6 +99,7 @@ local function prepare()
   win.file.write(FILE, "old")
   pcall(win.http.urlacl.delete, URL)
   pcall(win.http.iplisten.delete, "127.0.0.1")
+  pcall(win.http.sslcert.delete, "ccs", {port = 8123}, "ccs=8123")
 end
 
 local WRITES = {
@@ -108,6 +110,7 @@ local WRITES = {
   {"file.write", {FILE, "new"}, function() return {win.file.read(FILE)} end},
   {"http.urlacl.add", {URL, {user = "S-1-5-20"}}, function() return win.http.urlacl.list() end},
   {"http.iplisten.add", {"127.0.0.1"}, function() return win.http.iplisten.list() end},
+  {"http.sslcert.add", {"ccs=8123", {appid = "{4dc3e181-e14b-4a21-b022-59fc669b0914}"}}, function() return win.http.sslcert.list() end},
 }
 
 local function same(a, b)
