@@ -55,9 +55,16 @@ static DWORD query_once(http_record kind, void *query, ULONG query_size, void *a
                                              needed, NULL);
 }
 
+/* Room for a number; of a record it is too little, which does, too. */
 int http_config_knows(http_record kind, void *query, ULONG query_size) {
   ULONG needed;
-  return !is_unknown(kind, query_once(kind, query, query_size, NULL, 0, &needed));
+  ULONGLONG answer;
+  return !is_unknown(kind, query_once(kind, query, query_size, &answer, sizeof answer, &needed));
+}
+
+void http_config_require(lua_State *L, http_record kind, void *query, ULONG query_size) {
+  if (http_config_knows(kind, query, query_size)) return;
+  luax_failhint(L, subject, ERROR_CALL_NOT_IMPLEMENTED, lua_pushfstring(L, "this needs %s", since(kind)));
 }
 
 void *http_config_query(lua_State *L, http_record kind, void *query, ULONG query_size, ULONG *size) {
@@ -72,8 +79,6 @@ void *http_config_query(lua_State *L, http_record kind, void *query, ULONG query
     }
     lua_pop(L, 1);
     if (code == ERROR_NO_MORE_ITEMS || code == ERROR_FILE_NOT_FOUND) break;
-    if (is_unknown(kind, code))
-      luax_failhint(L, subject, ERROR_CALL_NOT_IMPLEMENTED, lua_pushfstring(L, "this needs %s", since(kind)));
     if (code != ERROR_INSUFFICIENT_BUFFER && code != ERROR_MORE_DATA) luax_fail(L, subject, code);
     if (room >= LARGEST) luax_fail(L, subject, ERROR_NOT_ENOUGH_MEMORY);
     room = needed > room && needed < LARGEST ? needed : room * 2;

@@ -143,13 +143,14 @@ HTTP_OFFSET(ccs_query, token, 136, 136);
 void http_config_open(lua_State *L);
 
 /* What Windows answers to a query (+1, a userdata that holds it), and the size of that; NULL (and nil) at the end of
- * an enumeration or when there is no such record. A kind that this Windows does not know is an error that names the
- * version which brings it.
+ * an enumeration or when there is no such record.
  * https://learn.microsoft.com/windows/win32/api/http/nf-http-httpqueryserviceconfiguration */
 void *http_config_query(lua_State *L, http_record kind, void *query, ULONG query_size, ULONG *size);
 
-/* Whether this Windows knows a kind of record, asked with a query as above. */
+/* Whether this Windows knows a kind of record, asked with a query that is right; the other raises an error that names
+ * the version which brings it. */
 int http_config_knows(http_record kind, void *query, ULONG query_size);
+void http_config_require(lua_State *L, http_record kind, void *query, ULONG query_size);
 
 /* Stores and deletes a record; return Windows' code.
  * https://learn.microsoft.com/windows/win32/api/http/nf-http-httpsetserviceconfiguration

@@ -274,8 +274,10 @@ static int sslcert_record(lua_State *L) {
   if (kind == IPPORT) request.ip.address = (struct sockaddr *)&key.address;
   else if (kind == CCS) request.ccs.address = key.address;
   else request.sni.key = key;
-  request.type = HTTP_QUERY_EXACT;
   http_config_open(L);
+  request.type = HTTP_QUERY_NEXT; /* which ignores the key */
+  http_config_require(L, shapes[kind].id, &request, shapes[kind].request_size);
+  request.type = HTTP_QUERY_EXACT;
   return push_record(L, kind, &request);
 }
 

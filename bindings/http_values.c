@@ -19,6 +19,7 @@ static int value_query(lua_State *L) {
   http_record kind = check_kind(L);
   int key = check_key(L);
   http_config_open(L);
+  http_config_require(L, kind, &key, sizeof key);
   const void *answer = http_config_query(L, kind, &key, sizeof key, &size);
   if (answer == NULL) return 0;
   if (kind == HTTP_TIMEOUT) memcpy(&small, answer, sizeof small);

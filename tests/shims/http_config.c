@@ -8,6 +8,7 @@
  * https://learn.microsoft.com/windows/win32/api/http/nf-http-httpupdateserviceconfiguration
  * P80_SHIM_HTTP_IDS=n: records of kind n and above are unknown (ERROR_INVALID_PARAMETER), as before the Windows that
  * brings them, and nothing can be updated; on Windows Server 2003 (P80_SHIM_NT52=1) n is 3.
+ * With P80_SHIM_HTTP_CONFIG=3 and =4 what is told of a certificate points out of the answer.
  * What a query of an empty listen list returns is not documented: a count of 0 here, with =2 ERROR_FILE_NOT_FOUND. */
 #include <winsock2.h>
 #include <ws2tcpip.h>

@@ -14,6 +14,7 @@
 #include <wchar.h>
 
 #include "http_config.h"
+#include "shim.h"
 
 /* ---- Certificates ---- */
 
@@ -227,6 +228,8 @@ static ULONG give(int id, HKEY key, const wchar_t *name, answer *a) {
   else if (has_host(id)) get_host_key(a, key, &set.sni);
   else get_any_address(&set.ccs.address, name);
   get_param(a, key, (ssl_param *)param_of(id, &set));
+  if (shim_number("P80_SHIM_HTTP_CONFIG") == 3) ((ssl_param *)param_of(id, &set))->hash_size = 0x40000000;
+  if (shim_number("P80_SHIM_HTTP_CONFIG") == 4) ((ssl_param *)param_of(id, &set))->store = (wchar_t *)&set;
   if (a->bytes == NULL || a->used > a->room) return ERROR_INSUFFICIENT_BUFFER;
   memcpy(a->bytes, &set, size_of(id));
   return NO_ERROR;

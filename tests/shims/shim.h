@@ -7,7 +7,8 @@
  *   P80_SHIM_KILL=Name:N[:after],...     the process ends at once before (or after) the N-th call of Name
  *   P80_SHIM_HANG=Name:N[+],...          the N-th call of Name never returns
  *   P80_SHIM_COUNT=file                  at its end the process writes "Name calls" lines there
- *   P80_SHIM_HTTP_CONFIG=1|2             http_config.c   (2: another answer for an empty listen list)
+ *   P80_SHIM_HTTP_CONFIG=1|2             http_config.c   (2: another answer for an empty listen list;
+ *                                        3, 4: answers that are not what they should be)
  *   P80_SHIM_HTTP_IDS=n                  http_config.c: records of kind n and above are unknown
  *   P80_SHIM_SCM=1                       scm.c
  *   P80_SHIM_SERVICES=n                  scm.c: that many services are listed

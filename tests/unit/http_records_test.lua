@@ -5,7 +5,7 @@ local case = require "case"
 local fakecore = require "fakecore"
 local http = win.http
 
-local NOT_FOUND, INVALID, NOT_IMPLEMENTED, NO_CERTIFICATE, REFUSED = 2, 87, 120, 1312, 0x20000004
+local NOT_FOUND, INVALID, NOT_IMPLEMENTED, INVALID_DATA, NO_CERTIFICATE, REFUSED = 2, 87, 120, 13, 1312, 0x20000004
 local PARAMETERS = [[HKLM\SYSTEM\CurrentControlSet\Services\HTTP\Parameters]]
 local HASH, OTHER = ("0123456789abcdef0123"):rep(2), ("fe"):rep(20)
 local GUID = "{4dc3e181-e14b-4a21-b022-59fc669b0914}"
@@ -209,6 +209,16 @@ function Ssl.test_the_registry_tells_the_same()
   win.reg.create(PARAMETERS .. "\\SslSniBindingInfo\\{rubbish}")
   lu.assertEquals(#http.sslcert.list(), #rows)
   lu.assertNil(http.sslcert.get("0.0.0.0:443").hash)
+end
+
+function Ssl.test_answers_that_cannot_be()
+  open_run()("http.sslcert.add", "0.0.0.0:443", {hash = HASH, appid = GUID})
+  for _, way in ipairs {"3", "4"} do
+    test.setenv("P80_SHIM_HTTP_CONFIG", way)
+    for _, f in ipairs {http.sslcert.list, function() return http.sslcert.get "0.0.0.0:443" end} do
+      lu.assertEquals(select(2, fakecore.failure(f)).code, INVALID_DATA)
+    end
+  end
 end
 
 function Ssl.test_check()
