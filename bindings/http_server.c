@@ -50,13 +50,33 @@ static long await(lua_State *L, const conversation *c, int *failed) {
   DWORD found = WaitForMultipleObjects(luax_interrupt ? 2 : 1, handles, FALSE, left);
   if (found == WAIT_OBJECT_0 + 1) luax_fail(L, NULL, ERROR_OPERATION_ABORTED);
   WSANETWORKEVENTS events;
-  if (found != WAIT_OBJECT_0 || win32.WSAEnumNetworkEvents(c->socket, c->event, &events) != 0) return 0;
+  if (found != WAIT_OBJECT_0) return 0;
+  if (win32.WSAEnumNetworkEvents(c->socket, c->event, &events) != 0)
+    luax_fail(L, "Winsock", (DWORD)win32.WSAGetLastError());
   if (failed) *failed = events.iErrorCode[FD_CONNECT_BIT];
   return events.lNetworkEvents;
 }
 
-/* Opens the socket. It will be closed hard: p80 must not leave a connection in TIME_WAIT on the port that it looks at.
- * Returns 0 when this machine does not have the address's family.
+/* Raises what Winsock says of the last call, unless that is the other side's answer: there is nobody, or no more. */
+static void expect_absence(lua_State *L) {
+  int code = win32.WSAGetLastError();
+  switch (code) {
+    case WSAEAFNOSUPPORT:
+    case WSAEADDRNOTAVAIL:
+    case WSAENETUNREACH:
+    case WSAEHOSTUNREACH:
+    case WSAECONNREFUSED:
+    case WSAECONNRESET:
+    case WSAECONNABORTED:
+    case WSAETIMEDOUT:
+      return;
+    default:
+      luax_fail(L, "Winsock", (DWORD)code);
+  }
+}
+
+/* Opens the socket. It will be closed hard: p80 must not leave a connection in TIME_WAIT on the port that it looks
+ * at. Returns 0 when this machine does not have the address's family.
  * https://learn.microsoft.com/windows/win32/api/winsock2/nf-winsock2-wsaeventselect */
 static int open_conversation(lua_State *L, conversation *c, int family) {
   static const struct linger hard = {1, 0};
@@ -65,17 +85,19 @@ static int open_conversation(lua_State *L, conversation *c, int family) {
   if (c->event == NULL) luax_fail(L, "Winsock", GetLastError());
   event->value = (UINT_PTR)c->event;
   c->socket = win32.socket(family, SOCK_STREAM, IPPROTO_TCP);
-  if (c->socket == INVALID_SOCKET) return 0;
+  if (c->socket == INVALID_SOCKET) return expect_absence(L), 0;
   slot->value = (UINT_PTR)c->socket;
   SetHandleInformation((HANDLE)c->socket, HANDLE_FLAG_INHERIT, 0);
-  return win32.setsockopt(c->socket, SOL_SOCKET, SO_LINGER, (const char *)&hard, sizeof hard) == 0 &&
-         win32.WSAEventSelect(c->socket, c->event, FD_CONNECT | FD_READ | FD_CLOSE) == 0;
+  if (win32.setsockopt(c->socket, SOL_SOCKET, SO_LINGER, (const char *)&hard, sizeof hard) != 0 ||
+      win32.WSAEventSelect(c->socket, c->event, FD_CONNECT | FD_READ | FD_CLOSE) != 0)
+    luax_fail(L, "Winsock", (DWORD)win32.WSAGetLastError());
+  return 1;
 }
 
 /* Connects; returns whether somebody accepted in time. */
 static int connect_to(lua_State *L, const conversation *c, const socket_address *address, int size) {
   if (win32.connect(c->socket, &address->any, size) == 0) return 1;
-  if (win32.WSAGetLastError() != WSAEWOULDBLOCK) return 0;
+  if (win32.WSAGetLastError() != WSAEWOULDBLOCK) return expect_absence(L), 0;
   for (;;) {
     int failed = 0;
     long events = await(L, c, &failed);
@@ -87,16 +109,24 @@ static int connect_to(lua_State *L, const conversation *c, const socket_address 
 static void push_reply(lua_State *L, const conversation *c) {
   char reply[MOST_BYTES];
   int size = 0;
-  for (;;) {
+  while (size < MOST_BYTES) {
     int n = win32.recv(c->socket, reply + size, MOST_BYTES - size, 0);
-    if (n > 0) size += n;
-    else if (n == 0 || win32.WSAGetLastError() != WSAEWOULDBLOCK || !await(L, c, NULL)) break;
-    if (size == MOST_BYTES) break;
+    if (n > 0) {
+      size += n;
+      continue;
+    }
+    if (n == 0) break;
+    if (win32.WSAGetLastError() != WSAEWOULDBLOCK) {
+      expect_absence(L);
+      break;
+    }
+    if (!await(L, c, NULL)) break;
   }
   lua_pushlstring(L, reply, (size_t)size);
 }
 
-/* Raw http.server(port [, {address="127.0.0.1", timeout=1}]) -> the first 4 KiB of the reply to a request that is none
+/* Raw http.server(port [, {address="127.0.0.1", timeout=1}]) -> the first 4 KiB of the reply to a request that is
+ * none
  * ("?" is no verb); nil when nobody accepts the connection. Never takes longer than `timeout` seconds. */
 int http_server(lua_State *L) {
   static const char request[] = "? / HTTP/1.1\r\n\r\n";
@@ -110,7 +140,7 @@ int http_server(lua_State *L) {
   c.deadline = luax_clock() + luax_optseconds(L, luax_field(L, 2, "timeout"), "timeout", TIMEOUT_MS);
   winsock_start(L);
   if (!open_conversation(L, &c, address.any.sa_family) || !connect_to(L, &c, &address, size)) return 0;
-  if (win32.send(c.socket, request, sizeof request - 1, 0) < 0) return 0;
+  if (win32.send(c.socket, request, sizeof request - 1, 0) < 0) return expect_absence(L), 0;
   push_reply(L, &c);
   return 1;
 }
