@@ -1,4 +1,5 @@
 -- build: shim
+-- arch: x64
 -- free80 --up-to disable on a driver that hangs while it stops (the shim's; Wine's alone is in disable_test.lua): what
 -- needs HTTP is stopped, HTTP disabled, a restart asked for; after it the port is free, and undo brings all back.
 local lu = require "luaunit"

@@ -1,3 +1,4 @@
+-- arch: x64
 -- free80 --up-to disable on a driver that cannot stop now, as Wine's http never can: HTTP is disabled, a restart is
 -- asked for (3010), after the restart the port is free although the holder starts at boot, and undo brings all back.
 local lu = require "luaunit"

@@ -1,4 +1,5 @@
 -- build: shim
+-- arch: x64
 -- As errors_test.lua: every call of Windows fails once while the configuration of HTTP.SYS is changed.
 local case = require "case"
 local failing = require "failing"

@@ -1,4 +1,5 @@
 -- build: shim
+-- arch: x64
 -- As errors_test.lua, for a whole p80: every call of Windows that a run with its journal, `p80 runs`, `p80 undo` or
 -- free80 makes fails once. Exit codes as designed, a message with the name of the error, and nothing that undo cannot
 -- take back.

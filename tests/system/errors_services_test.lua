@@ -1,4 +1,5 @@
 -- build: shim
+-- arch: x64
 -- As errors_test.lua: every call of Windows fails once while a service is started, stopped and configured.
 local case = require "case"
 local failing = require "failing"

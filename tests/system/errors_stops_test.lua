@@ -1,4 +1,5 @@
 -- build: shim
+-- arch: x64
 -- As errors_test.lua: every call of Windows fails once while services that need each other start and stop, and while a
 -- process is ended.
 local case = require "case"

@@ -1,4 +1,5 @@
 -- build: shim
+-- arch: x64
 -- Every call of Windows fails once: n = 1, 2, ... of each function, for every read of `win` and the writes of the
 -- registry (errors_http_test.lua, errors_services_test.lua and errors_stops_test.lua have the other writes,
 -- errors_program_test.lua the files of a run). No crash; an error object that names its operation, or a result that only

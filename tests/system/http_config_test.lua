@@ -1,4 +1,5 @@
 -- build: shim
+-- arch: x64
 -- The configuration of HTTP.SYS, kept by tests/shims/http_config.c where Windows keeps it: changed, idempotent,
 -- planned, refused, taken back; and read without starting a stopped service.
 local lu = require "luaunit"

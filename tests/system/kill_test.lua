@@ -1,4 +1,5 @@
 -- build: shim
+-- arch: x64
 -- A kill, a full disk or a failing flush at every step of a run that changes several things; then undo.
 local lu = require "luaunit"
 local case = require "case"
