@@ -1,6 +1,7 @@
 #include "core.h"
 
 #include <lauxlib.h>
+#include <lfs.h>
 #include <lualib.h>
 #include <math.h>
 #include <stdio.h>
@@ -171,6 +172,8 @@ static int open_core(lua_State *L) {
   lua_pushboolean(L, 1);
   lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
   luaL_openlibs(L);
+  luaL_requiref(L, "lfs", luaopen_lfs, 1);
+  lua_pop(L, 1);
   searcher_install(L, 1);
   bundle_push(L, "core", "init");
   push_host(L);
