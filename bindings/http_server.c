@@ -44,13 +44,9 @@ typedef struct conversation {
 
 /* Waits until something happens on the socket; returns what, 0 when it is too late. `failed` may be NULL. */
 static long await(lua_State *L, const conversation *c, int *failed) {
-  HANDLE handles[2] = {c->event, luax_interrupt};
-  ULONGLONG now = luax_clock();
-  DWORD left = now < c->deadline ? (DWORD)(c->deadline - now) : 0;
-  DWORD found = WaitForMultipleObjects(luax_interrupt ? 2 : 1, handles, FALSE, left);
-  if (found == WAIT_OBJECT_0 + 1) luax_fail(L, NULL, ERROR_OPERATION_ABORTED);
   WSANETWORKEVENTS events;
-  if (found != WAIT_OBJECT_0) return 0;
+  ULONGLONG now = luax_clock();
+  if (!luax_wait(L, c->event, now < c->deadline ? (DWORD)(c->deadline - now) : 0)) return 0;
   if (win32.WSAEnumNetworkEvents(c->socket, c->event, &events) != 0)
     luax_fail(L, "Winsock", (DWORD)win32.WSAGetLastError());
   if (failed) *failed = events.iErrorCode[FD_CONNECT_BIT];
