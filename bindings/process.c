@@ -18,9 +18,10 @@ enum { PATH_UNITS = 32768, STOP_TIMEOUT = 30000 };
 /* The drive letter whose device is the start of `path` (L"\\Device\\HarddiskVolume1\\x"), and the length of that
  * start; 0 when there is none. https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-querydosdevicew */
 static wchar_t find_drive(const wchar_t *path, size_t *length) {
+  DWORD drives = GetLogicalDrives();
   for (wchar_t drive = L'A'; drive <= L'Z'; drive++) {
     wchar_t name[] = {drive, L':', 0}, device[512];
-    if ((GetLogicalDrives() & 1u << (drive - L'A')) == 0 || !QueryDosDeviceW(name, device, 512)) continue;
+    if ((drives & 1u << (drive - L'A')) == 0 || !QueryDosDeviceW(name, device, 512)) continue;
     *length = wcslen(device);
     if (_wcsnicmp(path, device, *length) == 0 && path[*length] == L'\\') return drive;
   }
