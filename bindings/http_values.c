@@ -11,7 +11,7 @@ static int check_key(lua_State *L) { return (int)luax_checkinteger(L, 2, "key", 
 
 /* query(kind, key) -> number, or nil when Windows has none. It would start the HTTP service.
  * https://learn.microsoft.com/windows/win32/http/http-service-config-timeout-param (16 bits; the others have 32) */
-static int value_query(lua_State *L) {
+static int query_value(lua_State *L) {
   ULONG size;
   USHORT small = 0;
   ULONG number = 0;
@@ -30,7 +30,7 @@ static int value_query(lua_State *L) {
 
 /* set(kind, key, number); raises about argument 4, the name.
  * https://learn.microsoft.com/windows/win32/api/http/ns-http-http_service_config_timeout_set */
-static int value_set_(lua_State *L) {
+static int set_value(lua_State *L) {
   luax_arguments(L, 4, 4);
   http_record kind = check_kind(L);
   value_set record = {check_key(L), (ULONG)luax_checkinteger(L, 3, "value", 0, 0xFFFFFFFF)};
@@ -42,7 +42,7 @@ static int value_set_(lua_State *L) {
 
 /* delete(kind, key, name): back to what Windows takes by itself. Microsoft's page asks for the key alone; what it
  * says of other kinds is the whole record, so that is tried next. */
-static int value_delete(lua_State *L) {
+static int delete_value(lua_State *L) {
   luax_arguments(L, 3, 3);
   http_record kind = check_kind(L);
   value_set record = {check_key(L), 0};
@@ -53,9 +53,9 @@ static int value_delete(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg reads[] = {{"query", value_query}, {NULL, NULL}};
-static const luaL_Reg writes[] = {{"set", value_set_}, {"delete", value_delete}, {NULL, NULL}};
-static const luaL_Reg cache_writes[] = {{"set", value_set_}, {NULL, NULL}};
+static const luaL_Reg reads[] = {{"query", query_value}, {NULL, NULL}};
+static const luaL_Reg writes[] = {{"set", set_value}, {"delete", delete_value}, {NULL, NULL}};
+static const luaL_Reg cache_writes[] = {{"set", set_value}, {NULL, NULL}};
 
 const luax_subject http_timeout_subject = {"http.timeout", reads, writes, "http_values"};
 const luax_subject http_cache_subject = {"http.cache", reads, cache_writes, "http_values"};
