@@ -1,7 +1,8 @@
 -- win.reg, the half in Lua: what is composed from the reads.
 local reg, _, x = ...
 
-local ERROR_INVALID_DATA <const>, ERROR_NOT_SUPPORTED <const>, ERROR_NO_UNICODE_TRANSLATION <const> = 13, 50, 1113
+local ERROR_ACCESS_DENIED <const>, ERROR_INVALID_DATA <const>, ERROR_NOT_SUPPORTED <const> = 5, 13, 50
+local ERROR_NO_UNICODE_TRANSLATION <const> = 1113
 
 local LONGEST_SHOWN <const> = 60
 local function shown(line)
@@ -62,13 +63,18 @@ local function new_matcher(wanted, options)
   return function(text) return fold(text):find(wanted, 1, true) ~= nil end
 end
 
--- Calls visit(path, info) for a key and what is below it, never through a link.
-local function walk(at, key, tree, visit)
-  local info = at.info(key)
-  if not info then return end
-  visit(key, info)
-  if info.link or tree == false then return end
-  for _, name in ipairs(at.keys(key)) do walk(at, key .. "\\" .. name, tree, visit) end
+-- Calls visit(path, info) for a key and what is below it, never through a link; keys that may not be read go to `closed`.
+local function walk(at, key, tree, visit, closed)
+  local names = {}
+  local ok, problem = pcall(function()
+    local info = at.info(key)
+    if not info then return end
+    visit(key, info)
+    if not info.link and info.keys > 0 and tree ~= false then names = at.keys(key) end
+  end)
+  if not ok and (type(problem) ~= "table" or problem.code ~= ERROR_ACCESS_DENIED) then error(problem, 0) end
+  if not ok then closed[#closed + 1] = key end
+  for _, name in ipairs(names) do walk(at, key .. "\\" .. name, tree, visit, closed) end
 end
 
 -- {[folded name] = {left =, right =}} and the names in their order, for two arrays of rows or names.
@@ -120,7 +126,7 @@ function x.reg(read)
       ("The code page of this Windows lacks a character in '%s'."):format(lacking == "" and "(Default)" or lacking), "version 5 has them all")
   end
 
-  --- win.reg.find(key, text [, {where=, exact=, case=, type=, tree=, view=}]) -> {row, ...} or nil
+  --- win.reg.find(key, text [, {where=, exact=, case=, type=, tree=, view=}]) -> {row, ...}, {key, ...} or nil
   function composed.find(...)
     local check = x.check "reg.find"
     check.arguments(select("#", ...), 2, 3)
@@ -131,7 +137,7 @@ function x.reg(read)
     for _, name in ipairs {"exact", "case", "tree"} do check.opt_boolean(name, options[name]) end
     check.opt_text("type", options.type)
     local at = viewed(asking("reg.find", read), options.view)
-    local matches, where, found = new_matcher(text, options), options.where, {}
+    local matches, where, found, closed = new_matcher(text, options), options.where, {}, {}
     local function is_hit(row)
       if options.type and row.type ~= options.type then return false end
       if where ~= "data" and matches(row.name) then return true end
@@ -143,13 +149,13 @@ function x.reg(read)
     local function visit(path, info)
       local name = path ~= key and path:match "[^\\]*$"
       if name and (not where or where == "keys") and not options.type and matches(name) then found[#found + 1] = {key = path} end
-      for _, row in ipairs(where ~= "keys" and not info.link and at.values(path) or {}) do
+      for _, row in ipairs(where ~= "keys" and not info.link and info.values > 0 and at.values(path) or {}) do
         if is_hit(row) then found[#found + 1] = {key = path, name = row.name, type = row.type, value = row.value, raw = row.raw} end
       end
     end
     if not at.info(key) then return nil end
-    walk(at, key, options.tree, visit)
-    return found
+    walk(at, key, options.tree, visit, closed)
+    return found, closed
   end
 
   --- win.reg.compare(left, right [, {tree=, view=}]) -> {{key=, name=, left=, right=}, ...}

@@ -85,6 +85,10 @@ reg_reader reg_new_reader(lua_State *L, REGSAM view);
 /* Makes room for `size` bytes after Windows said that the present room was too small. Values may grow between two
  * calls, so that this may have to be done again. */
 void reg_make_room(reg_reader *r, DWORD size, const char *target);
+/* Whether `key` is no key at all: Perflib\009 and the like open as the names of performance counters, which cannot be
+ * enumerated, but for those who go through a tree they are just empty.
+ * https://learn.microsoft.com/windows/win32/perfctrs/retrieving-counter-names-and-help-text */
+int reg_is_performance(HKEY key);
 reg_key_info reg_query_info(lua_State *L, HKEY key, const char *target);
 /* Pushes {keys=, values=, written=}. */
 void reg_push_info(lua_State *L, const reg_key_info *info);

@@ -37,6 +37,7 @@ static int fetch(reg_reader *r, HKEY key, const wchar_t *name, DWORD *type, DWOR
 
 /* Reads value number `i` of `key`, its name into r->name; returns 0 after the last. */
 static int fetch_next(reg_reader *r, HKEY key, DWORD i, DWORD *length, DWORD *type, DWORD *size, const char *target) {
+  if (reg_is_performance(key)) return 0;
   for (;;) {
     *length = NAME_ROOM;
     *size = r->room;
@@ -50,8 +51,13 @@ static int fetch_next(reg_reader *r, HKEY key, DWORD i, DWORD *length, DWORD *ty
   }
 }
 
+int reg_is_performance(HKEY key) {
+  return key == HKEY_PERFORMANCE_TEXT || key == HKEY_PERFORMANCE_NLSTEXT || key == HKEY_PERFORMANCE_DATA;
+}
+
 reg_key_info reg_query_info(lua_State *L, HKEY key, const char *target) {
   reg_key_info info = {0};
+  if (reg_is_performance(key)) return info;
   reg_check_status(L, target,
                    win32.RegQueryInfoKeyW(key, NULL, NULL, NULL, &info.keys, NULL, NULL, &info.values, NULL,
                                           &info.largest, NULL, &info.written));
@@ -116,6 +122,7 @@ void reg_push_rows(reg_reader *r, HKEY key, const reg_key_info *info, const char
 }
 
 DWORD reg_fetch_key_name(reg_reader *r, HKEY key, DWORD i, const char *target) {
+  if (reg_is_performance(key)) return 0;
   DWORD length = NAME_ROOM;
   LSTATUS status = win32.RegEnumKeyExW(key, i, r->name, &length, NULL, NULL, NULL, NULL);
   if (status == ERROR_NO_MORE_ITEMS) return 0;

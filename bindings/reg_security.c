@@ -44,6 +44,7 @@ static int is_explicit(lua_State *L, PSECURITY_DESCRIPTOR descriptor, const char
 }
 
 void reg_add_security(reg_reader *r, HKEY key, const char *target) {
+  if (reg_is_performance(key)) return;
   fetch_security(r, key, DACL_SECURITY_INFORMATION, target);
   if (!is_explicit(r->L, r->data, target)) return;
   push_sddl(r, DACL_SECURITY_INFORMATION, target);

@@ -137,6 +137,7 @@ function reg.export(key, options) end
 ---@param text string
 ---@param options? {where?: "keys"|"names"|"data", exact?: boolean, case?: boolean, type?: win.reg.type, tree?: boolean, view?: win.reg.view} `exact`: the whole of it; `case`: letters as they are; `tree=false`: only the key itself
 ---@return {key: string, name?: string, type?: win.reg.type, value?: string|integer|string[], raw?: string}[]? found rows without a name are keys; nil when the key is absent
+---@return string[]? closed the keys that may not be read
 function reg.find(key, text, options) end
 
 ---One value of a key.

@@ -422,8 +422,8 @@ function regfile.sections(key, read)
       section.link, section.values = info.link, {}
       return
     end
-    section.values = read.values(path)
-    for _, name in ipairs(read.keys(path)) do add(path .. "\\" .. name) end
+    section.values = info.values > 0 and read.values(path) or {}
+    for _, name in ipairs(info.keys > 0 and read.keys(path) or {}) do add(path .. "\\" .. name) end
   end
   add(key)
   return sections

@@ -96,6 +96,18 @@ function TestSecurity.test_is_enforced()
   run({}, function(call) lu.assertTrue(call.set(ROOT, "v", 1)) end)
 end
 
+function TestSecurity.test_find_names_what_it_may_not_read()
+  for _, name in ipairs {"a", "closed", "z"} do reg.create(sub(name)) end
+  reg.set(sub "z", "needle", "x", {type = "sz"})
+  reg.set_security(sub "closed", "D:P(A;;WDSDRC;;;BA)")
+  local found, closed = reg.find(ROOT, "needle")
+  lu.assertEquals({#found, found[1].key, closed}, {1, sub "z", {sub "closed"}})
+  lu.assertEquals(problem(reg.find, sub "closed", "needle").code, 5)
+  lu.assertEquals(problem(reg.export, ROOT).target, sub "closed")
+  reg.set_security(sub "closed", "D:(A;;KA;;;BA)")
+  lu.assertEquals(select(2, reg.find(ROOT, "needle")), {})
+end
+
 function TestSecurity.test_how_it_was_inherited_is_no_difference()
   local told = setmetatable({security = function() return "O:BAG:BAD:AI(A;ID;KA;;;BA)" end}, {__index = reg})
   run({reg = told}, function(call) lu.assertFalse(call.set_security(ROOT, "D:(A;ID;KA;;;BA)")) end)

@@ -246,6 +246,17 @@ function TestKeys.test_hives()
     reg.get([[HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion]], "systemroot"))
 end
 
+-- What the names of performance counters hide behind can be walked through.
+function TestKeys.test_names_of_performance_counters()
+  local perflib = [[HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Perflib]]
+  for _, name in ipairs(reg.keys(perflib)) do
+    lu.assertIsTable(reg.info(perflib .. "\\" .. name))
+    lu.assertIsTable(reg.values(perflib .. "\\" .. name))
+  end
+  lu.assertIsTable(reg.tree(perflib))
+  lu.assertIsString(reg.export(perflib))
+end
+
 function TestKeys.test_one_level_at_a_time()
   local e = problem(reg.create, sub [[x\y]])
   lu.assertEquals({e.op, e.code, e.target}, {"reg.create", 2, sub [[x\y]]})
