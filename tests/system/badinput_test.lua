@@ -1,4 +1,3 @@
--- arch: x64
 -- Bad input, line by line of what may go wrong: every public function of `win` with wrong arguments, in p80 itself.
 -- Each must raise an error object that names the thing and its value, and change nothing.
 local lu = require "luaunit"
