@@ -1,6 +1,7 @@
 -- Plain data: comparison, copies, and the form in which it is written as JSON.
-local json = require "dkjson"
 local data = {}
+
+local json = setmetatable({}, {__index = function(_, name) return require "dkjson"[name] end}) -- when it is first needed
 
 --- Whether two values are deeply equal.
 function data.equal(a, b)

@@ -70,8 +70,14 @@ function core.answer(name, answer) answers[name] = answer end
 core.result = part "result"
 core.manifest = part "manifest"
 core.playbook = part "playbook"
-core.undo = part "undo"
-core.commands = part "commands"
+
+-- What a run needs only sometimes.
+local LATE <const> = {undo = true, commands = true}
+setmetatable(core, {__index = function(_, name)
+  if not LATE[name] then return nil end
+  core[name] = part(name)
+  return core[name]
+end})
 
 -- ---- The subjects, each opened when a thing of its kind is first meant ----
 
