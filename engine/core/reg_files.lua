@@ -31,9 +31,9 @@ local function ask_grants(sections, view)
     end
   end
   local function ask_key(key)
-    if exists(key, view) and not is_cleared(key) then return end
+    if not key or exists(key, view) and not is_cleared(key) then return end
     core.grants.ask("reg.key", key_label(key_id(key, view)))
-    ask_key(split(key))
+    ask_key((split(key)))
   end
   for _, section in ipairs(sections) do
     local key = canonical(section.key)

@@ -73,6 +73,13 @@ function TestParser.test_version_4_has_text_in_the_code_page()
   })
 end
 
+function TestParser.test_the_code_page_of_this_windows()
+  lu.assertEquals(reg.parse "REGEDIT4\n[HKCU\\x]\n@=\"\xE4\x80\"\n"[1].values[1].value, "\u{E4}\u{20AC}") -- 1252
+  local ok, e = pcall(reg.parse, "REGEDIT4\n[HKCU\\x]\n@=\"\xE4")
+  lu.assertEquals({ok, e.op, e.target, e.code}, {false, "reg.parse", "line 3", 13})
+  lu.assertStrContains(e.message, "'@=\"\u{E4}'")
+end
+
 function TestParser.test_encodings()
   local text = 'Windows Registry Editor Version 5.00\r\n\r\n[HKEY_USERS\\\u{E4}\u{1F600}]\r\n'
   local expected = {{key = "HKEY_USERS\\\u{E4}\u{1F600}", values = {}}}
