@@ -313,7 +313,7 @@ end
 local function is_taken_again()
   local deadline = p80.clock() + math.min(args.timeout, 3)
   while p80.clock() < deadline do
-    if not win.tcp.probe(args.port).free then return true end
+    if not win.tcp.probe(args.port, {exclusive = not shared}).free then return true end
     p80.sleep(0.2)
   end
   return false
@@ -402,6 +402,7 @@ local function release_http(holder)
   if args.up_to == "iplisten" then return restrict_http() end
   if allowed "stop" then
     local is_free = stop_http()
+    if is_free or allowed "disable" then suspects = {} end -- they cannot do without HTTP
     if not allowed "disable" or is_free and not args.persist then return is_free end
     return disable_http(is_free)
   end

@@ -144,6 +144,20 @@ function T:test_when_none_of_them_was_it_all_run_again()
   for _, name in ipairs {"First", "FirstLog", "Second", "SecondLog"} do lu.assertTrue(running(name), name) end
 end
 
+-- They need HTTP, which was to be disabled.
+function T:test_suspects_stay_stopped_when_http_is_disabled()
+  innocent("Innocent", 8080)
+  wait_queues(1)
+  case.holder {"--tcp", "80", "--kernel", "--reply", "httpapi"}
+  case.later(function()
+    case.reg {"delete", [[HKLM\SYSTEM\p80-test-http-is-stopping]], "/f"}
+    win.scm.config("HTTP", {start = "demand"})
+  end)
+  local result = case.exits(free80({"--up-to", "disable", "--timeout", "1", "--json"}, {P80_SHIM_HTTP_STOP = "hang"}), 3010)
+  lu.assertEquals(whats(result), {"stop service Innocent", "stop HTTP with its dependents", "disable HTTP (Start=4)"})
+  lu.assertFalse(running "Innocent")
+end
+
 -- The first takes the port again when it runs again: both had it.
 function T:test_two_that_hold_it_both_stay_stopped()
   culprit("Four", 8080)
