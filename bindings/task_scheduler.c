@@ -47,11 +47,21 @@ static task_item *open_item(lua_State *L, task_scheduler *scheduler, const wchar
 
 /* ---- Reading ---- */
 
-/* record[key] = a text, for the record on top; nothing where there is none. */
+#define NO_ACCOUNT ((HRESULT)0x8004130FL)  /* SCHED_E_ACCOUNT_INFORMATION_NOT_SET */
+#define NO_SECURITY ((HRESULT)0x80041312L) /* SCHED_E_NO_SECURITY_SERVICES */
+
+/* Whether the scheduler has no account for a task, of which Wine never knows one. */
+static int is_absent(HRESULT result) {
+  return result == NO_ACCOUNT || result == NO_SECURITY || result == HRESULT_FROM_WIN32(ERROR_FILE_NOT_FOUND);
+}
+
+/* record[key] = a text, for the record on top; nothing where the scheduler has none. */
 static void set_text(lua_State *L, task_item *item, task_item_text get, const char *key) {
   luax_handle *slot = luax_newhandle(L, free_task_memory);
   LPWSTR text = NULL;
-  if (SUCCEEDED(get(item, &text)) && text) {
+  HRESULT result = get(item, &text);
+  if (!is_absent(result)) com_check(L, target, result);
+  if (SUCCEEDED(result) && text) {
     slot->value = (UINT_PTR)text;
     luax_pushwidez(L, text);
     lua_setfield(L, -3, key);
@@ -207,12 +217,12 @@ static void put_triggers(lua_State *L, task_item *item, int index) {
   lua_settop(L, list - 1);
 }
 
-/* An empty account is LocalSystem.
+/* An empty account is LocalSystem; without any the task gets none.
  * https://learn.microsoft.com/windows/win32/api/mstask/nf-mstask-ischeduledworkitem-setaccountinformation */
 static void put_account(lua_State *L, task_item *item, int index) {
   const wchar_t *user = luax_optwide(L, luax_field(L, index, "user"), "user");
   const wchar_t *password = luax_optwide(L, luax_field(L, index, "password"), "password");
-  com_check(L, lua_tostring(L, 1), item->v->set_account(item, user ? user : L"", user ? password : NULL));
+  if (user) com_check(L, lua_tostring(L, 1), item->v->set_account(item, user, *user ? password : NULL));
 }
 
 static void save(lua_State *L, task_item *item) {

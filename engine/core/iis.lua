@@ -144,7 +144,11 @@ core.resource {
   label = label,
   get = function(id)
     local site = raw.get(id.id)
-    return site and site.name == id.name and {state = site.state} or nil
+    if not site or site.name ~= id.name then return nil end
+    if site.state == "unknown" then
+      core.fail(id.name, code.ERROR_SERVICE_NOT_ACTIVE, "IIS cannot say whether the site runs.", "does W3SVC run?")
+    end
+    return {state = site.state}
   end,
   set = function(id, want, have, options)
     local state = settled(want.state)

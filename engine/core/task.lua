@@ -60,7 +60,7 @@ local function put(path, want, options)
   raw.create(path, {
     program = action.program, arguments = action.arguments, directory = action.directory, triggers = want.triggers,
     description = want.description, enabled = want.enabled, password = password,
-    user = account ~= LOCAL_SYSTEM and want.account or nil,
+    user = account == LOCAL_SYSTEM and "" or want.account, -- nil where the scheduler has none
   })
 end
 

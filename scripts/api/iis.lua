@@ -81,7 +81,7 @@ function iis.move(site, binding, port, options) end
 
 ---Starts a site and waits until it is started.
 ---
----Errors: `ERROR_NOT_FOUND` for a site that there is not; `ERROR_TIMEOUT`, with what IIS 6 knows of the reason; what IIS says, such
+---Errors: `ERROR_NOT_FOUND` for a site that there is not; `ERROR_SERVICE_NOT_ACTIVE` while W3SVC is stopped; `ERROR_TIMEOUT`, with what IIS 6 knows of the reason; what IIS says, such
 ---as `ERROR_SHARING_VIOLATION` when another holds its port.
 ---Rights: administrator
 ---Changes: `iis.site`
@@ -94,7 +94,7 @@ function iis.start(site, options) end
 
 ---Stops a site, and with it its listening, and waits until it is stopped. The other sites go on.
 ---
----Errors: `ERROR_NOT_FOUND` for a site that there is not; `ERROR_TIMEOUT`.
+---Errors: `ERROR_NOT_FOUND` for a site that there is not; `ERROR_SERVICE_NOT_ACTIVE` while W3SVC is stopped; `ERROR_TIMEOUT`.
 ---Rights: administrator
 ---Changes: `iis.site`
 ---Windows: Server 2003
