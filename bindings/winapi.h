@@ -29,6 +29,8 @@
   R(OpenSCManagerW) R(OpenServiceW) R(CloseServiceHandle) R(EnumServicesStatusExW) R(QueryServiceConfigW)       \
   R(QueryServiceConfig2W) R(QueryServiceStatusEx) R(ChangeServiceConfigW) R(ChangeServiceConfig2W)              \
   R(StartServiceW) R(ControlService) R(EnumDependentServicesW) R(GetServiceKeyNameW)                            \
+  R(CreateServiceW) R(DeleteService) R(QueryServiceObjectSecurity) R(SetServiceObjectSecurity)                  \
+  N("Windows Vista", DWORD, NotifyServiceStatusChangeW, (SC_HANDLE, DWORD, void *))                             \
   R(RegOpenKeyExW) R(RegCreateKeyExW) R(RegCloseKey) R(RegQueryValueExW) R(RegSetValueExW) R(RegDeleteValueW)   \
   R(RegDeleteKeyW) R(RegEnumKeyExW) R(RegEnumValueW) R(RegQueryInfoKeyW) R(RegFlushKey)                         \
   R(RegGetKeySecurity) R(RegSetKeySecurity) R(GetSecurityDescriptorControl) R(GetSecurityDescriptorDacl)        \

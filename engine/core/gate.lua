@@ -6,6 +6,7 @@
 --     get = function(id) ... end,             -- the present state as a plain table, nil when absent
 --     set = function(id, want, have, options) ... end,
 --     same = function(have, want) ... end,    -- default: every field of `want` is in `have`
+--     lost = function(restored, before) ... end, -- what taking back could not restore, in words, or nil
 --     undo = false,                           -- when it cannot be taken back
 --     whole = true,                           -- when `want` is always the whole state
 --     planned = function(id, want) ... end,   -- told what --check plans, for reads that list such things

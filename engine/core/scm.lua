@@ -1,13 +1,11 @@
 -- win.scm behind the gate: starting, stopping and configuring services. Each service that is touched on the way, be
 -- it a dependent that must stop or a dependency that must run first, is a change of its own: granted, journaled,
 -- undone.
-local core = ...
+local core, host = ...
 local check, code, data, gate = core.check, core.code, core.data, core.gate
 local raw = core.win.scm
 
-local LONGEST_NAME = 256
-local START_WORDS = {"boot", "system", "auto", "demand", "disabled"}
-local CONFIG = {"start", "delayed", "account", "path", "display_name"} -- what can be read back; a password cannot
+local scm = {LONGEST_NAME = 256} -- what the parts of this half share
 
 -- Where a service in a pending state is going.
 local DESTINATION = {
@@ -16,37 +14,53 @@ local DESTINATION = {
 
 local function settled(state) return DESTINATION[state] or state end
 
--- Whether --check has planned anything about services.
-local has_plans = false
-
-local function change(kind, name, want, options)
-  local changed = core.change(kind, {name = name}, want, options)
-  has_plans = has_plans or changed and core.checking
-  return changed
-end
+local function change(kind, name, want, options) return core.change(kind, {name = name}, want, options) end
+scm.change = change
 
 -- ---- What there is ----
 
-local function check_name(name)
+function scm.check_name(name)
   check.text("name", name)
-  if name == "" or utf8.len(name, 1, -1, true) > LONGEST_NAME then
+  if name == "" or utf8.len(name, 1, -1, true) > scm.LONGEST_NAME then
     check.bad("name", name, "the name of a service (1 to 256 characters)")
   end
+  return name
 end
 
--- The record of a service as Windows has it; raises when there is none.
-local function existing(name)
-  check_name(name)
-  local record, hint = core.ask(raw.get, name)
+-- What raw.get or the like tells, or `of(plan)` for a service that --check plans to make; nil for one that it plans to
+-- delete, or that is not there (then perhaps a hint).
+function scm.read(name, read, of)
+  local is_planned, plan = gate.planned("scm.service", {name = name})
+  if not is_planned then return core.ask(read, name) end
+  return plan and of(name, plan)
+end
+
+-- The record of a service that is only planned.
+local function planned_record(name, plan)
+  return data.overlay({
+    name = name, display_name = name, state = "stopped", type = "own_process", start = "demand", error_control = "normal",
+    account = "LocalSystem", exit_code = 1077, service_exit_code = 0, checkpoint = 0, wait_hint = 0.0, accepts = {},
+    dependencies = {}, dependents = {},
+  }, plan.config)
+end
+
+function scm.record(name) return scm.read(name, raw.get, planned_record) end
+
+-- The record of a service; raises when there is none.
+function scm.existing(name)
+  local record, hint = scm.record(scm.check_name(name))
   if not record then core.fail(name, code.ERROR_SERVICE_DOES_NOT_EXIST, nil, hint) end
   return record
 end
+local existing = scm.existing
+
+local function planned_status() return {state = "stopped", accepts = {}} end
 
 -- The status of a service, in --check as it would be by now (then its state alone); nil when the service is gone.
 local function status_of(name)
   local is_planned, state = gate.planned("scm.state", {name = name})
   if is_planned then return state end
-  return (core.ask(raw.status, name))
+  return (scm.read(name, raw.status, planned_status))
 end
 
 -- "running", ...
@@ -58,7 +72,7 @@ end
 -- "auto", ..., likewise; nil also when p80 may not read it.
 local function start_of(name)
   local is_planned, config = gate.planned("scm.config", {name = name})
-  if not is_planned then config = raw.get(name) end
+  if not is_planned then config = scm.record(name) end
   return config and config.start
 end
 
@@ -84,44 +98,39 @@ local function request(name, destination, send, ...)
   if settled(state_of(name)) ~= destination then core.ask(error, problem, 0) end
 end
 
-local function stop_raw(name) request(name, "stopped", raw.stop) end
-local function pause_raw(name) request(name, "paused", raw.stop, "pause") end
-
-local function start_raw(name, state, args)
-  if state == "paused" then
-    request(name, "running", raw.stop, "continue")
-  else
-    request(name, "running", raw.start, args)
-  end
+-- Tells a service in state `state` to go where it should, within `timeout` seconds.
+local function send(name, state, wanted, timeout, args)
+  if wanted == "stopped" then request(name, wanted, raw.stop, timeout)
+  elseif wanted == "paused" then request(name, wanted, raw.pause, timeout)
+  elseif state == "paused" then request(name, wanted, raw["continue"], timeout)
+  else request(name, wanted, raw.start, args, timeout) end
 end
+
+local LEAST_ANSWER = 1 -- seconds that a service has to answer, however little time is left
 
 -- Brings a service to "running", "stopped" or "paused" within `timeout` seconds.
 local function bring_to(name, wanted, timeout, args)
   local deadline = core.x.clock() + timeout
-  local function await(state)
-    core.ask(raw.wait, name, state, {timeout = math.max(0, deadline - core.x.clock()), requested = true})
+  local function left() return math.max(0, deadline - core.x.clock()) end
+  local function go(state, there)
+    send(name, state, there, math.max(LEAST_ANSWER, left()), args)
+    core.ask(raw.wait, name, there, {timeout = left(), requested = true})
   end
   local state = settle(name, timeout)
   if state == wanted then return end
-  if wanted == "stopped" then
-    stop_raw(name)
-  elseif wanted == "running" then
-    start_raw(name, state, args)
-  else
-    if state == "stopped" then
-      start_raw(name, state, args)
-      await "running"
-    end
-    pause_raw(name)
+  if wanted == "paused" and state == "stopped" then
+    go(state, "running")
+    state = "running"
   end
-  await(wanted)
+  go(state, wanted)
 end
+scm.bring_to = bring_to
 
 core.resource {
   kind = "scm.state",
   label = function(id) return id.name end,
   get = function(id)
-    local status = core.ask(raw.status, id.name)
+    local status = scm.read(id.name, raw.status, planned_status)
     return status and {state = status.state}
   end,
   set = function(id, want, _, options)
@@ -149,9 +158,9 @@ local start
 -- Starts what a service needs and is not running. Windows would, too, but nobody would be told, nor could take it
 -- back. What p80 may not look at is left to Windows.
 local function start_dependencies(name, timeout, seen)
-  for _, needed in ipairs(raw.get(name).dependencies or {}) do
+  for _, needed in ipairs(scm.record(name).dependencies or {}) do
     if needed:sub(1, 1) ~= "+" and not seen[needed:lower()] then
-      local readable, record = pcall(raw.get, needed)
+      local readable, record = pcall(scm.record, needed)
       if readable and not record then
         core.fail(name, code.ERROR_SERVICE_DEPENDENCY_DELETED, nil,
           ("it needs '%s', which is not there"):format(needed))
@@ -193,18 +202,13 @@ local function active_dependents(record)
   return active, statuses
 end
 
-local function takes_stop(status)
-  for _, control in ipairs(status.accepts or {}) do
-    if control == "stop" then return true end
-  end
-  return false
-end
+local function takes(status, control) return data.contains(status.accepts or {}, control) end
 
 -- Stops one service; returns whether it was not stopped. `status` is what it was a moment ago.
 local function stop_one(name, timeout, status)
   local waits = DESTINATION[status.state]
   if settle(name, timeout, status.state) == "stopped" then return false end
-  if not gate.planned("scm.state", {name = name}) and not takes_stop(waits and status_of(name) or status) then
+  if not gate.planned("scm.state", {name = name}) and not takes(waits and status_of(name) or status, "stop") then
     core.fail(name, code.ERROR_INVALID_SERVICE_CONTROL, nil, "the service does not let itself be stopped")
   end
   return change("scm.state", name, {state = "stopped"}, {timeout = timeout})
@@ -224,6 +228,7 @@ local function stop(record, options)
   for _, name in ipairs(active) do stop_one(name, options.timeout, statuses[name]) end
   return stop_one(record.name, options.timeout, status), active
 end
+scm.stop = stop
 
 local function check_options(options, known)
   local checked = {}
@@ -234,6 +239,7 @@ local function check_options(options, known)
   if checked.args and #checked.args > 255 then check.bad("args", options.args, "an array of at most 255 texts") end
   return checked
 end
+scm.check_options = check_options
 
 -- Calls f; what goes wrong after a change says what is done by then, and how to go on.
 local function or_say_how_far(how, f, ...)
@@ -287,124 +293,76 @@ core.write("scm.restart", function(...)
   end)
 end)
 
--- ---- The configuration ----
+core.write("scm.pause", function(...)
+  check.arguments(select("#", ...), 1, 2)
+  local name, options = ...
+  options = check_options(options, {"timeout"})
+  name = existing(name).name
+  local state = settle(name, options.timeout)
+  if state == "paused" then return false end
+  if state == "stopped" then core.fail(name, code.ERROR_SERVICE_NOT_ACTIVE) end
+  if not gate.planned("scm.state", {name = name}) and not takes(status_of(name), "pause") then
+    core.fail(name, code.ERROR_INVALID_SERVICE_CONTROL, nil, "the service does not let itself be paused")
+  end
+  return change("scm.state", name, {state = "paused"}, options)
+end)
 
--- An account as Windows compares it: no case, and one name for LocalSystem.
-local function folded_account(account)
-  local folded = account and account:lower()
-  return folded and folded:match "^[^\\]*\\(localsystem)$" or folded
-end
+core.write("scm.continue", function(...)
+  check.arguments(select("#", ...), 1, 2)
+  local name, options = ...
+  options = check_options(options, {"timeout"})
+  name = existing(name).name
+  local state = settle(name, options.timeout)
+  if state == "stopped" then core.fail(name, code.ERROR_SERVICE_NOT_ACTIVE, nil, "win.scm.start starts it") end
+  return state ~= "running" and change("scm.state", name, {state = "running"}, options)
+end)
 
-local function with_folded_account(config)
-  return config and data.overlay(config, {account = folded_account(config.account)})
-end
+-- ---- Controls ----
 
-core.resource {
-  kind = "scm.config",
-  label = function(id) return id.name end,
-  get = function(id)
-    local record = raw.get(id.name)
-    if not record then return nil end
-    if not record.start then core.fail(id.name, code.ERROR_ACCESS_DENIED) end
-    local config = {}
-    for _, key in ipairs(CONFIG) do config[key] = record[key] end
-    return config
-  end,
-  set = function(id, want, have, options)
-    local settings = {password = options and options.password}
-    for _, key in ipairs(CONFIG) do
-      if want[key] ~= have[key] then settings[key] = want[key] end
-    end
-    if settings.password then settings.account = settings.account or have.account end
-    raw.config(id.name, settings)
-  end,
-  same = function(have, want) return data.includes(with_folded_account(have), with_folded_account(want)) end,
+local CONTROLS <const> = {
+  interrogate = 4, param_change = 6, net_bind_add = 7, net_bind_remove = 8, net_bind_enable = 9, net_bind_disable = 10,
 }
 
-local passwords_set = {} -- by name: this run has set it
+local sent = {} -- by name: {control=, sent=}: the last one and how many this run has sent
 
--- A password alone. It cannot be read, so that nothing can be compared, nor taken back.
+-- What a service does with a control nobody knows, so that each is a change, which cannot be taken back.
 core.resource {
-  kind = "scm.password",
+  kind = "scm.control",
   label = function(id) return id.name end,
-  get = function(id) return {password = passwords_set[id.name] and "set" or "unknown"} end,
-  set = function(id, _, _, options)
-    raw.config(id.name, {account = raw.get(id.name).account, password = options.password})
-    passwords_set[id.name] = true
+  get = function(id) return sent[id.name] or {sent = 0} end,
+  set = function(id, want, _, options)
+    core.ask(raw.control, id.name, CONTROLS[want.control] or want.control, options.timeout)
+    sent[id.name] = want
   end,
-  same = function(have, want) return have.password == "set" and want.password == "set" end,
+  same = function(have, want) return have.sent == want.sent end,
   undo = false,
 }
 
-local function set_password(name, password)
-  passwords_set[name] = nil
-  gate.forget("scm.password", {name = name})
-  return change("scm.password", name, {password = "set"}, {password = password})
+local function check_control(control)
+  if CONTROLS[control] then return control end
+  local whole = math.type(control) and math.tointeger(control)
+  if whole and whole >= 128 and whole <= 255 then return whole end
+  local names = {}
+  for name in pairs(CONTROLS) do names[#names + 1] = name end
+  table.sort(names)
+  check.bad("control", control, "an integer from 128 to 255 or one of " .. table.concat(names, ", "))
 end
 
--- Checks a password without ever showing it.
-local function check_password(password)
-  if password == nil then return nil end
-  if type(password) ~= "string" or password:find("\0", 1, true) or not check.is_wide_text(password) then
-    core.fail("password", code.ERROR_INVALID_PARAMETER, "text without NUL in valid UTF-8 expected (not shown).")
-  end
-  return password
-end
-
-local function check_filled(name, value)
-  if value ~= nil and check.text(name, value) == "" then check.bad(name, value, "text that is not empty") end
-  return value
-end
-
--- The settings without the password.
-local function check_settings(settings)
-  if settings.start ~= nil then check.one_of("start", settings.start, START_WORDS) end
-  check_filled("display_name", settings.display_name)
-  if settings.display_name and utf8.len(settings.display_name, 1, -1, true) > LONGEST_NAME then
-    check.bad("display_name", settings.display_name, "a display name (1 to 256 characters)")
-  end
-  return {
-    start = settings.start, delayed = check.opt_boolean("delayed", settings.delayed),
-    account = check_filled("account", settings.account), path = check_filled("path", settings.path),
-    display_name = settings.display_name,
-  }
-end
-
--- Raises for what Windows would refuse half-way, or not take.
-local function check_start(record, have, want)
-  if (want.start == "boot" or want.start == "system") and not record.type:find "driver$" then
-    check.bad("start", want.start, "'auto', 'demand' or 'disabled' for a service that is no driver")
-  end
-  if want.delayed and have.delayed == nil then
-    core.fail(record.name, code.ERROR_CALL_NOT_IMPLEMENTED, nil,
-      "this Windows knows no delayed start for it; Windows Vista brought it, for services")
-  end
-  if want.delayed and (want.start or have.start) ~= "auto" then
-    check.bad("delayed", true, 'delayed=true with start="auto" only')
-  end
-end
-
---- win.scm.config(name, {start="auto"|"demand"|"disabled"|"boot"|"system", delayed=, account=, password=, path=,
--- display_name=}) -> changed
--- Changes what is given. A password is passed on and kept nowhere; alone it needs the grant scm.password and always
--- counts as a change, with other changes it goes along with them.
-core.write("scm.config", function(...)
-  check.arguments(select("#", ...), 2, 2)
-  local name, settings = ...
-  local known = {"start", "delayed", "account", "password", "path", "display_name"}
-  if type(settings) ~= "table" then check.bad("settings", settings, "a table of settings") end
-  if next(check.options(settings, known)) == nil then
-    core.fail("settings", code.ERROR_INVALID_PARAMETER, "At least one setting expected.",
-      "the settings are " .. table.concat(known, ", "))
-  end
-  local password, want = check_password(settings.password), check_settings(settings)
-  local record = existing(name)
-  local have = gate.state("scm.config", {name = record.name})
-  check_start(record, have, want)
-  if have.delayed == nil then want.delayed = nil end -- false, where there is no such thing
-  local changed = change("scm.config", record.name, want, {password = password})
-  return changed or password ~= nil and set_password(record.name, password)
+core.write("scm.control", function(...)
+  check.arguments(select("#", ...), 2, 3)
+  local name, control, options = ...
+  options = check_options(options, {"timeout"})
+  name = existing(name).name
+  control = check_control(control)
+  if state_of(name) == "stopped" then core.fail(name, code.ERROR_SERVICE_NOT_ACTIVE) end
+  local before = gate.state("scm.control", {name = name})
+  return change("scm.control", name, {control = control, sent = before.sent + 1}, options)
 end)
+
+-- ---- The other parts ----
+
+host.chunk "scm_config"(core, scm)
+host.chunk "scm_service"(core, scm)
 
 -- ---- What --check has planned ----
 
@@ -418,27 +376,72 @@ local function lay_over(planned, record)
   local config
   is_planned, config = planned("scm.config", {name = record.name})
   if is_planned then
-    for _, key in ipairs(CONFIG) do
+    for _, key in ipairs(scm.CONFIG) do
       if record[key] ~= nil then record[key] = config[key] end
     end
   end
   return record
 end
 
-core.view("scm.get", function(planned, record) return record and lay_over(planned, record) end)
+-- What --check plans of services that come and go: `record` as it would be by now.
+local function come_and_gone(planned, name, record, of)
+  local is_planned, plan = planned("scm.service", {name = type(name) == "string" and name or ""})
+  if not is_planned then return record end
+  return plan and of(name, plan)
+end
+
+core.view("scm.get", function(planned, record, name)
+  record = come_and_gone(planned, name, record, planned_record)
+  return record and lay_over(planned, record)
+end)
 
 core.view("scm.status", function(planned, status, name)
+  status = come_and_gone(planned, name, status, planned_status)
   if not status then return nil end
   status.name = name
   lay_over(planned, status).name = nil
   return status
 end)
 
+core.view("scm.details", function(planned, details, name)
+  local is_planned, plan = planned("scm.details", {name = type(name) == "string" and name or ""})
+  if is_planned then return plan end
+  return come_and_gone(planned, name, details, function(_, state) return state.details or {} end)
+end)
+
+core.view("scm.security", function(planned, sddl, name)
+  local is_planned, parts = planned("scm.security", {name = type(name) == "string" and name or ""})
+  return is_planned and scm.join_sddl(parts) or sddl
+end)
+
+local function lay_over_tree(planned, row)
+  lay_over(planned, row)
+  for _, child in ipairs(row.dependents) do lay_over_tree(planned, child) end
+  row.checkpoint, row.wait_hint, row.accepts = nil, nil, nil
+  return row
+end
+
+core.view("scm.dependents", function(planned, row) return row and lay_over_tree(planned, row) end)
+
+-- The rows that Windows has and those that are only planned.
+local function planned_rows(planned, rows)
+  local kept = {}
+  for _, row in ipairs(rows) do
+    local is_planned, plan = planned("scm.service", {name = row.name})
+    if not is_planned or plan then kept[#kept + 1] = lay_over(planned, row) end
+  end
+  for _, change in ipairs(gate.changes()) do
+    local is_planned, plan = planned("scm.service", {name = change.label})
+    if change.kind == "scm.service" and change.before == nil and is_planned and plan then
+      kept[#kept + 1] = lay_over(planned, planned_record(change.label, plan))
+    end
+  end
+  return kept
+end
+
 core.view("scm.list", function(planned, rows, options)
-  if not has_plans then return rows end
   local wanted, kept = options and options.state or "all", {}
-  for _, row in ipairs(wanted == "all" and rows or raw.list {type = options.type}) do
-    lay_over(planned, row)
+  for _, row in ipairs(planned_rows(planned, wanted == "all" and rows or raw.list {type = options.type})) do
     if wanted == "all" or (wanted == "active") == (row.state ~= "stopped") then kept[#kept + 1] = row end
   end
   return kept

@@ -115,8 +115,8 @@ static void after(int index, LONG call) {
 
 /* ---- The functions ---- */
 
-static const shim_replacement *const replacements[] = {shim_http_config, shim_scm,       shim_tcp_table,
-                                                    shim_old_windows, shim_process, shim_event_log, shim_token};
+static const shim_replacement *const replacements[] = {shim_http_config, shim_scm,     shim_scm_config, shim_tcp_table,
+                                                       shim_old_windows, shim_process, shim_event_log,  shim_token};
 
 FARPROC shim_real(int index) {
   if (functions[index].real) return functions[index].real;
@@ -150,6 +150,7 @@ static FARPROC inner(int index) {
 #define PARAMETERS_10 PARAMETERS_9, word j
 #define PARAMETERS_11 PARAMETERS_10, word k
 #define PARAMETERS_12 PARAMETERS_11, word l
+#define PARAMETERS_13 PARAMETERS_12, word m
 #define VALUES_1 a
 #define VALUES_2 VALUES_1, b
 #define VALUES_3 VALUES_2, c
@@ -162,6 +163,7 @@ static FARPROC inner(int index) {
 #define VALUES_10 VALUES_9, j
 #define VALUES_11 VALUES_10, k
 #define VALUES_12 VALUES_11, l
+#define VALUES_13 VALUES_12, m
 
 #define WRAP(name, words, failure)                                                              \
   static word WINAPI wrapped_##name(PARAMETERS_##words) {                                       \

@@ -52,6 +52,12 @@ static const wchar_t *name_of(SC_HANDLE service) {
   return found ? found->name : NULL;
 }
 
+const wchar_t *shim_service(SC_HANDLE handle, DWORD *access) {
+  struct opened *found = handle ? find_opened(handle) : NULL;
+  if (found) *access = found->access;
+  return found ? found->name : NULL;
+}
+
 static SC_HANDLE WINAPI open_service(SC_HANDLE manager, LPCWSTR name, DWORD access) {
   SC_HANDLE handle = OpenServiceW(manager, name, access);
   struct opened *slot = handle ? find_opened(NULL) : NULL;

@@ -10,7 +10,7 @@
  *   P80_SHIM_HTTP_CONFIG=1|2             http_config.c   (2: another answer for an empty listen list;
  *                                        3, 4: answers that are not what they should be)
  *   P80_SHIM_HTTP_IDS=n                  http_config.c: records of kind n and above are unknown
- *   P80_SHIM_SCM=1                       scm.c
+ *   P80_SHIM_SCM=1                       scm.c, scm_config.c
  *   P80_SHIM_SERVICES=n                  scm.c: that many services are listed
  *   P80_SHIM_SHARED=B:A                  scm.c: the service B is shown in the process of A
  *   P80_SHIM_HTTP_STOP=hang              scm.c: http stays in STOP_PENDING when it is stopped
@@ -48,7 +48,9 @@ typedef enum shim_failure {
   F(QueryServiceConfig2W, 5, LAST_ERROR) F(QueryServiceStatusEx, 5, LAST_ERROR)                                    \
   F(ChangeServiceConfigW, 11, LAST_ERROR) F(ChangeServiceConfig2W, 3, LAST_ERROR)                                  \
   F(StartServiceW, 3, LAST_ERROR) F(ControlService, 3, LAST_ERROR) F(EnumDependentServicesW, 6, LAST_ERROR)        \
-  F(GetServiceKeyNameW, 4, LAST_ERROR)                                                                              \
+  F(GetServiceKeyNameW, 4, LAST_ERROR) F(CreateServiceW, 13, LAST_ERROR) F(DeleteService, 1, LAST_ERROR)            \
+  F(QueryServiceObjectSecurity, 5, LAST_ERROR) F(SetServiceObjectSecurity, 3, LAST_ERROR)                          \
+  F(NotifyServiceStatusChangeW, 3, CODE)                                                                           \
   F(RegOpenKeyExW, 5, CODE) F(RegCreateKeyExW, 9, CODE) F(RegCloseKey, 1, CODE) F(RegQueryValueExW, 6, CODE)       \
   F(RegSetValueExW, 6, CODE) F(RegDeleteValueW, 2, CODE) F(RegDeleteKeyW, 2, CODE) F(RegDeleteKeyExW, 4, CODE)     \
   F(RegConnectRegistryW, 3, CODE) F(RegNotifyChangeKeyValue, 5, CODE) F(RegSaveKeyExW, 4, CODE)                   \
@@ -105,8 +107,12 @@ typedef struct shim_replacement {
 } shim_replacement;
 #define SHIM_REPLACE(name, function) {#name, (FARPROC)(void (*)(void))(function)}
 
-extern const shim_replacement shim_http_config[], shim_scm[], shim_tcp_table[], shim_old_windows[], shim_process[],
+extern const shim_replacement shim_http_config[], shim_scm[], shim_scm_config[], shim_tcp_table[], shim_old_windows[],
+    shim_process[],
     shim_event_log[], shim_token[];
+
+/* The name of the service that a handle is for, and the rights that it was opened with; NULL for another handle. */
+const wchar_t *shim_service(SC_HANDLE handle, DWORD *access);
 
 /* Whether GetProcAddress must not find `name`. */
 int shim_is_hidden(const char *name);

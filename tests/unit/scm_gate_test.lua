@@ -228,14 +228,16 @@ local function new_scm(services)
     scm.log[#scm.log + 1] = "start " .. real
     service.state = "running"
   end
-  function scm.stop(name, control)
-    local service, real = found(name)
-    scm.log[#scm.log + 1] = (control or "stop") .. " " .. real
-    if control == "pause" then service.state = "paused"
-    elseif control == "continue" then service.state = "running"
-    elseif service.on_stop then service.on_stop(service)
-    else service.state = "stopped" end
+  local function control(verb, state)
+    scm[verb] = function(name)
+      local service, real = found(name)
+      scm.log[#scm.log + 1] = verb .. " " .. real
+      if verb == "stop" and service.on_stop then service.on_stop(service) else service.state = state end
+    end
   end
+  control("stop", "stopped")
+  control("pause", "paused")
+  control("continue", "running")
   function scm.wait(name, state)
     local service = found(name)
     if service.on_wait then service.on_wait(service) end

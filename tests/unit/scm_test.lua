@@ -226,9 +226,9 @@ end
 
 function Wait.test_pause_and_continue()
   case.service {name = NAME}
-  scm.stop(NAME, "pause")
+  scm.pause(NAME)
   lu.assertTrue(scm.wait(NAME, "paused"))
-  scm.stop(NAME, "continue")
+  scm.continue(NAME)
   lu.assertTrue(scm.wait(NAME, "running"))
 end
 
@@ -317,7 +317,7 @@ function Write.test_bad_input()
   local many = {}
   for i = 1, 256 do many[i] = "x" end
   assert_problem(INVALID, "args", scm.start, NAME, many)
-  assert_problem(INVALID, "control", scm.stop, NAME, "halt")
+  assert_problem(INVALID, "timeout", scm.stop, NAME, "halt")
   for _, f in ipairs {scm.start, scm.stop, function(name) scm.config(name, {start = "auto"}) end} do
     assert_problem(NO_SERVICE, "p80-none", f, "p80-none")
   end
