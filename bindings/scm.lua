@@ -60,7 +60,7 @@ end
 local function is_unquoted(path)
   if path:find '^%s*"' then return false end
   local program = path:match "^(.-%.[eE][xX][eE])%f[%s\0]" or path:match "^(.-)%s+[-/]" or path
-  return program:find "%s" ~= nil or program:lower():find "%program" ~= nil
+  return program:find "%s" ~= nil or program:lower():find("%program", 1, true) ~= nil
 end
 
 function scm.get(...)

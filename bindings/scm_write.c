@@ -256,6 +256,7 @@ int scm_create(lua_State *L) {
   const wchar_t *name = scm_checkname(L, 1);
   if (!luax_options(L, 2, known)) luax_badvalue(L, 2, "settings", "a table of settings");
   settings s = read_settings(L, SERVICE_NO_CHANGE);
+  if (s.display_name == NULL) s.display_name = name; /* as Windows does */
   if (s.type == SERVICE_NO_CHANGE) s.type = SERVICE_WIN32_OWN_PROCESS;
   if (s.start == SERVICE_NO_CHANGE) s.start = SERVICE_DEMAND_START;
   if (s.error_control == SERVICE_NO_CHANGE) s.error_control = SERVICE_ERROR_NORMAL;

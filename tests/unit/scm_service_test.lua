@@ -174,6 +174,7 @@ function Delete.test_it_goes_with_all_and_comes_back_with_all()
   local files = {}
   local call, core = open {files = files}
   call.create(NAME, SETTINGS)
+  win.reg.create(PARAMETERS)
   win.reg.create(PARAMETERS .. [[\Deep]])
   win.reg.set(PARAMETERS, "ServiceDll", [[%SystemRoot%\x.dll]], {type = "expand_sz"})
   win.reg.set(PARAMETERS .. [[\Deep]], "n", 7, {type = "dword"})
