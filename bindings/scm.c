@@ -8,7 +8,6 @@
 enum {
   PAGE = 65536,               /* bytes of an enumeration's buffer: what Windows Server 2003 takes at most */
   LARGEST_PAGE = 1024 * PAGE, /* the same for a system that hands out everything or nothing */
-  DELAYED_START = 3,          /* SERVICE_CONFIG_DELAYED_AUTO_START_INFO */
 };
 
 /* ---- Words ---- */
@@ -267,16 +266,6 @@ static const QUERY_SERVICE_CONFIGW *query_config(lua_State *L, SC_HANDLE service
   }
 }
 
-/* delayed = whether an automatic start waits for the others, for the table at `record`; absent where the system does
- * not know it. https://learn.microsoft.com/windows/win32/api/winsvc/ns-winsvc-service_delayed_auto_start_info */
-static void set_delayed(lua_State *L, int record, SC_HANDLE service) {
-  BOOL delayed = FALSE;
-  DWORD needed;
-  if (!win32.QueryServiceConfig2W(service, DELAYED_START, (BYTE *)&delayed, sizeof delayed, &needed)) return;
-  lua_pushboolean(L, delayed);
-  lua_setfield(L, record, "delayed");
-}
-
 /* Pushes a list of texts, each ended by a NUL and all by another, as an array; NULL is the empty one. */
 static void push_list(lua_State *L, const wchar_t *list) {
   lua_newtable(L);
@@ -369,7 +358,7 @@ static int scm_get(lua_State *L) {
     SERVICE_STATUS_PROCESS status = scm_query_status(L, service, name);
     scm_set_status(L, &status);
   }
-  if (config) set_delayed(L, record, service);
+  if (config) scm_set_delayed(L, record, service, name);
   if (rights & SERVICE_ENUMERATE_DEPENDENTS) set_dependents(L, record, service, name);
   set_name(L, record, name, config ? config->lpDisplayName : NULL);
   lua_pushvalue(L, record);

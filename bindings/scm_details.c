@@ -240,6 +240,14 @@ static void set_triggers(lua_State *L, int record, SC_HANDLE service, answer *a)
   lua_setfield(L, record, "triggers");
 }
 
+void scm_set_delayed(lua_State *L, int record, SC_HANDLE service, const wchar_t *name) {
+  answer a = {.name = name};
+  const BOOL *delayed = query(L, service, DELAYED_START, sizeof *delayed, &a);
+  if (delayed == NULL) return;
+  lua_pushboolean(L, *delayed);
+  lua_setfield(L, record, "delayed");
+}
+
 /* win.scm.details(name) with triggers as numbers and bytes. */
 int scm_details(lua_State *L) {
   luax_arguments(L, 1, 1);

@@ -48,6 +48,9 @@ DWORD scm_type_value(const char *text);
 /* The field `key` of the table at `index`, an array of texts, as texts each ended by a NUL and all by another (+2);
  * NULL when it is absent. */
 const wchar_t *scm_optlist(lua_State *L, int index, const char *key);
+/* delayed = whether an automatic start waits for the others, for the table at `record`; absent where there is no such
+ * thing. */
+void scm_set_delayed(lua_State *L, int record, SC_HANDLE service, const wchar_t *name);
 /* The settings of ChangeServiceConfig2W that are in the table at `settings`. */
 #define SCM_DETAILS \
   "delayed", "description", "failure", "sid_type", "privileges", "preshutdown_timeout", "preferred_node", "triggers"

@@ -218,6 +218,11 @@ static settings read_settings(lua_State *L, DWORD missing) {
   return s;
 }
 
+static int is_empty(const settings *s) {
+  return s->type == SERVICE_NO_CHANGE && s->start == SERVICE_NO_CHANGE && s->error_control == SERVICE_NO_CHANGE &&
+         !s->path && !s->group && !s->dependencies && !s->account && !s->display_name && !s->password;
+}
+
 static void wipe(const settings *s) {
   if (s->password) SecureZeroMemory(s->password, s->secret);
 }
@@ -237,8 +242,9 @@ int scm_config(lua_State *L) {
   settings s = read_settings(L, SERVICE_NO_CHANGE);
   DWORD rights = SERVICE_CHANGE_CONFIG | (scm_has_restart(L, 2) ? SERVICE_START : 0);
   SC_HANDLE service = scm_open(L, name, rights);
-  BOOL changed = win32.ChangeServiceConfigW(service, s.type, s.start, s.error_control, s.path, s.group, NULL,
-                                            s.dependencies, s.account, s.password, s.display_name);
+  BOOL changed =
+      is_empty(&s) || win32.ChangeServiceConfigW(service, s.type, s.start, s.error_control, s.path, s.group, NULL,
+                                                 s.dependencies, s.account, s.password, s.display_name);
   DWORD code = GetLastError();
   wipe(&s);
   if (!changed) luax_failwide(L, name, code);

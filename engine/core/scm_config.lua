@@ -336,21 +336,44 @@ function scm.details_of(name)
   return details
 end
 
---- The details that differ, as raw.config takes them. Failure actions are set as a whole.
+--- Failure actions with what is given laid over the others: Windows takes them as a whole, and keeps a reset period
+-- with actions only.
+function scm.whole_failure(have, given)
+  if not given then return nil end
+  local whole = data.overlay(have, given)
+  if #whole.actions > 0 then return whole end
+  if given.reset_period and given.reset_period ~= 0 then
+    check.bad("reset_period", given.reset_period, "0 where there are no actions")
+  end
+  whole.reset_period = 0
+  return whole
+end
+
+--- The details that differ, as raw.config takes them.
 function scm.different_details(want, have)
   local settings = {}
   for _, key in ipairs(DETAILS) do
     if want[key] ~= nil and not data.equal(want[key], have[key]) then settings[key] = want[key] end
   end
-  if settings.failure then settings.failure = data.overlay(have.failure, settings.failure) end
   if settings.triggers then settings.triggers = select(2, check_triggers(settings.triggers)) end
   return settings
+end
+
+--- Whether every detail of `want` holds in `have`.
+function scm.same_details(have, want)
+  if have == nil or want == nil then return have == want end
+  for key, value in pairs(want) do
+    local same = key == "failure" and data.includes or data.equal
+    if not same(have[key], value) then return false end
+  end
+  return true
 end
 
 core.resource {
   kind = "scm.details",
   label = function(id) return id.name end,
   get = function(id) return scm.details_of(id.name) end,
+  same = scm.same_details,
   set = function(id, want, have) core.ask(raw.config, id.name, scm.different_details(want, have)) end,
 }
 
@@ -372,7 +395,7 @@ local function change_details(name, want)
   if next(want) == nil then return false end
   local have = gate.state("scm.details", {name = name})
   if not gate.planned("scm.service", {name = name}) then check_known(name, have, want) end
-  want.failure = want.failure and data.overlay(have.failure, want.failure)
+  want.failure = scm.whole_failure(have.failure, want.failure)
   return change("scm.details", name, want)
 end
 
@@ -446,10 +469,12 @@ end
 local function split_sddl(sddl)
   local parts = {}
   local shielded = sddl:gsub("%b()", function(ace) return ("\0"):rep(#ace) end)
-  for mark, at, stop in shielded:gmatch "([OGDS]):()[^:]*()" do
-    local last = stop <= #shielded and stop - 2 or #shielded -- before the next mark
-    parts[PARTS[mark]] = sddl:sub(at, last)
+  local last
+  for at, mark in shielded:gmatch "()([OGDS]):" do
+    if last then parts[last.part] = sddl:sub(last.at, at - 1) end
+    last = {part = PARTS[mark], at = at + 2}
   end
+  if last then parts[last.part] = sddl:sub(last.at) end
   return parts
 end
 

@@ -93,6 +93,8 @@ local function complete(name, want)
   if want.registry then restore_registry(name, want.registry) end
 end
 
+local NO_FAILURE <const> = {reset_period = "never", command = "", reboot_message = "", actions = {}}
+
 local function create(name, want, password)
   local settings = data.overlay(want.config, {password = password})
   settings.delayed = nil
@@ -135,7 +137,7 @@ core.resource {
   same = function(have, want)
     have, want = without_mark(have), without_mark(want)
     if have == nil or want == nil then return have == want end
-    return scm.same_config(have.config, want.config) and data.includes(have.details, want.details or {})
+    return scm.same_config(have.config, want.config) and scm.same_details(have.details, want.details or {})
       and (want.security == nil or have.security == want.security)
   end,
   lost = function(restored)
@@ -148,9 +150,9 @@ core.resource {
 
 -- Raises unless a service that exists has these settings, too.
 local function refuse_other(name, have, want)
-  for _, part in ipairs {"config", "details"} do
+  for part, same in pairs {config = scm.same_config, details = scm.same_details} do
     for key, value in pairs(want[part]) do
-      if not data.equal(have[part][key], value) and not scm.same_config({[key] = have[part][key]}, {[key] = value}) then
+      if not same({[key] = have[part][key]}, {[key] = value}) then
         core.fail(name, code.ERROR_SERVICE_EXISTS, nil,
           ("it exists with another %s; win.scm.config(%q, {%s=...}) changes that"):format(key, name, key))
       end
@@ -172,8 +174,7 @@ core.write("scm.create", function(...)
     refuse_other(name, have, want)
     return false
   end
-  details.failure = details.failure and data.overlay(
-    {reset_period = "never", command = "", reboot_message = "", actions = {}}, details.failure)
+  details.failure = scm.whole_failure(NO_FAILURE, details.failure)
   local changed = change("scm.service", name, want, {password = password})
   if not core.checking then scm.warn_unquoted(name) end
   return changed

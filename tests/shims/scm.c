@@ -1,5 +1,5 @@
 /* P80_SHIM_SCM=1: what Wine's SCM leaves out, from what it does store (DependOnService in the registry):
- *   the dependencies in QueryServiceConfigW;
+ *   the dependencies in QueryServiceConfigW; they stay when ChangeServiceConfigW is given none
  *   EnumDependentServicesW: all that depend on a service, also by others, in the reverse of the order of starting
  *     https://learn.microsoft.com/windows/win32/api/winsvc/nf-winsvc-enumdependentservicesw
  *   no stop while a dependent runs: 1051
@@ -245,17 +245,37 @@ static DWORD state_of(const wchar_t *name, SERVICE_STATUS *status) {
 
 /* ---- Dependencies ---- */
 
-/* The names that a service depends on, as a multi-string; an empty one when there are none. */
-static void read_dependencies(const wchar_t *name, wchar_t list[LIST_UNITS]) {
+/* One value of a service's key; an empty text or list when it is absent. */
+static void read_list(const wchar_t *name, const wchar_t *value, wchar_t list[LIST_UNITS]) {
   HKEY services, key;
   DWORD size = (LIST_UNITS - 2) * sizeof(wchar_t);
   memset(list, 0, LIST_UNITS * sizeof(wchar_t));
   if (RegOpenKeyExW(HKEY_LOCAL_MACHINE, SERVICES, 0, KEY_READ, &services)) return;
   if (RegOpenKeyExW(services, name, 0, KEY_READ, &key) == 0) {
-    RegQueryValueExW(key, L"DependOnService", NULL, NULL, (BYTE *)list, &size);
+    RegQueryValueExW(key, value, NULL, NULL, (BYTE *)list, &size);
     RegCloseKey(key);
   }
   RegCloseKey(services);
+}
+
+/* The names that a service depends on, as a multi-string; an empty one when there are none. */
+static void read_dependencies(const wchar_t *name, wchar_t list[LIST_UNITS]) {
+  read_list(name, L"DependOnService", list);
+}
+
+/* The same with the load order groups behind, each with a "+". */
+static void read_all_dependencies(const wchar_t *name, wchar_t list[LIST_UNITS]) {
+  wchar_t groups[LIST_UNITS], *end = list;
+  read_dependencies(name, list);
+  read_list(name, L"DependOnGroup", groups);
+  while (*end) end += wcslen(end) + 1;
+  for (wchar_t *group = groups; *group; group += wcslen(group) + 1) {
+    if ((size_t)(end - list) + wcslen(group) + 3 > LIST_UNITS) abort();
+    *end = L'+';
+    wcscpy(end + 1, group);
+    end += wcslen(end) + 1;
+  }
+  *end = 0;
 }
 
 static int depends_on(const wchar_t *name, const wchar_t *other) {
@@ -346,7 +366,7 @@ static BOOL WINAPI query_config(SC_HANDLE service, LPQUERY_SERVICE_CONFIGW out, 
   wchar_t list[LIST_UNITS];
   const wchar_t *name = name_of(service);
   if (!is_on() || name == NULL) return QueryServiceConfigW(service, out, size, needed);
-  read_dependencies(name, list);
+  read_all_dependencies(name, list);
   DWORD units = 1;
   for (wchar_t *entry = list; *entry; entry += wcslen(entry) + 1) units += (DWORD)wcslen(entry) + 1;
   DWORD extra = units * (DWORD)sizeof(wchar_t);
@@ -359,6 +379,35 @@ static BOOL WINAPI query_config(SC_HANDLE service, LPQUERY_SERVICE_CONFIGW out, 
   out->lpDependencies = (wchar_t *)((BYTE *)out + own);
   memcpy(out->lpDependencies, list, extra);
   return TRUE;
+}
+
+/* The raw value of a list. */
+static void write_list(const wchar_t *name, const wchar_t *value, const wchar_t list[LIST_UNITS]) {
+  HKEY services, key;
+  const wchar_t *end = list;
+  while (*end) end += wcslen(end) + 1;
+  if (end == list || RegOpenKeyExW(HKEY_LOCAL_MACHINE, SERVICES, 0, KEY_READ, &services)) return;
+  if (RegOpenKeyExW(services, name, 0, KEY_SET_VALUE, &key) == 0) {
+    RegSetValueExW(key, value, 0, REG_MULTI_SZ, (const BYTE *)list, (DWORD)((size_t)(end + 1 - list) * sizeof *list));
+    RegCloseKey(key);
+  }
+  RegCloseKey(services);
+}
+
+/* Without dependencies the old ones stay; Wine's go. */
+static BOOL WINAPI change_config(SC_HANDLE service, DWORD type, DWORD start, DWORD error, LPCWSTR path, LPCWSTR group,
+                                 LPDWORD tag, LPCWSTR needs, LPCWSTR account, LPCWSTR password, LPCWSTR display) {
+  wchar_t services[LIST_UNITS], groups[LIST_UNITS];
+  const wchar_t *name = name_of(service);
+  int keeps = is_on() && name && needs == NULL;
+  if (keeps) read_list(name, L"DependOnService", services);
+  if (keeps) read_list(name, L"DependOnGroup", groups);
+  BOOL done = ChangeServiceConfigW(service, type, start, error, path, group, tag, needs, account, password, display);
+  DWORD code = GetLastError();
+  if (keeps) write_list(name, L"DependOnService", services);
+  if (keeps) write_list(name, L"DependOnGroup", groups);
+  SetLastError(code);
+  return done;
 }
 
 /* ---- Stopping and starting ---- */
@@ -420,6 +469,7 @@ const shim_replacement shim_scm[] = {SHIM_REPLACE(OpenServiceW, open_service),
                                      SHIM_REPLACE(EnumServicesStatusExW, enumerate),
                                      SHIM_REPLACE(EnumDependentServicesW, enumerate_dependents),
                                      SHIM_REPLACE(QueryServiceConfigW, query_config),
+                                     SHIM_REPLACE(ChangeServiceConfigW, change_config),
                                      SHIM_REPLACE(ControlService, control),
                                      SHIM_REPLACE(StartServiceW, start),
                                      {NULL, NULL}};
