@@ -286,31 +286,32 @@ local function exist()
 end
 
 function Failing.test_create_and_delete()
-  local settings = {path = "C:\\x.exe", description = "d", failure = {command = "c"}, sid_type = "unrestricted"}
-  failing.write {
+  local settings = {path = "C:\\x.exe", description = "d", failure = {command = "c"}}
+  failing.write({
     op = "scm.create", arguments = {NAME, settings}, snapshot = snapshot,
     prepare = function() if scm.get(NAME) then scm.delete(NAME) end end,
-  }
-  failing.write {op = "scm.delete", arguments = {NAME, {timeout = 1}}, snapshot = snapshot, prepare = exist}
+  }, {"OpenSCManagerW", "CreateServiceW", "OpenServiceW", "ChangeServiceConfig2W", "QueryServiceObjectSecurity"})
+  failing.write({op = "scm.delete", arguments = {NAME, {timeout = 1}}, snapshot = snapshot, prepare = exist, least = 4},
+    {"OpenServiceW", "DeleteService", "QueryServiceStatusEx"})
 end
 
 function Failing.test_settings()
-  local plain = {
-    description = "", sid_type = "none", preferred_node = false, privileges = {}, failure = {reset_period = 0}, triggers = {},
-  }
   local function reset()
     exist()
-    if #scm.details(NAME).triggers == 0 then plain.triggers = nil else plain.triggers = {} end
-    scm.config(NAME, plain)
-    scm.config(NAME, {start = "demand", group = "", error_control = "normal"})
-    scm.set_security(NAME, DACL)
+    scm.config(NAME, {description = "", failure = {reset_period = 0}, group = ""})
+    if #scm.details(NAME).triggers > 0 then scm.config(NAME, {triggers = {}}) end
   end
-  failing.write {
-    op = "scm.config", arguments = {NAME, {description = "d", failure = ALL.failure, triggers = ALL.triggers}},
+  failing.write({
+    op = "scm.config", arguments = {NAME, {group = "g", description = "d", failure = ALL.failure, triggers = ALL.triggers}},
     snapshot = snapshot, prepare = reset,
-  }
-  failing.write {op = "scm.config", arguments = {NAME, {group = "g", error_control = "severe"}}, snapshot = snapshot, prepare = reset}
-  failing.write {op = "scm.set_security", arguments = {NAME, "D:(A;;GA;;;BA)"}, snapshot = snapshot, prepare = reset}
+  }, {"ChangeServiceConfigW", "ChangeServiceConfig2W", "LookupPrivilegeValueW"})
+  failing.write({
+    op = "scm.set_security", arguments = {NAME, "D:(A;;GA;;;BA)"}, snapshot = snapshot, least = 4,
+    prepare = function()
+      exist()
+      scm.set_security(NAME, DACL)
+    end,
+  }, {"SetServiceObjectSecurity", "QueryServiceObjectSecurity", "ConvertStringSecurityDescriptorToSecurityDescriptorW"})
 end
 
 function Failing.test_reads()
