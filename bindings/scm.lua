@@ -42,6 +42,14 @@ local function stopped_error(status, process_code)
   return code ~= 0 and code or ERROR_SERVICE_NOT_ACTIVE, ("it stopped instead, with exit code %d"):format(code)
 end
 
+local LONGEST_NAME <const> = 256
+
+local function check_name(check, name)
+  if check.text("name", name) == "" or utf8.len(name, 1, -1, true) > LONGEST_NAME then
+    check.bad("name", name, "the name of a service (1 to 256 characters)")
+  end
+end
+
 local wait = scm.wait
 
 function scm.wait(...)
@@ -94,7 +102,16 @@ local WORDS <const> = {
     ["{2d7a2816-0c5e-45fc-9ce7-570e5ecde9c9}"] = "system_state_change",
   },
 }
-scm.trigger_words = WORDS
+
+function scm.trigger_words(...)
+  x.check "scm.trigger_words".arguments(select("#", ...), 0, 0)
+  local copy = {}
+  for kind, words in pairs(WORDS) do
+    copy[kind] = {}
+    for key, word in pairs(words) do copy[kind][key] = word end
+  end
+  return copy
+end
 
 local function hex(bytes) return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end)) end
 
@@ -163,8 +180,10 @@ local function branch(record, all, path)
 end
 
 function scm.dependents(...)
-  x.check "scm.dependents".arguments(select("#", ...), 1, 1)
-  local record, hint = scm.get(...)
+  local check, name = x.check "scm.dependents", ...
+  check.arguments(select("#", ...), 1, 1)
+  check_name(check, name)
+  local record, hint = scm.get(name)
   if not record then return nil, hint end
   local all = {}
   for _, name in ipairs(record.dependents or {}) do
@@ -205,7 +224,7 @@ end
 function scm.sid(...)
   local check, name = x.check "scm.sid", ...
   check.arguments(select("#", ...), 1, 1)
-  if check.text("name", name) == "" then check.bad("name", name, "the name of a service") end
+  check_name(check, name)
   return ("S-1-5-80-%d-%d-%d-%d-%d"):format(("<I4I4I4I4I4"):unpack(sha1(upper(name))))
 end
 
@@ -281,6 +300,7 @@ function scm.watch(...)
     local seen = {rows = rows_by_name(options), events = {}}
     return function() return next_of_all(seen, options, timeout) end
   end
+  check_name(check, name)
   local now, hint = status(name)
   if hint then x.fail("scm.watch", name, ERROR_SERVICE_DOES_NOT_EXIST, nil, hint) end
   local seen = {state = now and now.state, pid = now and now.pid}

@@ -222,7 +222,7 @@ end
 
 -- ---- Triggers ----
 
-local WORDS <const> = raw.trigger_words
+local WORDS -- win.scm.trigger_words(), once it is needed
 
 -- The number of a word; a number that has no word stands for itself.
 local function number_of(name, value, words)
@@ -303,6 +303,7 @@ end
 -- Triggers in their normal form, and as raw.config takes them; nil without any.
 local function check_triggers(triggers)
   if triggers == nil then return nil end
+  WORDS = WORDS or raw.trigger_words()
   if type(triggers) ~= "table" or #triggers > MOST_TRIGGERS then check.bad("triggers", triggers, "an array of at most 64 triggers") end
   local plain, encoded = {}, {}
   for i, trigger in ipairs(triggers) do plain[i], encoded[i] = check_trigger(("triggers[%d]"):format(i), trigger) end

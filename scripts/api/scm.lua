@@ -62,7 +62,7 @@ local scm = {}
 ---@class win.scm.trigger
 ---@field type "device_arrival"|"ip_address"|"domain_join"|"firewall_port"|"group_policy"|"network_endpoint"|"system_state"|"custom"|"aggregate"|integer
 ---@field action "start"|"stop"
----@field subtype string a GUID, or its name: "firewall_port_open", "first_ip_address_arrival", "domain_join", ... (win.scm.trigger_words.subtype)
+---@field subtype string a GUID, or its name: "firewall_port_open", "first_ip_address_arrival", "domain_join", ... (see `win.scm.trigger_words`)
 ---@field data win.scm.trigger_data[]
 
 ---Fields that this Windows does not know for the service are absent.
@@ -307,6 +307,14 @@ function scm.status(name) end
 ---@param options? {dependents?: boolean, timeout?: number} each service has `timeout` seconds, default 30
 ---@return boolean changed
 function scm.stop(name, options) end
+
+---The words for what triggers have as numbers and GUIDs.
+---
+---Rights: anyone
+---Windows: Server 2003
+---See: <https://learn.microsoft.com/en-us/windows/win32/api/winsvc/ns-winsvc-service_trigger>
+---@return {type: table<integer, string>, action: string[], data: string[], subtype: table<string, string>} words by Windows' number or GUID
+function scm.trigger_words() end
 
 ---Waits until a service is in a state.
 ---

@@ -69,6 +69,13 @@ bad.ushort = with(NUMBERS, {1.5, 65536, "4"})
 bad.ulong_seconds = with(NUMBERS, {4294967.3, "4"})
 bad.hash = with(no_text, {"", "a", "abc", "xy", "ab:cd", ("ab"):rep(65)})
 bad.guid = with(no_text, {"", "IIS", "4dc3e181", "{4dc3e181-e14b-4a21-b022-59fc669b091}", "{4dc3e181e14b4a21b02259fc669b0914}"})
+bad.control = with(no_text, {"", "stop", 0, 127, 256, 200.5})
+bad.node = with(NUMBERS, {1.5, 65536, "1"})
+bad.list = with {true, 1, "x", {1}, {x = 1}}
+local SETTINGS = {type = "word", interactive = "boolean", start = "word", delayed = "boolean", error_control = "word", account = "text",
+  password = "text", path = "text", display_name = "text", group = "text", dependencies = "array_of_text", description = "text",
+  failure = "table", sid_type = "word", privileges = "array_of_text", preshutdown_timeout = "seconds", preferred_node = "node",
+  triggers = "list"}
 local functions = {
   ["host.version"] = {}, ["host.edition"] = {}, ["host.architecture"] = {}, ["host.name"] = {}, ["host.elevated"] = {},
   ["host.boot_time"] = {}, ["host.info"] = {},
@@ -84,8 +91,14 @@ local functions = {
   ["scm.start"] = {service, options({timeout = "seconds", args = "array_of_text"}, {}, true)},
   ["scm.stop"] = {service, options({timeout = "seconds", dependents = "boolean"}, {}, true)},
   ["scm.restart"] = {service, options({timeout = "seconds", dependents = "boolean", args = "array_of_text"}, {}, true)},
-  ["scm.config"] = {service, options({start = "word", delayed = "boolean", account = "text", password = "text", path = "text",
-    display_name = "text"}, {start = "demand"})},
+  ["scm.config"] = {service, options(SETTINGS, {start = "demand"})}, ["scm.create"] = {service, options(SETTINGS, {path = "x"})},
+  ["scm.delete"] = {service, options({timeout = "seconds", dependents = "boolean"}, {}, true)},
+  ["scm.pause"] = {service, options({timeout = "seconds"}, {}, true)}, ["scm.continue"] = {service, options({timeout = "seconds"}, {}, true)},
+  ["scm.control"] = {service, {"control", good = 200}, options({timeout = "seconds"}, {}, true)},
+  ["scm.details"] = {service}, ["scm.dependents"] = {service}, ["scm.security"] = {service, options({audit = "boolean"}, {}, true)},
+  ["scm.set_security"] = {service, {"sddl", good = "D:"}}, ["scm.sid"] = {service}, ["scm.name_of"] = {{"text", good = "x"}},
+  ["scm.trigger_words"] = {},
+  ["scm.watch"] = {{"service", good = SERVICE, optional = true}, options({timeout = "seconds", interval = "seconds", type = "word"}, {}, true)},
   ["reg.get"] = {key, {"value_name", good = "v", optional = true}, options({view = "view"}, {}, true)},
   ["reg.values"] = {key, options({view = "view"}, {}, true)}, ["reg.keys"] = {key, options({view = "view"}, {}, true)},
   ["reg.exists"] = {key, options({view = "view"}, {}, true)}, ["reg.info"] = {key, options({view = "view"}, {}, true)},

@@ -79,7 +79,8 @@ function Get.test_record()
   record.path, record.delayed = nil, nil
   lu.assertEquals(record, {
     name = NAME, display_name = DISPLAY, type = "own_process", state = "stopped", start = "disabled",
-    account = "LocalSystem", exit_code = 1077, service_exit_code = 0, checkpoint = 0, wait_hint = 0.0, accepts = {},
+    account = "LocalSystem", error_control = "normal", exit_code = 1077, service_exit_code = 0, checkpoint = 0, wait_hint = 0.0,
+    accepts = {},
     dependencies = {}, dependents = {},
   })
 end
