@@ -8,6 +8,7 @@
 #define SUBJECTS(S) \
   S(host) \
   S(tcp) \
+  S(udp) \
   S(process) \
   S(scm) \
   S(reg) \

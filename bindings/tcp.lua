@@ -1,4 +1,4 @@
--- win.tcp, the half in Lua: who owns a listener, and what the codes of a probe mean.
+-- win.tcp, the half in Lua: who owns an endpoint, and what the codes of a probe mean.
 local tcp, win, x = ...
 
 local ERROR_INVALID_PARAMETER <const> = 87
@@ -53,31 +53,6 @@ function tcp.owners(...)
   end
   for _, owner in pairs(owners) do table.sort(owner.services) end
   return owners
-end
-
--- Whether it is the kernel that listens: Windows says pid 4 (System), Wine none at all or the process in which it runs
--- its drivers.
-local function is_kernel(pid, process)
-  return pid == 0 or pid == 4 or process ~= nil and process:lower() == "winedevice.exe"
-end
-
-local listeners = tcp.listeners
-
---- win.tcp.listeners([port [, {family=4|6}]]) -> rows of win.tcp.list in state "listen", each with `process` (image name), `path`,
--- `services` (array of names) and `kernel` (boolean).
--- What the kernel listens on is mostly HTTP.SYS's: win.http.state() tells for whom.
-function tcp.listeners(...)
-  local rows = listeners(...)
-  local pids = {}
-  for i, row in ipairs(rows) do pids[i] = row.pid end
-  local owners = tcp.owners(pids)
-  for _, row in ipairs(rows) do
-    local owner = owners[row.pid]
-    row.process, row.path = owner.process, owner.path
-    row.services = table.move(owner.services, 1, #owner.services, 1, {})
-    row.kernel = is_kernel(row.pid, owner.process)
-  end
-  return rows
 end
 
 -- Why an attempt to bind came out as it did; nil for a code that says nothing about the port. `is_used` tells whether

@@ -49,7 +49,7 @@
   R(freeaddrinfo) R(WSAAddressToStringW) R(WSAStringToAddressW) R(WSAEventSelect) R(WSAEnumNetworkEvents)               \
   R(connect) R(send) R(recv)
 
-#define WINAPI_IPHLPAPI(R, N) R(GetExtendedTcpTable)
+#define WINAPI_IPHLPAPI(R, N) R(GetExtendedTcpTable) R(GetExtendedUdpTable) R(SetTcpEntry)
 
 #define WINAPI_PSAPI(R, N) R(GetProcessImageFileNameW)
 

@@ -507,9 +507,9 @@ static int socket_close(lua_State *L) {
   return 0;
 }
 
-static SOCKET *new_socket(lua_State *L, int family) {
+static SOCKET *new_socket(lua_State *L, int family, int type) {
   SOCKET *s = lua_newuserdatauv(L, sizeof *s, 0);
-  *s = socket(family == 6 ? AF_INET6 : AF_INET, SOCK_STREAM, IPPROTO_TCP);
+  *s = socket(family == 6 ? AF_INET6 : AF_INET, type, 0);
   luaL_setmetatable(L, SOCKET_HANDLE);
   return s;
 }
@@ -526,7 +526,7 @@ static void switch_on(SOCKET s, int level, int option) {
   setsockopt(s, level, option, (const char *)&on, sizeof on);
 }
 
-/* test.listen{port=, family=4|6, address="any"|"loopback", reuse=, exclusive=} -> socket with :close(),
+/* test.listen{port=, family=4|6, address="any"|"loopback", reuse=, exclusive=, udp=} -> socket with :close(),
  * or nil and Winsock's error */
 static int listen_on(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
@@ -535,13 +535,23 @@ static int listen_on(lua_State *L) {
   int loopback = strcmp(luaL_optstring(L, -1, "any"), "loopback") == 0;
   struct sockaddr_storage address;
   socklen_t size = any_address(&address, family, (unsigned short)integer_option(L, "port", 0), loopback);
-  SOCKET *s = new_socket(L, family);
+  int udp = boolean_option(L, "udp");
+  SOCKET *s = new_socket(L, family, udp ? SOCK_DGRAM : SOCK_STREAM);
   if (boolean_option(L, "exclusive")) switch_on(*s, SOL_SOCKET, SO_EXCLUSIVEADDRUSE);
   if (boolean_option(L, "reuse")) switch_on(*s, SOL_SOCKET, SO_REUSEADDR);
   if (family == 6) switch_on(*s, IPPROTO_IPV6, IPV6_V6ONLY);
-  if (bind(*s, (struct sockaddr *)&address, size) || listen(*s, 5)) return socket_failed(L);
-  switch_on(*s, SOL_SOCKET, SO_KEEPALIVE); /* after listen: makes Wine show the owner's pid for IPv4 */
+  if (bind(*s, (struct sockaddr *)&address, size) || (!udp && listen(*s, 5))) return socket_failed(L);
+  switch_on(*s, SOL_SOCKET, udp ? SO_BROADCAST : SO_KEEPALIVE); /* makes Wine show the owner's pid for IPv4 */
   return 1;
+}
+
+/* test.connect(port [, family]) -> a connected socket with :close(), or nil and Winsock's error */
+static int connect_to(lua_State *L) {
+  struct sockaddr_storage address;
+  int family = (int)luaL_optinteger(L, 2, 4);
+  socklen_t size = any_address(&address, family, (unsigned short)luaL_checkinteger(L, 1), 1);
+  SOCKET *s = new_socket(L, family, SOCK_STREAM);
+  return connect(*s, (struct sockaddr *)&address, size) ? socket_failed(L) : 1;
 }
 
 /* Whether `text` is a whole HTTP answer, by its Content-Length: Wine's http.sys does not close the connection. */
@@ -559,7 +569,7 @@ static int http_get(lua_State *L) {
   int family = (int)luaL_optinteger(L, 3, 4);
   struct sockaddr_storage address;
   socklen_t length = any_address(&address, family, (unsigned short)port, 1);
-  SOCKET *s = new_socket(L, family);
+  SOCKET *s = new_socket(L, family, SOCK_STREAM);
   DWORD patience = 10000;
   setsockopt(*s, SOL_SOCKET, SO_RCVTIMEO, (const char *)&patience, sizeof patience);
   if (connect(*s, (struct sockaddr *)&address, length)) return socket_failed(L);
@@ -616,6 +626,7 @@ void runner_open(lua_State *L) {
                                        {"service_stop", service_stop},
                                        {"service_state", service_state},
                                        {"listen", listen_on},
+                                       {"connect", connect_to},
                                        {"http_get", http_get},
                                        {NULL, NULL}};
   static const luaL_Reg of_process[] = {{"wait", process_wait},

@@ -21,6 +21,7 @@
 ---@field scm win.scm
 ---@field task win.task
 ---@field tcp win.tcp
+---@field udp win.udp
 win = {}
 
 ---What every failure raises; `tostring` of it is one line for people.

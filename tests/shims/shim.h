@@ -16,6 +16,8 @@
  *   P80_SHIM_HTTP_STOP=hang              scm.c: http stays in STOP_PENDING when it is stopped
  *   P80_SHIM_TCP_OWNER=1                 tcp_table.c
  *   P80_SHIM_TCP_ROWS=n                  tcp_table.c
+ *   P80_SHIM_TCP_CLOSE=1                 tcp_table.c
+ *   P80_SHIM_MODULES=1                   modules.c
  *   P80_SHIM_EVENTS=1                    event_log.c     (then P80_SHIM_QUERY is the last query)
  *   P80_SHIM_NT52=1                      old_windows.c
  *   P80_SHIM_COMMAND_LINES=1, _CRITICAL=1, _SESSIONS=1, _HUNG=1   process.c
@@ -66,7 +68,10 @@ typedef enum shim_failure {
   F(WSAStartup, 2, CODE) F(socket, 3, LAST_INVALID) F(bind, 3, LAST_INVALID) F(setsockopt, 5, LAST_INVALID)        \
   F(connect, 3, LAST_INVALID) F(send, 4, LAST_INVALID) F(recv, 4, LAST_INVALID)                                    \
   F(WSAEventSelect, 3, LAST_INVALID) F(WSAEnumNetworkEvents, 3, LAST_INVALID)                                      \
-  F(GetExtendedTcpTable, 6, CODE) F(GetProcessImageFileNameW, 3, LAST_ERROR)                                       \
+  F(GetExtendedTcpTable, 6, CODE) F(GetExtendedUdpTable, 6, CODE) F(SetTcpEntry, 1, CODE)                          \
+  F(GetOwnerModuleFromTcpEntry, 4, CODE) F(GetOwnerModuleFromTcp6Entry, 4, CODE)                                   \
+  F(GetOwnerModuleFromUdpEntry, 4, CODE) F(GetOwnerModuleFromUdp6Entry, 4, CODE)                                   \
+  F(GetProcessImageFileNameW, 3, LAST_ERROR)                                       \
   F(QueryFullProcessImageNameW, 4, LAST_ERROR) F(SHGetFolderPathW, 5, STATUS)                                      \
   F(HttpInitialize, 3, CODE) F(HttpTerminate, 2, CODE) F(HttpSetServiceConfiguration, 5, CODE)                     \
   F(HttpDeleteServiceConfiguration, 5, CODE) F(HttpQueryServiceConfiguration, 8, CODE)                             \
@@ -109,7 +114,10 @@ typedef struct shim_replacement {
 
 extern const shim_replacement shim_http_config[], shim_scm[], shim_scm_config[], shim_tcp_table[], shim_old_windows[],
     shim_process[],
-    shim_event_log[], shim_token[];
+    shim_event_log[], shim_token[], shim_modules[];
+
+/* modules.c: writes when they were made into the rows of a table with modules. */
+void shim_set_created_tcp(void *table, ULONG family);
 
 /* The name of the service that a handle is for, and the rights that it was opened with; NULL for another handle. */
 const wchar_t *shim_service(SC_HANDLE handle, DWORD *access);

@@ -3,6 +3,9 @@
  *
  * P80_SHIM_TCP_OWNER=1: listeners belong to the pids that fixtures/holder.c noted in the registry: 4 for HTTP.SYS,
  * as on Windows; ports that nobody noted keep what Wine says.
+ * P80_SHIM_TCP_CLOSE=1: SetTcpEntry ends a connection, as far as the table shows: both ends are noted in the
+ * registry, under HKLM\SYSTEM\p80-test\closed, and left out of tables from then on. Who is no administrator may not.
+ * https://learn.microsoft.com/windows/win32/api/iphlpapi/nf-iphlpapi-settcpentry
  * P80_SHIM_TCP_ROWS=n: a table of n rows for IPv4 and none for IPv6, always the same: for measuring. */
 #include <winsock2.h>
 #include <ws2tcpip.h>
@@ -63,6 +66,58 @@ static DWORD make_table(void *table, DWORD *size, DWORD rows) {
   return NO_ERROR;
 }
 
+/* ---- Ending connections ---- */
+
+static const wchar_t closed_key[] = L"SYSTEM\\p80-test\\closed";
+
+/* The name of the value for a connection, seen from one of its ends. */
+static void name_connection(wchar_t out[64], DWORD address, DWORD port, DWORD remote_address, DWORD remote_port) {
+  _snwprintf(out, 64, L"%08lx:%u-%08lx:%u", ntohl(address), ntohs((u_short)port), ntohl(remote_address),
+             ntohs((u_short)remote_port));
+}
+
+static int is_closed(HKEY key, const MIB_TCPROW *row) {
+  wchar_t name[64];
+  name_connection(name, row->dwLocalAddr, row->dwLocalPort, row->dwRemoteAddr, row->dwRemotePort);
+  return row->dwState != MIB_TCP_STATE_LISTEN && RegQueryValueExW(key, name, NULL, NULL, NULL, NULL) == ERROR_SUCCESS;
+}
+
+/* Takes the closed ones out of a table whose rows begin with the columns of MIB_TCPROW. */
+static void leave_out_closed(DWORD *count, char *rows, size_t size) {
+  HKEY key;
+  DWORD kept = 0;
+  if (RegOpenKeyExW(HKEY_LOCAL_MACHINE, closed_key, 0, KEY_QUERY_VALUE | KEY_WOW64_64KEY, &key)) return;
+  for (DWORD i = 0; i < *count; i++) {
+    if (is_closed(key, (const MIB_TCPROW *)(rows + i * size))) continue;
+    memmove(rows + kept++ * size, rows + i * size, size);
+  }
+  *count = kept;
+  RegCloseKey(key);
+}
+
+static DWORD note_closed(const MIB_TCPROW *row) {
+  wchar_t name[64];
+  HKEY key;
+  DWORD failed = (DWORD)RegCreateKeyExW(HKEY_LOCAL_MACHINE, closed_key, 0, NULL, 0, KEY_SET_VALUE | KEY_WOW64_64KEY,
+                                        NULL, &key, NULL);
+  if (failed) return failed;
+  name_connection(name, row->dwLocalAddr, row->dwLocalPort, row->dwRemoteAddr, row->dwRemotePort);
+  failed = (DWORD)RegSetValueExW(key, name, 0, REG_NONE, NULL, 0);
+  name_connection(name, row->dwRemoteAddr, row->dwRemotePort, row->dwLocalAddr, row->dwLocalPort);
+  if (!failed) failed = (DWORD)RegSetValueExW(key, name, 0, REG_NONE, NULL, 0);
+  RegCloseKey(key);
+  return failed;
+}
+
+static DWORD WINAPI set_entry(MIB_TCPROW *row) {
+  if (!shim_is_set("P80_SHIM_TCP_CLOSE", "1")) return SetTcpEntry(row);
+  if (shim_is_set("P80_SHIM_UNELEVATED", "1")) return ERROR_ACCESS_DENIED;
+  if (row == NULL || row->dwState != MIB_TCP_STATE_DELETE_TCB) return ERROR_INVALID_PARAMETER;
+  return note_closed(row);
+}
+
+/* ---- Tables ---- */
+
 static DWORD WINAPI get_table(void *table, DWORD *size, BOOL sorted, ULONG family, TCP_TABLE_CLASS class,
                               ULONG reserved) {
   char rows[32];
@@ -70,8 +125,16 @@ static DWORD WINAPI get_table(void *table, DWORD *size, BOOL sorted, ULONG famil
   if (with_owner && size && GetEnvironmentVariableA("P80_SHIM_TCP_ROWS", rows, sizeof rows))
     return make_table(table, size, family == AF_INET ? shim_number("P80_SHIM_TCP_ROWS") : 0);
   DWORD failed = GetExtendedTcpTable(table, size, sorted, family, class, reserved);
+  if (!failed && table && family == AF_INET && shim_is_set("P80_SHIM_TCP_CLOSE", "1")) {
+    MIB_TCPTABLE_OWNER_PID *pids = table;
+    MIB_TCPTABLE_OWNER_MODULE *modules = table;
+    if (with_owner) leave_out_closed(&pids->dwNumEntries, (char *)pids->table, sizeof *pids->table);
+    else leave_out_closed(&modules->dwNumEntries, (char *)modules->table, sizeof *modules->table);
+  }
+  if (!failed && table && class > TCP_TABLE_OWNER_PID_ALL) shim_set_created_tcp(table, family);
   if (!failed && table && with_owner && shim_is_set("P80_SHIM_TCP_OWNER", "1")) set_owners(table, family);
   return failed;
 }
 
-const shim_replacement shim_tcp_table[] = {SHIM_REPLACE(GetExtendedTcpTable, get_table), {NULL, NULL}};
+const shim_replacement shim_tcp_table[] = {
+    SHIM_REPLACE(GetExtendedTcpTable, get_table), SHIM_REPLACE(SetTcpEntry, set_entry), {NULL, NULL}};

@@ -64,6 +64,7 @@ local SSL = {hash = "hash", appid = "guid", store = "text", usage_check = "boole
 local HASH, GUID = ("ab"):rep(20), "{4dc3e181-e14b-4a21-b022-59fc669b0914}"
 bad.ssl_binding = with(no_text, {"", "x", "443", ":443", "1.2.3.4:0", "1.2.3.4:65536", "1.2.3.4:", "ipport=x:443", "ipport=::1:443", "ipport=[1.2.3.4]:443",
   "hostnameport=:443", "hostnameport=a b:443", "ccs=", "ccs=x", "ccs=*:443", "ipprot=1.2.3.4:443", "=1.2.3.4:443"})
+bad.connection = with(no_text, {"", "x", "127.0.0.1", ":80", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:80 ", "1.2.3.256:80", "[::1]:80"})
 bad.ulong = with(NUMBERS, {1.5, 4294967296, "4"})
 bad.ushort = with(NUMBERS, {1.5, 65536, "4"})
 bad.ulong_seconds = with(NUMBERS, {4294967.3, "4"})
@@ -79,8 +80,13 @@ local SETTINGS = {type = "word", interactive = "boolean", start = "word", delaye
 local functions = {
   ["host.version"] = {}, ["host.edition"] = {}, ["host.architecture"] = {}, ["host.name"] = {}, ["host.elevated"] = {},
   ["host.boot_time"] = {}, ["host.info"] = {},
-  ["tcp.list"] = {options({family = "port", port = "port", state = "word"}, {port = 1}, true)},
-  ["tcp.listeners"] = {{"port", good = 1, optional = true}, options({family = "port"}, {}, true)},
+  ["tcp.list"] = {options({family = "port", port = "port", state = "word", module = "boolean"}, {port = 1}, true)},
+  ["tcp.listeners"] = {{"port", good = 1, optional = true}, options({family = "port", module = "boolean"}, {}, true)},
+  ["tcp.watch"] = {options({port = "port", interval = "seconds", timeout = "seconds"}, {timeout = 0}, true)},
+  ["tcp.close"] = {{"connection", good = "127.0.0.1:1"}, {"connection", good = "127.0.0.1:2"}, options({timeout = "seconds"}, {}, true)},
+  ["udp.list"] = {options({family = "port", port = "port", module = "boolean"}, {port = 1}, true)},
+  ["udp.listeners"] = {{"port", good = 1, optional = true}, options({family = "port", module = "boolean"}, {}, true)},
+  ["udp.watch"] = {options({port = "port", interval = "seconds", timeout = "seconds"}, {timeout = 0}, true)},
   ["tcp.probe"] = {{"port", good = 1}, options({exclusive = "boolean"}, {}, true)},
   ["tcp.owners"] = {{"array_of_pids", good = {}}},
   ["process.list"] = {}, ["process.get"] = {{"pid", good = 0x7FFFFFFC}}, ["process.services"] = {{"pid", good = 0x7FFFFFFC}},

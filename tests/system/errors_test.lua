@@ -35,7 +35,7 @@ local Reads = case.suite "Reads"
 local begin, finish = Reads.setUp, Reads.tearDown
 
 local function set_shims(value)
-  for _, name in ipairs {"P80_SHIM_HTTP_CONFIG", "P80_SHIM_TCP_OWNER"} do test.setenv(name, value) end
+  for _, name in ipairs {"P80_SHIM_HTTP_CONFIG", "P80_SHIM_TCP_OWNER", "P80_SHIM_MODULES"} do test.setenv(name, value) end
 end
 
 function Reads:setUp()
@@ -57,6 +57,9 @@ local function reads()
     {"host.edition", function() return win.host.edition() end}, {"host.elevated", function() return win.host.elevated() end},
     {"tcp.list", function() return win.tcp.list {state = "listen"} end}, {"tcp.listeners", function() return win.tcp.listeners(80) end},
     {"tcp.probe", function() return win.tcp.probe(8077) end}, {"tcp.probe", function() return win.tcp.probe(80) end},
+    {"tcp.list", function() return win.tcp.list {port = 80, module = true} end},
+    {"udp.list", function() return win.udp.list {module = true} end}, {"udp.listeners", function() return win.udp.listeners() end},
+    {"tcp.watch", function() return win.tcp.watch {timeout = 0.05, interval = 0.01} () end},
     {"process.list", function() return #win.process.list() > 3 end}, {"process.get", function() return win.process.get(pid) end},
     {"process.services", function() return win.process.services(pid) end},
     {"scm.list", function() return win.scm.list {state = "active"} end}, {"scm.get", function() return win.scm.get "Errors" end},

@@ -10,6 +10,8 @@ local READS = {
   {"tcp.list", win.tcp.list, times = 100},
   {"tcp.listeners", win.tcp.listeners, times = 20},
   {"tcp.probe", win.tcp.probe, 80, times = 100},
+  {"udp.list", win.udp.list, {module = true}, times = 100},
+  {"udp.listeners", win.udp.listeners, times = 20},
   {"process.list", win.process.list, times = 50},
   {"process.get", win.process.get, own},
   {"process.services", win.process.services, own, times = 100},

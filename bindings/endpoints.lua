@@ -1,0 +1,84 @@
+-- The half in Lua that win.tcp and win.udp share: whose the listeners are, and watching them.
+local subject, win, x, name = ...
+
+-- Whether it is the kernel that listens: Windows says pid 4 (System), Wine none at all or the process in which it runs
+-- its drivers.
+local function is_kernel(pid, process)
+  return pid == 0 or pid == 4 or process ~= nil and process:lower() == "winedevice.exe"
+end
+
+-- Adds to rows what is known of their processes.
+local function add_owners(rows)
+  local pids = {}
+  for i, row in ipairs(rows) do pids[i] = row.pid end
+  local owners = win.tcp.owners(pids)
+  for _, row in ipairs(rows) do
+    local owner = owners[row.pid]
+    row.process, row.path = owner.process, owner.path
+    row.services = table.move(owner.services, 1, #owner.services, 1, {})
+    row.kernel = is_kernel(row.pid, owner.process)
+  end
+  return rows
+end
+
+local listeners = subject.listeners
+
+function subject.listeners(...) return add_owners(listeners(...)) end
+
+-- ---- Watching ----
+
+-- What makes two rows the same listener.
+local function identity(row)
+  return ("%s %s %d %d"):format(row.family, row.local_address, row.local_port, row.pid)
+end
+
+local function checked(...)
+  local check = x.check(name .. ".watch")
+  check.arguments(select("#", ...), 0, 1)
+  local options = check.options(..., {"port", "interval", "timeout"})
+  if options.port ~= nil then check.port("port", options.port) end
+  local interval = options.interval == nil and 1 or check.number("interval", options.interval, 0.01, 86400)
+  return options.port, interval, check.opt_seconds("timeout", options.timeout)
+end
+
+-- Compares the listeners with those in `known`, by identity, and keeps them there; returns what happened.
+local function compare(known, rows)
+  local seen, new, events = {}, {}, {}
+  for _, row in ipairs(rows) do
+    local id = identity(row)
+    seen[id] = true
+    if not known[id] then
+      known[id] = row
+      new[#new + 1] = row
+    end
+  end
+  for id, row in pairs(known) do
+    if not seen[id] then
+      known[id] = nil
+      events[#events + 1] = {event = "gone", listener = row}
+    end
+  end
+  table.sort(events, function(a, b) return identity(a.listener) < identity(b.listener) end)
+  for _, row in ipairs(add_owners(new)) do events[#events + 1] = {event = "appeared", listener = row} end
+  return events
+end
+
+--- watch([{port=, interval=1, timeout=}]) -> an iterator of {event="appeared"|"gone", listener=}
+-- Looks at the table every `interval` seconds; ends after `timeout` seconds, without it never.
+function subject.watch(...)
+  local port, interval, timeout = checked(...)
+  local deadline = timeout and x.clock() + timeout
+  local known = {}
+  compare(known, listeners(port))
+  local events, next_event = {}, 1
+  return function()
+    while not events[next_event] do
+      local left = deadline and deadline - x.clock()
+      if left and left <= 0 then return nil end
+      x.sleep(math.min(interval, left or interval))
+      events, next_event = compare(known, listeners(port)), 1
+    end
+    next_event = next_event + 1
+    return events[next_event - 1]
+  end
+end
