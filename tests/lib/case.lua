@@ -11,6 +11,8 @@
 local lu = require "luaunit"
 local json = require "dkjson"
 
+local ERROR_SERVICE_MARKED_FOR_DELETE <const> = 1072
+
 local case = {}
 
 -- What the running test has made, as functions that take it back.
@@ -143,10 +145,20 @@ local function quoted(word) return word:find "[ \t]" and '"' .. word .. '"' or w
 -- case.service{name=, args={words for holder.exe}, program=, display_name=, start="demand"|"auto"|"disabled",
 --   dependencies={}, run=true} installs holder.exe as a service and starts it; it is gone after the test.
 local starts = {auto = 2, demand = 3, disabled = 4}
+
+-- A service of that name which was deleted stays until the SCM has noticed that the last program with a handle is gone.
+local function create_service(options)
+  case.wait(options.name .. " to be deleted", function()
+    local ok, problem = pcall(test.service_create, options)
+    if not ok and problem.code ~= ERROR_SERVICE_MARKED_FOR_DELETE then error(problem, 0) end
+    return ok
+  end)
+end
+
 function case.service(options)
   local words = {quoted(options.program or test.bin .. "holder.exe"), "--service"}
   for _, word in ipairs(options.args or {}) do words[#words + 1] = quoted(word) end
-  test.service_create {
+  create_service {
     name = options.name, path = table.concat(words, " "), display_name = options.display_name,
     start = starts[options.start or "demand"], dependencies = options.dependencies,
   }
@@ -168,12 +180,11 @@ end
 function case.remove_service(name)
   test.service_stop(name)
   local deadline = test.clock() + 3
-  while test.clock() < deadline do
+  case.wait(name .. " to stop", function()
     local state, pid = test.service_state(name)
-    if state == nil or state == 1 then break end
-    if state == 3 and test.kill(pid) then break end -- it will not stop by itself
-    test.sleep(0.05)
-  end
+    local will_not_stop = state == 3 or test.clock() > deadline
+    return state == nil or state == 1 or will_not_stop and test.kill(pid)
+  end)
   test.service_delete(name)
 end
 

@@ -77,6 +77,12 @@ local SETTINGS = {type = "word", interactive = "boolean", start = "word", delaye
   password = "text", path = "text", display_name = "text", group = "text", dependencies = "array_of_text", description = "text",
   failure = "table", sid_type = "word", privileges = "array_of_text", preshutdown_timeout = "seconds", preferred_node = "node",
   triggers = "list"}
+local DETAILS = {command_line = "boolean", user = "boolean", usage = "boolean", session_name = "boolean", services = "boolean",
+  modules = "boolean", window = "boolean"}
+bad.words = with(bad.array_of_text, {{'a"b'}})
+bad.words_of_a_program = with(bad.array_of_text, {{{secret = 1}}, {{raw = "nul\0"}}, {{secret = "x", raw = "y"}}})
+bad.variables = with {true, 1, "x", {"y"}, {["a=b"] = "x"}, {a = true}, {a = "nul\0"}, {[""] = "x"}}
+bad.program = with(no_text, {"", "a\\b", "..\\x", "C:x", "a/b"})
 local functions = {
   ["host.version"] = {}, ["host.edition"] = {}, ["host.architecture"] = {}, ["host.name"] = {}, ["host.elevated"] = {},
   ["host.boot_time"] = {}, ["host.info"] = {},
@@ -89,7 +95,14 @@ local functions = {
   ["udp.watch"] = {options({port = "port", interval = "seconds", timeout = "seconds"}, {timeout = 0}, true)},
   ["tcp.probe"] = {{"port", good = 1}, options({exclusive = "boolean"}, {}, true)},
   ["tcp.owners"] = {{"array_of_pids", good = {}}},
-  ["process.list"] = {}, ["process.get"] = {{"pid", good = 0x7FFFFFFC}}, ["process.services"] = {{"pid", good = 0x7FFFFFFC}},
+  ["process.list"] = {options(DETAILS, {}, true)}, ["process.get"] = {{"pid", good = 0x7FFFFFFC}, options(DETAILS, {}, true)},
+  ["process.services"] = {{"pid", good = 0x7FFFFFFC}}, ["process.command_line"] = {{"pid", good = 0x7FFFFFFC}},
+  ["process.modules"] = {{"pid", good = 0x7FFFFFFC}}, ["process.environment"] = {},
+  ["process.handles"] = {options({name = "text", pid = "pid", type = "text"}, {name = "p80 no such name", type = "mutant"})},
+  ["process.split"] = {{"text", good = "x"}}, ["process.join"] = {{"words", good = {"x"}}},
+  ["process.find"] = {{"program", good = "x"}, options({search = "boolean"}, {}, true)},
+  ["process.run"] = {options({program = "text", args = "words_of_a_program", cwd = "text", env = "variables", stdin = "text_of_any_bytes",
+    timeout = "seconds", encoding = "word", search = "boolean"}, {program = "cmd.exe"})},
   ["process.stop"] = {{"pid", good = 0x7FFFFFFC}, options({timeout = "seconds", created = "stamp"}, {}, true)},
   ["scm.list"] = {options({type = "word", state = "word"}, {}, true)},
   ["scm.get"] = {service},
@@ -262,7 +275,7 @@ for name, signature in pairs(functions) do
       for _, value in ipairs(bad[kind]) do
         local expected = not (name:find "urlacl" and kind == "text") and INVALID or nil
         e = expect_error(name, ("%s = %s"):format(option, shown(value)), expected, with_argument(good, i, copy(argument.good, option, value)))
-        if e and e.target ~= option and e.target ~= "arguments" and not e.target:find("^" .. option .. "%[") and expected then
+        if e and e.target ~= option and e.target ~= "arguments" and not e.target:find("^" .. option .. "[%[.]") and expected then
           fault(name, option .. " = " .. shown(value), "it names " .. e.target)
         end
       end
