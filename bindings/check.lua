@@ -3,6 +3,7 @@
 local x = ...
 
 local ERROR_INVALID_PARAMETER <const> = 87
+local ERROR_OPERATION_ABORTED <const> = 995 -- Ctrl-C
 local LONGEST_SHOWN = 60
 
 local function shown(value)
@@ -135,6 +136,15 @@ function x.checks(fail)
 end
 
 local by_op = {}
+
+--- x.about(op, f, ...) -> what f(...) gives; what it raises is raised about the function `op`.
+function x.about(op, f, ...)
+  local results = table.pack(pcall(f, ...))
+  if results[1] then return table.unpack(results, 2, results.n) end
+  local problem = results[2]
+  if type(problem) ~= "table" or problem.code == ERROR_OPERATION_ABORTED then error(problem, 0) end
+  x.fail(op, problem.target, problem.code, problem.message, problem.hint)
+end
 
 --- x.check(op) -> the checks for the function `op` ("tcp.watch").
 function x.check(op)

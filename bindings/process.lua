@@ -1,21 +1,11 @@
 -- win.process, the half in Lua: services, sessions, windows and modules of processes, and command lines.
 local process, win, x = ...
 
-local ERROR_OPERATION_ABORTED <const> = 995 -- Ctrl-C
-
 -- C's own functions, which are nobody else's business.
 local list, get, check_pid = process.list, process.get, process.services
 local usage, windows, sessions, handles = process.usage, process.windows, process.sessions, process.handles
 local find = process.find
 process.usage, process.windows, process.sessions = nil, nil, nil
-
--- What f(...) gives; what it raises is raised about `op`.
-local function about(op, f, ...)
-  local ok, result = pcall(f, ...)
-  if ok then return result end
-  if type(result) ~= "table" or result.code == ERROR_OPERATION_ABORTED then error(result, 0) end
-  x.fail(op, result.target, result.code, result.message, result.hint)
-end
 
 -- ---- Rows with more ----
 
@@ -81,7 +71,7 @@ end
 
 local function complete(op, rows, options)
   for option, lay in pairs(add) do
-    if options and options[option] then about(op, lay, rows) end
+    if options and options[option] then x.about(op, lay, rows) end
   end
   return rows
 end
@@ -136,7 +126,7 @@ function process.handles(...)
   end
   local rows, silent = handles(wanted or options)
   local names = {}
-  for _, row in ipairs(rows[1] and about("process.handles", list) or {}) do names[row.pid] = row.name end
+  for _, row in ipairs(rows[1] and x.about("process.handles", list) or {}) do names[row.pid] = row.name end
   for _, row in ipairs(rows) do
     row.name, row.type, row.process = usual_name(row), row.type:lower(), names[row.pid]
   end

@@ -24,7 +24,8 @@
   S(account) \
   S(iis) \
   S(event) \
-  S(task)
+  S(task) \
+  S(driver)
 /* clang-format on */
 
 #define SUBJECT_DECLARATION(name) extern const luax_subject name##_subject;

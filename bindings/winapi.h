@@ -18,7 +18,11 @@
 #include <psapi.h>
 #include <sddl.h>
 #include <shlobj.h>
+#include <wincrypt.h>
 #include <winternl.h>
+#include <wintrust.h>
+#include <softpub.h>
+#include <mscat.h>
 #include <wtsapi32.h>
 #include <http.h>
 #include <lua.h>
@@ -62,6 +66,19 @@
   R(EnumWindows) R(GetWindow) R(GetWindowThreadProcessId) R(IsWindowVisible) R(IsHungAppWindow)                 \
   R(InternalGetWindowText)
 
+#define WINAPI_VERSION(R, N) R(GetFileVersionInfoSizeW) R(GetFileVersionInfoW) R(VerQueryValueW)
+
+#define WINAPI_CRYPT32(R, N) R(CertGetNameStringW)
+
+#define WINAPI_WINTRUST(R, N)                                                                                   \
+  R(WinVerifyTrust) R(WTHelperProvDataFromStateData) R(WTHelperGetProvSignerFromChain)                          \
+  R(WTHelperGetProvCertFromChain) R(CryptCATAdminAcquireContext) R(CryptCATAdminReleaseContext)                 \
+  R(CryptCATAdminCalcHashFromFileHandle) R(CryptCATAdminEnumCatalogFromHash)                                    \
+  R(CryptCATCatalogInfoFromContext) R(CryptCATAdminReleaseCatalogContext)                                       \
+  N("Windows 8", BOOL, CryptCATAdminAcquireContext2,                                                            \
+    (HCATADMIN *, const GUID *, PCWSTR, const CERT_STRONG_SIGN_PARA *, DWORD))                                  \
+  N("Windows 8", BOOL, CryptCATAdminCalcHashFromFileHandle2, (HCATADMIN, HANDLE, DWORD *, BYTE *, DWORD))
+
 #define WINAPI_WTSAPI32(R, N) R(WTSQuerySessionInformationW) R(WTSFreeMemory)
 
 #define WINAPI_SHELL32(R, N) R(SHGetFolderPathW)
@@ -98,6 +115,9 @@
   D(shell32, WINAPI_SHELL32) \
   D(user32, WINAPI_USER32) \
   D(wtsapi32, WINAPI_WTSAPI32) \
+  D(version, WINAPI_VERSION) \
+  D(crypt32, WINAPI_CRYPT32) \
+  D(wintrust, WINAPI_WINTRUST) \
   D(ntdll, WINAPI_NTDLL) \
   D(kernel32, WINAPI_KERNEL32) \
   D(ole32, WINAPI_OLE32) \

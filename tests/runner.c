@@ -419,7 +419,8 @@ static const wchar_t *multi_option(lua_State *L, const char *key) {
   return luax_checkwidebytes(L, lua_gettop(L), key, NULL);
 }
 
-/* test.service_create{name=, path=, display_name=, start=2|3|4, dependencies={}}: path is the command line. */
+/* test.service_create{name=, path=, display_name=, start=2|3|4, type=1|2|16, dependencies={}}: path is the command line;
+ * types 1 and 2 are drivers. */
 static int service_create(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
@@ -428,9 +429,10 @@ static int service_create(lua_State *L) {
   const wchar_t *path = wide_option(L, "path");
   const wchar_t *needs = multi_option(L, "dependencies");
   DWORD when = (DWORD)integer_option(L, "start", SERVICE_DEMAND_START);
+  DWORD type = (DWORD)integer_option(L, "type", SERVICE_WIN32_OWN_PROCESS);
   SC_HANDLE manager = OpenSCManagerW(NULL, NULL, SC_MANAGER_CREATE_SERVICE);
-  SC_HANDLE service = CreateServiceW(manager, name, shown, SERVICE_ALL_ACCESS, SERVICE_WIN32_OWN_PROCESS, when,
-                                     SERVICE_ERROR_NORMAL, path, NULL, NULL, needs, NULL, NULL);
+  SC_HANDLE service = CreateServiceW(manager, name, shown, SERVICE_ALL_ACCESS, type, when, SERVICE_ERROR_NORMAL, path,
+                                     NULL, NULL, needs, NULL, NULL);
   DWORD failed = service ? 0 : GetLastError();
   if (service) CloseServiceHandle(service);
   if (manager) CloseServiceHandle(manager);

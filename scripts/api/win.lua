@@ -11,6 +11,7 @@
 ---`target`; that is not repeated below.
 ---@class win
 ---@field account win.account
+---@field driver win.driver
 ---@field event win.event
 ---@field file win.file
 ---@field host win.host

@@ -21,6 +21,7 @@
  *   P80_SHIM_EVENTS=1                    event_log.c     (then P80_SHIM_QUERY is the last query)
  *   P80_SHIM_NT52=1                      old_windows.c
  *   P80_SHIM_COMMAND_LINES=1, _CRITICAL=1, _SESSIONS=1, _HUNG=1   process.c
+ *   P80_SHIM_TRUST=1                     trust.c
  *   P80_SHIM_UNELEVATED=1                token.c
  *
  * How: p80 imports from kernel32 alone and finds all else with GetProcAddress. An object that defines the pointer
@@ -84,7 +85,15 @@ typedef enum shim_failure {
   F(NtQuerySystemInformation, 4, STATUS) F(NtQueryObject, 5, STATUS) F(RtlGetVersion, 1, STATUS) \
   F(CoInitializeEx, 2, STATUS) F(CoCreateInstance, 5, STATUS) F(SysAllocString, 1, LAST_ERROR) \
   F(NtQueryInformationProcess, 5, STATUS) F(WTSQuerySessionInformationW, 5, LAST_ERROR) F(WTSFreeMemory, 1, CODE)    \
-  F(IsHungAppWindow, 1, LAST_ERROR) F(EnumWindows, 2, LAST_ERROR)
+  F(IsHungAppWindow, 1, LAST_ERROR) F(EnumWindows, 2, LAST_ERROR)                                          \
+  F(WinVerifyTrust, 3, STATUS) F(WTHelperProvDataFromStateData, 1, LAST_ERROR)                                      \
+  F(WTHelperGetProvSignerFromChain, 4, LAST_ERROR) F(WTHelperGetProvCertFromChain, 2, LAST_ERROR)                   \
+  F(CertGetNameStringW, 6, LAST_ERROR) F(CryptCATAdminAcquireContext, 3, LAST_ERROR)                                \
+  F(CryptCATAdminAcquireContext2, 5, LAST_ERROR) F(CryptCATAdminCalcHashFromFileHandle, 4, LAST_ERROR)              \
+  F(CryptCATAdminCalcHashFromFileHandle2, 5, LAST_ERROR) F(CryptCATAdminEnumCatalogFromHash, 5, LAST_ERROR)         \
+  F(CryptCATCatalogInfoFromContext, 3, LAST_ERROR) F(CryptCATAdminReleaseCatalogContext, 3, LAST_ERROR)             \
+  F(CryptCATAdminReleaseContext, 2, LAST_ERROR) F(GetFileVersionInfoSizeW, 2, LAST_ERROR)                           \
+  F(GetFileVersionInfoW, 4, LAST_ERROR) F(VerQueryValueW, 4, LAST_ERROR)
 
 /* ... and what it imports from kernel32 (others pass untouched) */
 #define SHIM_IMPORTED(F)                                                                                           \
@@ -114,7 +123,7 @@ typedef struct shim_replacement {
 
 extern const shim_replacement shim_http_config[], shim_scm[], shim_scm_config[], shim_tcp_table[], shim_old_windows[],
     shim_process[],
-    shim_event_log[], shim_token[], shim_modules[];
+    shim_trust[], shim_event_log[], shim_token[], shim_modules[];
 
 /* modules.c: writes when they were made into the rows of a table with modules. */
 void shim_set_created_tcp(void *table, ULONG family);
