@@ -25,7 +25,8 @@
   S(iis) \
   S(event) \
   S(task) \
-  S(driver)
+  S(driver) \
+  S(feature)
 /* clang-format on */
 
 #define SUBJECT_DECLARATION(name) extern const luax_subject name##_subject;

@@ -81,7 +81,7 @@ end})
 
 -- ---- The subjects, each opened when a thing of its kind is first meant ----
 
-local SUBJECTS <const> = {"process", "tcp", "scm", "reg", "http", "file", "iis", "event", "task"}
+local SUBJECTS <const> = {"process", "tcp", "scm", "reg", "http", "file", "iis", "event", "task", "feature"}
 local unopened = {}
 for _, subject in ipairs(SUBJECTS) do unopened[subject] = true end
 

@@ -233,9 +233,8 @@ local function check_run(options)
   return check_arguments(options.args)
 end
 
-core.write("process.run", function(...)
-  check.arguments(select("#", ...), 1, 1)
-  local options = ...
+--- Runs a program as win.process.run does.
+function core.run(options)
   local args = check_run(options)
   local path = core.ask(raw.find, options.program, {search = options.search})
   if not path then core.fail(options.program, code.ERROR_FILE_NOT_FOUND) end
@@ -252,4 +251,9 @@ core.write("process.run", function(...)
   result.stdout, result.stdout_encoding = decode(result.stdout, encoding)
   result.stderr, result.stderr_encoding = decode(result.stderr, encoding)
   return result
+end
+
+core.write("process.run", function(...)
+  check.arguments(select("#", ...), 1, 1)
+  return core.run((...))
 end)

@@ -8,6 +8,7 @@
 #include <wincrypt.h>
 #include <wintrust.h>
 #include <mscat.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
