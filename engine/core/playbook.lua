@@ -66,7 +66,8 @@ core.write("p80.restart_needed", function() core.result.restart_needed() end)
 --- p80.run() -> the number of this run in `p80 runs`, nil while it has changed nothing.
 core.write("p80.run", function() return core.journal.current() end)
 
---- Asks for a grant on behalf of `op` of io, os or lfs: "process.run" (core/process.lua) or "file.write". Returns "plan" in --check (do nothing), else "go".
+--- Asks for a grant ("process.run", "file.write") on behalf of `op` of io, os or lfs. Returns "plan" in --check (do
+-- nothing), else "go".
 core.write("p80.ask", function(kind, label, op)
   core.about(op)
   core.grants.ask(kind, label)

@@ -13,6 +13,7 @@
 ---@field account win.account
 ---@field driver win.driver
 ---@field event win.event
+---@field feature win.feature
 ---@field file win.file
 ---@field host win.host
 ---@field http win.http
