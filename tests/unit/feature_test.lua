@@ -11,10 +11,21 @@ local SETUP = [[HKLM\SYSTEM\p80-test\setup]]
 local WINDOWS = os.getenv "SystemRoot"
 local REFUSED, NOT_TAKEN = 0x20000004, 0x20000001
 
+local function remove_key(key) win.reg.delete(key, nil, {tree = true}) end
+
+-- An empty key, which goes after the test.
+local function make_key(key)
+  remove_key(key)
+  local path
+  for part in key:gmatch "[^\\]+" do
+    path = path and path .. "\\" .. part or part
+    if path ~= "HKLM" and not win.reg.exists(path) then win.reg.create(path) end
+  end
+  case.later(function() remove_key(key) end)
+end
+
 local function install(key, values)
-  case.reg {"delete", key, "/f"}
-  case.reg {"add", key}
-  case.later(function() case.reg {"delete", key, "/f"} end)
+  make_key(key)
   for name, value in pairs(values) do win.reg.set(key, name, value, {type = "dword"}) end
 end
 
@@ -33,7 +44,7 @@ function Plans:test_list()
   local rows = {}
   for i, row in ipairs(win.feature.list()) do rows[i] = {row.component, row.name} end
   lu.assertEquals(rows, {{"DirectoryBrowse", "IIS-DirectoryBrowsing"}, {"StaticContent", "IIS-StaticContent"}, {"Unheard"}, {"W3SVC", "IIS-WebServer"}})
-  case.reg {"delete", COMPONENTS, "/f"}
+  remove_key(COMPONENTS)
   lu.assertEquals(win.feature.list(), {})
   lu.assertNil(win.feature.plan_remove "IIS")
 end
@@ -100,8 +111,7 @@ local function setup(name, values)
     os.remove(path)
     if before then case.write(path, before) end
   end)
-  case.reg {"delete", SETUP, "/f"}
-  case.reg {"add", SETUP}
+  make_key(SETUP)
   for key, value in pairs(values) do win.reg.set(SETUP, key, value, {type = math.type(value) and "dword" or "sz"}) end
 end
 
