@@ -94,7 +94,9 @@ static const known_code codes[] = {
     H(ERROR_SERVICE_SPECIFIC_ERROR, "look at the service's own log"),
     H(ERROR_PROCESS_ABORTED, "the service's process ended by itself"),
     H(ERROR_SERVICE_DEPENDENCY_FAIL, "start or enable the services that it depends on first"),
-    W(ERROR_SERVICE_LOGON_FAILED),
+    H(ERROR_SERVICE_LOGON_FAILED,
+      "the password is wrong, or the account lacks the right to log on as a service (SeServiceLogonRight), which "
+      "services.msc grants and p80 does not"),
     W(ERROR_SERVICE_START_HANG),
     H(ERROR_SERVICE_MARKED_FOR_DELETE, "close every program that has the service open (services.msc, Task Manager)"),
     W(ERROR_SERVICE_EXISTS),

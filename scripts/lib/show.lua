@@ -357,10 +357,37 @@ local function is_list(value)
   return count == n
 end
 
+local DEAR = {name = 1, pid = 2, state = 3, display_name = 4, type = 5} -- the last that go where there is no room
+local FEWEST = 3
+
+-- The index of the column that is missed least, and whether it is missed at all.
+local function least_dear(columns)
+  local least = 1
+  for i, column in ipairs(columns) do
+    if (DEAR[column.key] or 9) >= (DEAR[columns[least].key] or 9) then least = i end
+  end
+  return least, DEAR[columns[least].key] ~= nil
+end
+
+-- A grid of the columns that there is room for, and the names of the others; nil when too many would go.
+local function narrowed(value, columns, options)
+  local left = {}
+  if columns[1].key ~= "name" then return nil end
+  while #columns > FEWEST do
+    local least, is_dear = least_dear(columns)
+    local text = is_dear and grid(value, columns, options.width, options.rows)
+    if text then
+      table.sort(left)
+      return ("%s\nalso: %s"):format(text, cut(table.concat(left, ", "), options.width - 6))
+    end
+    left[#left + 1] = table.remove(columns, least).title
+  end
+end
+
 local function records(value, options)
   local columns = columns_of(value, options.rows)
   if not columns then return nil end
-  local text = grid(value, columns, options.width, options.rows)
+  local text = grid(value, columns, options.width, options.rows) or narrowed(value, columns, options)
   if text then return text end
   -- too wide for a table
   local parts, shown = {}, math.min(rawlen(value), options.rows)

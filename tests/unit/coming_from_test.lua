@@ -55,7 +55,7 @@ local function run(program, options, code)
   local path = case.write("rows.lua", code)
   local args = table.move({"--state", case.state, table.unpack(options)}, 1, #options + 2, 1, {})
   args[#args + 1] = path
-  return test.spawn {path = test.bin .. program, args = args, timeout = 100}
+  return test.spawn {path = test.bin .. program, args = args, timeout = 100, env = {P80_SHIM_SCM = "1"}}
 end
 
 local function outcomes(build)

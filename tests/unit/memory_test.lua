@@ -46,6 +46,7 @@ local READS = {
   {"host.info", win.host.info}, {"tcp.list", win.tcp.list}, {"tcp.listeners", win.tcp.listeners}, {"tcp.probe", win.tcp.probe, 80},
   {"process.list", win.process.list}, {"process.get", win.process.get, test.pid()}, {"process.services", win.process.services, test.pid()},
   {"scm.list", win.scm.list}, {"scm.get", win.scm.get, "HTTP"}, {"scm.wait", win.scm.wait, "HTTP", "stopped"},
+  {"scm.details", win.scm.details, "Spooler"}, {"scm.security", win.scm.security, "Spooler"}, {"scm.dependents", win.scm.dependents, "RpcSs"},
   {"reg.get", win.reg.get, KEY, "ImagePath"}, {"reg.keys", win.reg.keys, KEY}, {"reg.values", win.reg.values, KEY},
   {"reg.tree", win.reg.tree, KEY}, {"reg.info", win.reg.info, KEY}, {"reg.exists", win.reg.exists, KEY},
   {"reg.security", win.reg.security, KEY}, {"reg.export", win.reg.export, KEY}, {"reg.keys", win.reg.keys, "\\\\" .. win.host.name() .. "\\" .. KEY},

@@ -199,3 +199,15 @@ function TestShow:test_options_of_any_kind()
 end
 
 if not (test and test.finish) then os.exit(lu.LuaUnit.run()) end
+
+function TestShow:test_columns_that_have_no_room_are_named()
+  local rows = {}
+  for i = 1, 3 do
+    rows[i] = {name = "Service" .. i, pid = i, display_name = ("long name "):rep(3), state = "running", type = "own_process",
+      accepts = {"stop", "shutdown"}, checkpoint = 0, exit_code = 0, service_exit_code = 0, wait_hint = 0.0}
+  end
+  local text = show(rows, {width = 80})
+  lu.assertEquals(lines(text)[1]:gsub(" +", " "), "name pid display_name state type")
+  lu.assertEquals(lines(text)[6], "also: accepts, checkpoint, exit_code, service_exit_code, wait_hint")
+  lu.assertTrue(widest(text) <= 80)
+end
