@@ -3,7 +3,7 @@
 ---The registry. A key is one string, `[[HKLM\SOFTWARE\Contoso]]`: a hive (short or long name, any case) and names that
 ---a backslash separates. On 64-bit Windows the 64-bit view is the default, for a 32-bit p80 too, and `view=32` asks for
 ---the other. `[[\\SERVER\HKLM\SOFTWARE\Contoso]]` is a key of another machine: of its HKLM and HKU, while the service
----RemoteRegistry runs there. Registry links are followed on the way to a key, as Windows does, but nothing that goes
+---RemoteRegistry runs there (`ERROR_BAD_NETPATH` where nothing answers). Registry links are followed on the way to a key, as Windows does, but nothing that goes
 ---through a tree follows one.
 ---@class win.reg
 local reg = {}

@@ -7,19 +7,48 @@ local reference = require "reference"
 
 local book = reference.open(manual.sources()).book
 
--- The rows of the page: {line=, command=, answer=, code=, build="real"|"shim", test=}; `build` is "-" without code.
+-- What the help texts of the tools list.
+local HELP = {
+  ["netsh http"] = [[add cacheparam, add iplisten, add setting, add sslcert, add timeout, add urlacl, delete cache,
+    delete iplisten, delete setting, delete sslcert, delete timeout, delete urlacl, dump, flush logbuffer, help,
+    show cacheparam, show cachestate, show iplisten, show servicestate, show setting, show sslcert, show timeout,
+    show urlacl, update sslcert, update sslpropertyex, ipport=, hostnameport=, ccs=, scopedccs=, json=, appid=, certhash=,
+    certstorename=, verifyclientcertrevocation=, verifyrevocationwithcachedclientcertonly=, usagecheck=,
+    revocationfreshnesstime=, urlretrievaltimeout=, sslctlidentifier=, sslctlstorename=, dsmapperusage=,
+    clientcertnegotiation=, reject=, disablehttp2=, disablequic=, disablelegacytls=, disabletls12=, disabletls13=,
+    disableocspstapling=, enabletokenbinding=, logextendedevents=, enablesessionticket=, disablesessionid=,
+    cacherangechunksize, maxcacheresponsesize, idleconnectiontimeout, headerwaittimeout, sslthrottle, user=, listen=,
+    delegate=, sddl=, view=session, view=requestq, view=client, verbose=]],
+  httpcfg = [[set ssl, set urlacl, set iplisten, query ssl, query urlacl, query iplisten, delete ssl, delete urlacl,
+    delete iplisten, /i, /h, /g, /c, /m, /r, /x, /t, /n, /f, /u, /a]],
+  sc = [[query, queryex, start, pause, interrogate, continue, stop, config, description, failure, failureflag, sidtype,
+    privs, managedaccount, qc, qdescription, qfailure, qfailureflag, qsidtype, qprivs, qtriggerinfo, qpreferrednode,
+    qmanagedaccount, qprotection, quserservice, delete, create, control, sdshow, sdset, showsid, triggerinfo,
+    preferrednode, GetDisplayName, GetKeyName, EnumDepend, boot, Lock, QueryLock, type=, state=, bufsize=, ri=, group=,
+    start=, error=, binpath=, tag=, depend=, obj=, displayname=, password=, reset=, reboot=, command=, actions=]],
+  net = "net start, net stop, net pause, net continue, /y, net helpmsg, net config, net statistics",
+  reg = [[query, add, delete, copy, save, restore, load, unload, compare, export, import, flags, /v, /ve, /va, /s, /se, /f,
+    /k, /d, /c, /e, /t, /z, /reg:32, /reg:64, /y, /oa, /od, /os, /on, \\server\]],
+  tasklist = [[/s, /u, /p, /m, /svc, /apps, /v, /fo table, /fo list, /fo csv, /nh, /fi, STATUS, IMAGENAME, PID, SESSION,
+    SESSIONNAME, CPUTIME, MEMUSAGE, USERNAME, SERVICES, WINDOWTITLE, MODULES]],
+  taskkill = "/s, /u, /p, /fi, /pid, /im, /t, /f",
+  netstat = "-a, -b, -c, -d, -e, -f, -i, -n, -o, -p tcp, -p udp, -q, -r, -s, -t, -x, -y, interval",
+}
+
+-- The rows of the page: {tool=, line=, command=, answer=, code=, build="real"|"fake"|"shim", test=}; `build` is "-" without code.
 local function read_rows(text)
-  local rows, number = {}, 0
+  local rows, number, tool = {}, 0, nil
   for line in text:gmatch "([^\n]*)\n" do
     number = number + 1
     local cells = {}
     for cell in line:gsub("\\|", "\1"):gmatch "|([^|]+)%f[|]" do
       cells[#cells + 1] = cell:gsub("\1", "|"):match "^%s*(.-)%s*$"
     end
+    if cells[3] == "tested" then tool = cells[1] end
     if cells[1] and not line:find "^|%-%-%-" and cells[3] ~= "tested" then
       local build, name = (cells[3] or ""):match "^(%S+)%s*(.*)$"
       rows[#rows + 1] = {
-        line = number, command = cells[1], answer = cells[2], code = cells[2]:match "^`` (.-) ``" or cells[2]:match "^`(.-)`",
+        tool = tool, line = number, command = cells[1], answer = cells[2], code = cells[2]:match "^`` (.-) ``" or cells[2]:match "^`(.-)`",
         build = build, test = name,
       }
     end
@@ -51,20 +80,23 @@ win.reg.set("HKLM\\SOFTWARE\\Contoso\\Old", "Port", 81)
 win.scm.start "HTTP"
 ]]
 
+local SHIMS = {P80_SHIM_HTTP_CONFIG = "1", P80_SHIM_SCM = "1"} -- p80.exe has none
+
 local function run(program, options, code)
   local path = case.write("rows.lua", code)
   local args = table.move({"--state", case.state, table.unpack(options)}, 1, #options + 2, 1, {})
   args[#args + 1] = path
-  return test.spawn {path = test.bin .. program, args = args, timeout = 100, env = {P80_SHIM_SCM = "1"}}
+  return test.spawn {path = test.bin .. program, args = args, timeout = 100, env = SHIMS}
 end
 
-local function outcomes(build)
-  local program = build == "shim" and "p80-shim.exe" or "p80.exe"
+local PROGRAM = {real = "p80.exe", fake = "p80.exe", shim = "p80-shim.exe"}
+
+local function outcomes(program)
   local prepared = run(program, {"--allow", "*"}, PREPARE)
   lu.assertEquals(prepared.code, 0, prepared.stderr)
   local parts = {HEAD}
   for _, row in ipairs(rows) do
-    if row.build == build then parts[#parts + 1] = ("try(%d, %q)"):format(row.line, row.code) end
+    if PROGRAM[row.build] == program then parts[#parts + 1] = ("try(%d, %q)"):format(row.line, row.code) end
   end
   local result = run(program, {"--check", "--allow", "*"}, table.concat(parts, "\n"))
   lu.assertTrue(result.code == 3 or result.code == 0, result.stderr)
@@ -76,7 +108,6 @@ end
 local T = case.suite "ComingFrom"
 
 function T:test_each_row_has_code_and_its_test_or_a_reason()
-  lu.assertTrue(#rows > 100)
   for _, row in ipairs(rows) do
     local where = ("docs/coming-from.md:%d"):format(row.line)
     lu.assertNotNil(row.command:find "^`.+`", where)
@@ -84,12 +115,42 @@ function T:test_each_row_has_code_and_its_test_or_a_reason()
       lu.assertNil(row.code, where)
       lu.assertNotNil(row.answer:find "^No: .+%.$", where .. ": No: and a reason")
     else
-      lu.assertTrue(row.build == "real" or row.build == "shim", where .. ": real, shim or -")
+      lu.assertTrue(PROGRAM[row.build] ~= nil, where .. ": real, fake, shim or -")
       lu.assertNotNil(row.code, where .. " has no code")
-      local found = pcall(manual.read, "tests/" .. row.test .. "_test.lua")
+      local found, text = pcall(manual.read, "tests/" .. row.test .. "_test.lua")
       lu.assertTrue(found, ("%s: there is no tests/%s_test.lua"):format(where, row.test))
+      local called = row.code:match "%f[%w]win%.[%w_.]*%f[%w_]([%w_]+)%f[^%w_]"
+      lu.assertTrue(not called or text:find("%f[%w]" .. called) ~= nil, ("%s: %s is not in that test"):format(where, called))
     end
   end
+end
+
+-- The words of the commands in a tool's rows: what stands in code there, parted at blanks.
+local function commands_of(tool)
+  local text = ""
+  for _, row in ipairs(rows) do
+    if row.tool == tool then
+      for code in row.command:gmatch "`(.-)`" do text = text .. " " .. code .. " " end
+    end
+  end
+  return text
+end
+
+function T:test_every_row_of_the_help_texts_is_there()
+  local missing = {}
+  for tool, list in pairs(HELP) do
+    local commands = commands_of(tool)
+    for word in list:gmatch "[^,]+" do
+      word = word:match "^%s*(.-)%s*$"
+      local pattern = word:gsub("%p", "%%%0")
+      if not commands:find("[ =]" .. pattern .. (word:find "[=\\]$" and "" or "%f[^%w]")) and
+        not commands:find('"' .. pattern .. " ") then
+        missing[#missing + 1] = tool .. " " .. word
+      end
+    end
+  end
+  table.sort(missing)
+  lu.assertEquals(missing, {})
 end
 
 function T:test_the_functions_are_there()
@@ -108,11 +169,11 @@ local function may_raise(row, outcome)
   return ((f.errors or "") .. book.tables[f.table].text):find(name, 1, true) ~= nil
 end
 
-local function check_build(build)
-  local found = outcomes(build)
+local function check_rows(program)
+  local found = outcomes(program)
   local faults = {}
   for _, row in ipairs(rows) do
-    local outcome = row.build == build and (found[row.line] or "did not run")
+    local outcome = PROGRAM[row.build] == program and (found[row.line] or "did not run")
     if outcome and outcome ~= "ok" and not may_raise(row, outcome) then
       faults[#faults + 1] = ("docs/coming-from.md:%d: %s: %s"):format(row.line, row.code, outcome)
     end
@@ -120,5 +181,5 @@ local function check_build(build)
   lu.assertEquals(table.concat(faults, "\n"), "")
 end
 
-function T:test_the_rows_of_plain_wine_run() check_build "real" end
-function T:test_the_rows_of_the_shims_run() check_build "shim" end
+function T:test_the_rows_of_plain_wine_run() check_rows "p80.exe" end
+function T:test_the_rows_of_the_shims_run() check_rows "p80-shim.exe" end
