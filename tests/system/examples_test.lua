@@ -100,6 +100,25 @@ function T:test_document_bindings()
   lu.assertStrContains(case.exits(case.p80 {FOLDER .. "document-bindings.lua"}, 0).stdout, "# Bindings of ")
 end
 
+function T:test_monitor_port()
+  case.exits(run("monitor-port", {"--seconds", "0", "--check"}), 0)
+  local process = test.start(case.command {"--json", FOLDER .. "monitor-port.lua", "--port", "8070", "--seconds", "6"})
+  case.later(function() process:close() end)
+  test.sleep(1.5)
+  local holder = case.holder {"--tcp", "8070"}
+  test.sleep(1.5)
+  holder:kill()
+  local result = process:wait(20)
+  lu.assertEquals(result.code, 0, result.stderr)
+  lu.assertStrMatches(result.stderr:gsub("[\r\n]+", " "), ".*taken by .*holder%.exe.*let go by .*")
+end
+
+function T:test_third_party_drivers()
+  local result = case.exits(run("third-party-drivers", {"--check", "--all"}), 0)
+  lu.assertEquals(result.json.result, win.driver.third_party())
+  case.exits(run "third-party-drivers", 0)
+end
+
 -- ---- Those that change something ----
 
 function T:test_delete_listen_address()
@@ -164,6 +183,43 @@ function T:test_disable_was()
   local done = changes("disable-was", {}, states, {P80_SHIM_SCM = "1"})
   lu.assertEquals(done.json.changed, 3)
   lu.assertStrContains(done.stderr, "These need it: W3SVC")
+end
+
+local COMPONENTS = [[HKLM\SOFTWARE\Microsoft\InetStp\Components]]
+local SETUP = [[HKLM\SYSTEM\p80-test\setup]]
+
+-- Puts fixtures/fake-setup.c in the place of dism.exe.
+local function fake_dism()
+  local path = os.getenv "SystemRoot" .. "\\system32\\dism.exe"
+  case.reg {"add", [[HKCU\Software\Wine\DllOverrides]], "/v", "dism.exe", "/d", "native", "/f"} -- or Wine runs its own stub
+  local before = lfs.attributes(path) and case.read(path)
+  os.remove(path) -- the prefix is made of hard links
+  case.write(path, case.read(test.bin .. "fake-setup.exe"))
+  case.later(function()
+    os.remove(path)
+    if before then case.write(path, before) end
+  end)
+end
+
+function T:test_uninstall_iis()
+  lu.assertStrContains(case.exits(run "uninstall-iis", 0).stderr, "IIS is not installed")
+  fake_dism()
+  for _, key in ipairs {COMPONENTS, SETUP} do
+    case.reg {"add", key}
+    case.later(function() case.reg {"delete", key, "/f"} end)
+  end
+  win.reg.set(COMPONENTS, "W3SVC", 1, {type = "dword"})
+  win.reg.set(SETUP, "removes", "W3SVC", {type = "sz"})
+  win.reg.set(SETUP, "from", COMPONENTS:sub(6), {type = "sz"})
+  local said = case.exits(run "uninstall-iis", 0)
+  lu.assertStrContains(said.stderr, "installed: IIS-WebServer")
+  lu.assertStrContains(said.stderr, "--yes runs: dism.exe /online /disable-feature")
+  case.exits(run("uninstall-iis", {"--yes", "--check"}), 3)
+  lu.assertNil((win.reg.get(SETUP, "line")))
+  local done = case.exits(run("uninstall-iis", {"--yes"}), 0)
+  lu.assertStrContains((win.reg.get(SETUP, "line")), "/featurename:IIS-WebServerRole")
+  lu.assertEquals(done.json.changed, 1)
+  lu.assertEquals(case.exits(run("uninstall-iis", {"--yes"}), 0).json.changed, 0)
 end
 
 -- ---- All of them ----
