@@ -309,11 +309,14 @@ local function release_all(holder)
   return free
 end
 
--- Whether somebody takes the port within a moment: a service may do so only after it has been seen to run.
-local function is_taken_again()
+local function count_listeners() return #win.tcp.list {port = args.port, state = "listen"} end
+
+-- Whether somebody takes the port within a moment, beside `listeners` that are there: a service may do so only after it
+-- has been seen to run. Nothing is bound here, which could keep it from the port.
+local function is_taken_again(listeners)
   local deadline = p80.clock() + math.min(args.timeout, 3)
   while p80.clock() < deadline do
-    if not win.tcp.probe(args.port, {exclusive = not shared}).free then return true end
+    if count_listeners() > listeners then return true end
     p80.sleep(0.2)
   end
   return false
@@ -321,12 +324,13 @@ end
 
 -- Starts again what was stopped for nothing, when the port is `free` now. What takes it then held it, too.
 local function start_suspect(suspect, free)
+  local listeners = free and count_listeners()
   local row = step(("start service %s again"):format(suspect.name), {}, function()
     win.scm.start(suspect.name, {timeout = args.timeout})
     for i = #suspect.dependents, 1, -1 do win.scm.start(suspect.dependents[i], {timeout = args.timeout}) end
   end)
   if row.error then error(row.error, 0) end
-  if free and is_taken_again() then
+  if free and is_taken_again(listeners) then
     row.freed = false
     stop_service(suspect.name)
   end

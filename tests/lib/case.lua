@@ -211,6 +211,11 @@ function case.wait_http(port)
   return case.wait("an answer on port " .. port, function() return case.http(port) end)
 end
 
+-- Waits until somebody listens on the port, without binding it: that could keep him from it.
+function case.wait_held(port, family)
+  case.wait("port " .. port, function() return #win.tcp.list {port = port, family = family or 4, state = "listen"} > 0 end)
+end
+
 -- Whether a plain program can take the port now: "ok" or "error N".
 function case.bind(port, family, ...)
   local result = test.spawn {path = test.bin .. "bind-check.exe", args = {tostring(port), tostring(family or 4), ...}}

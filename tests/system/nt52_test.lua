@@ -73,7 +73,7 @@ end
 
 function T:test_free80_with_a_socket_of_a_service()
   case.service {name = "Old", args = {"--tcp", "80"}}
-  case.wait("the port", function() return case.bind(80) ~= "ok" end)
+  case.wait_held(80)
   story({}, "service Old in ")
 end
 
@@ -85,7 +85,7 @@ end
 -- A service that ignores stop is named, although p80 may not look at its process.
 function T:test_a_service_that_does_not_stop()
   case.service {name = "Stuck", args = {"--tcp", "80", "--ignore-stop"}}
-  case.wait("the port", function() return case.bind(80) ~= "ok" end)
+  case.wait_held(80)
   local _, pid = test.service_state "Stuck"
   local result = case.exits(p80 {"free80.lua", "--timeout", "1"}, 6)
   lu.assertStrContains(result.stderr, "Stuck")
@@ -95,7 +95,7 @@ end
 -- Windows Server 2003 without IPv6, as it was installed: neither sockets nor a table of that family.
 function T:test_free80_without_ipv6()
   case.service {name = "Old", args = {"--tcp", "80"}}
-  case.wait("the port", function() return case.bind(80) ~= "ok" end)
+  case.wait_held(80)
   local wishes = {}
   for n = 2, 40, 2 do wishes[#wishes + 1] = ("socket:%d:10047"):format(n) end
   for n = 2, 10, 2 do wishes[#wishes + 1] = ("GetExtendedTcpTable:%d:50"):format(n) end

@@ -43,7 +43,7 @@ end
 
 function T:test_tcp_service_on_both_families()
   case.service {name = "Sock", args = {"--tcp", "80", "--family", "both"}}
-  case.wait("the port", function() return case.bind(80) ~= "ok" end)
+  case.wait_held(80)
   lu.assertStrContains(case.bind(80, 6), "error")
 end
 

@@ -31,8 +31,7 @@ local function free80(words, env)
   return case.p80(words)
 end
 
-local function held(family) return case.bind(80, family) ~= "ok" end
-local function wait_held(family) case.wait("the port", function() return held(family) end) end
+local function wait_held(family) case.wait_held(80, family) end
 local function wait_queues(n) case.wait("request queues", function() return #win.http.holders() == n end) end
 local function running(name) return test.service_state(name) == 4 end
 
