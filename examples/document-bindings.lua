@@ -1,5 +1,5 @@
--- Writes down every binding of the machine as Markdown: who listens on which TCP port, what HTTP.SYS serves, which URLs
--- are reserved, which certificates are bound, and the sites of IIS. What cannot be asked here says why.
+-- Writes down every binding of the machine as Markdown: who listens on which TCP and UDP port, what HTTP.SYS serves,
+-- which URLs are reserved, which certificates are bound, and the sites of IIS. What cannot be asked here says why.
 --   p80 examples\document-bindings.lua [--output bindings.md]
 local p80 = require "p80"
 
@@ -29,17 +29,19 @@ local function section(title, heads, read, row)
   end
 end
 
-section("TCP listeners", {"port", "address", "process", "services", "pid"}, function()
-  local rows = win.tcp.listeners()
-  table.sort(rows, function(a, b)
-    if a.local_port ~= b.local_port then return a.local_port < b.local_port end
-    return a.local_address < b.local_address
+for _, name in ipairs {"tcp", "udp"} do
+  section(name:upper() .. " listeners", {"port", "address", "process", "services", "pid"}, function()
+    local rows = win[name].listeners()
+    table.sort(rows, function(a, b)
+      if a.local_port ~= b.local_port then return a.local_port < b.local_port end
+      return a.local_address < b.local_address
+    end)
+    return rows
+  end, function(row)
+    return row.local_port, row.local_address, row.kernel and "the kernel" or row.path or row.process,
+      table.concat(row.services, ", "), row.pid
   end)
-  return rows
-end, function(row)
-  return row.local_port, row.local_address, row.kernel and "the kernel" or row.path or row.process,
-    table.concat(row.services, ", "), row.pid
-end)
+end
 
 section("Request queues of HTTP.SYS", {"URLs", "processes"}, function() return win.http.state().queues end, function(queue)
   local who = {}

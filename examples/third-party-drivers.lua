@@ -14,5 +14,5 @@ for _, row in ipairs(rows) do
   row.network = table.concat(row.roles or {}, " ")
   row.who = row.company or row.signer
 end
-print(#rows > 0 and show.table(rows, {"name", "service", "who", "version", "network", "reason"}) or "none")
+print(#rows > 0 and show.table(rows, {"name", "service", "who", "version", "network", "reason"}, {width = 160}) or "none")
 p80.report(rows)
