@@ -63,6 +63,7 @@ static const known_code codes[] = {
     H(WAIT_TIMEOUT, "give it more time with --timeout or the timeout option"),
     W(ERROR_NO_MORE_ITEMS),
     W(ERROR_PARTIAL_COPY),
+    W(ERROR_BAD_EXE_FORMAT),
     W(ERROR_DIRECTORY),
     W(ERROR_INVALID_ADDRESS),
     H(ERROR_OPERATION_ABORTED, "interrupted with Ctrl-C; `p80 undo` takes back what was done"),

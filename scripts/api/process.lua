@@ -150,7 +150,7 @@ function process.stop(pid, options) end
 ---depends on the file.
 ---
 ---Errors: `ERROR_FILE_NOT_FOUND`; `ERROR_TIMEOUT`; `ERROR_FILE_TOO_LARGE` when it prints too much; `ERROR_DIRECTORY` for a
----`cwd` that is none; `ERROR_ELEVATION_REQUIRED` when the program asks for more rights than p80 has.
+---`cwd` that is none; `ERROR_BAD_EXE_FORMAT` for a file that is no program; 740 when the program asks for more rights than p80 has.
 ---Rights: anyone; the program may need more
 ---Changes: `process.run`, with the full path of the program
 ---Windows: Server 2003
