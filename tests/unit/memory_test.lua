@@ -43,7 +43,7 @@ local KEY = [[HKLM\SYSTEM\CurrentControlSet\Services\HTTP]]
 local SDDL = "O:BAG:SYD:PAI(A;OICI;FA;;;BA)(D;;0x1234;;;WD)S:(AU;SAFA;GA;;;WD)"
 
 local READS = {
-  {"host.info", win.host.info}, {"tcp.list", win.tcp.list}, {"tcp.listeners", win.tcp.listeners}, {"tcp.probe", win.tcp.probe, 80},
+  {"host.info", win.host.info}, {"tcp.list", win.tcp.list}, {"tcp.listeners", win.tcp.listeners}, {"udp.list", win.udp.list, {module = true}}, {"udp.listeners", win.udp.listeners}, {"tcp.probe", win.tcp.probe, 80},
   {"process.list", win.process.list}, {"process.get", win.process.get, test.pid()}, {"process.services", win.process.services, test.pid()},
   {"scm.list", win.scm.list}, {"scm.get", win.scm.get, "HTTP"}, {"scm.wait", win.scm.wait, "HTTP", "stopped"},
   {"scm.details", win.scm.details, "Spooler"}, {"scm.security", win.scm.security, "Spooler"}, {"scm.dependents", win.scm.dependents, "RpcSs"},
