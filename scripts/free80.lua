@@ -96,9 +96,12 @@ local function advise_about_starters(name)
 end
 
 -- Windows starts some services when something happens, whatever their start type is.
-local function has_triggers(name)
-  local key = ([[HKLM\SYSTEM\CurrentControlSet\Services\%s\TriggerInfo]]):format(name)
-  return win.reg.exists(key) and #win.reg.keys(key) > 0
+local function triggers_of(name)
+  local words = {}
+  for _, trigger in ipairs((win.scm.details(name) or {}).triggers or {}) do
+    if trigger.action == "start" then words[#words + 1] = tostring(trigger.type) end
+  end
+  return words
 end
 
 -- A service that starts with Windows does so no longer.
@@ -109,10 +112,10 @@ local function keep_stopped(name, start)
     end)
   end
   advise_about_starters(name)
-  if has_triggers(name) then
-    advise(("Windows also starts %s on triggers (`sc qtriggerinfo %s`): only start type disabled keeps it from that"):format(
-      name, name))
-  end
+  local triggers = triggers_of(name)
+  if #triggers == 0 then return end
+  advise(("Windows also starts %s on triggers (%s): only start type disabled keeps it from that"):format(name,
+    table.concat(triggers, ", ")))
 end
 
 -- ---- move: what IIS is bound to ----

@@ -261,6 +261,18 @@ function T:test_persist_names_what_would_start_the_service_again()
   lu.assertEquals(win.scm.get("Web").start, "demand")
 end
 
+function T:test_persist_names_the_triggers_that_would_start_the_service()
+  case.service {name = "Web", start = "auto", args = {"--http", "http://+:80/"}}
+  case.wait_http(80)
+  local function triggered_by(type, action)
+    local trigger = ('{type = "%s", action = "%s", subtype = "first_ip_address_arrival"}'):format(type, action)
+    case.exits(run(('win.scm.config("Web", {triggers = {%s}})'):format(trigger)), 0)
+    return free80({"--persist", "--check"}).stdout
+  end
+  lu.assertStrContains(triggered_by("ip_address", "start"), "Windows also starts Web on triggers (ip_address)")
+  lu.assertNotStrContains(triggered_by("ip_address", "stop"), "on triggers")
+end
+
 function T:test_up_to_disable_with_a_driver_that_hangs_asks_for_a_restart()
   scene()
   local result = case.exits(free80 {"--up-to", "disable", "--timeout", "1", "--json", env = HANGS}, 3010)

@@ -200,14 +200,6 @@ end
 
 -- ---- What is said ----
 
-function T:test_persist_names_what_triggers_would_start()
-  case.service {name = "Triggered", start = "auto", args = {"--tcp", "80"}}
-  case.wait_held(80)
-  lu.assertNotStrContains(free80("--persist", "--check").stdout, "trigger")
-  case.reg {"add", [[HKLM\SYSTEM\CurrentControlSet\Services\Triggered\TriggerInfo\0]], "/v", "Type", "/t", "REG_DWORD", "/d", "2", "/f"}
-  lu.assertStrContains(free80("--persist", "--check").stdout, "Windows also starts Triggered on triggers")
-end
-
 function T:test_a_run_that_changed_nothing_says_so()
   lu.assertStrContains(case.exits(free80(), 0).stderr, "nothing had to change")
   case.holder {"--tcp", "80"}
