@@ -7,8 +7,6 @@ local ERROR_OPERATION_ABORTED <const> = 995 -- Ctrl-C
 local servicestate, reply_of = http.servicestate, http.server
 http.servicestate = nil
 
---- win.http.is_running() -> boolean
--- Whether the HTTP service (HTTP.SYS) runs. Unlike almost everything else about it, asking does not start it.
 function http.is_running(...)
   x.check("http.is_running").arguments(select("#", ...), 0, 0)
   local service = win.scm.status "HTTP"
@@ -46,7 +44,6 @@ local function product_of(...)
   end
 end
 
---- The processes that hold handles of HTTP.SYS. The kernel, and what hosts the driver, do not count.
 function http.holders(...)
   x.check("http.holders").arguments(select("#", ...), 0, 0)
   local found, silent = win.process.handles {name = [[\Device\Http\*]], type = "file"}
@@ -140,7 +137,6 @@ local function queues_of_holders()
   return queues
 end
 
---- Which request queues HTTP.SYS has, for whom, and with which URLs.
 function http.state(...)
   local check = x.check "http.state"
   check.arguments(select("#", ...), 0, 1)
@@ -193,7 +189,6 @@ local function port_of(url)
   return parsed and parsed.port or math.tointeger(tonumber(url:match "^%a+://[^/]-:(%d+)"))
 end
 
---- The URLs on a port that a result of win.http.state() has, each with its queue's name and processes.
 function http.urls_on(...)
   local state, port = ...
   local check = x.check "http.urls_on"

@@ -170,7 +170,6 @@ local function join(sessions, queues)
   return loose
 end
 
---- Reads what `netsh http show servicestate` printed, in either view.
 function http.read_servicestate(...)
   local text, controllers = ...
   local check = x.check "http.read_servicestate"

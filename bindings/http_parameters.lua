@@ -63,7 +63,6 @@ local function read(row)
   return copy
 end
 
---- All of them; `value` is absent for one that is not set.
 function parameters.list(...)
   x.check("http.parameters.list").arguments(select("#", ...), 0, 0)
   local rows = {}
@@ -71,7 +70,6 @@ function parameters.list(...)
   return rows
 end
 
---- One of them.
 function parameters.get(...)
   local check = x.check "http.parameters.get"
   check.arguments(select("#", ...), 1, 1)

@@ -55,7 +55,6 @@ local function find(what)
   end
 end
 
---- The product that a service, a URL or the GUID of a reservation belongs to, or nil.
 function http.product(...)
   local check = x.check "http.product"
   check.arguments(select("#", ...), 1, 1)

@@ -64,7 +64,6 @@ local function parse(text)
   }
 end
 
---- The parts of a URL prefix, or nil and what is wrong with it.
 function http.url(...)
   local check = x.check "http.url"
   check.arguments(select("#", ...), 1, 1)

@@ -36,7 +36,6 @@ local function ask(op, row)
   x.fail(op, row.name, value.code, value.message, value.hint)
 end
 
---- The numbers there are, with their values while the HTTP service runs.
 function values.list(...)
   local op = subject .. ".list"
   x.check(op).arguments(select("#", ...), 0, 0)
@@ -48,7 +47,6 @@ function values.list(...)
   return rows, running and "api" or "stopped"
 end
 
---- One of them.
 function values.get(...)
   local op, names, rows = subject .. ".get", {}, {}
   local check = x.check(op)

@@ -16,7 +16,6 @@ local function list_registry()
   return addresses
 end
 
---- The addresses on which HTTP.SYS listens; none means all. A stopped HTTP service is not started.
 function iplisten.list(...)
   x.check("http.iplisten.list").arguments(select("#", ...), 0, 0)
   if win.http.is_running() then return list(), "api" end

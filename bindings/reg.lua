@@ -10,7 +10,6 @@ local function shown(line)
   return utf8.len(line) > LONGEST_SHOWN and line:sub(1, utf8.offset(line, LONGEST_SHOWN + 1) - 1) .. "..." or line
 end
 
---- win.reg.parse(bytes) -> sections, version
 function reg.parse(...)
   local check = x.check "reg.parse"
   check.arguments(select("#", ...), 1, 1)

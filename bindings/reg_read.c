@@ -151,17 +151,7 @@ int reg_push_nil(lua_State *L) {
   return 1;
 }
 
-/* win.reg.get(key, name [, {view=}]) -> value, type [, raw]
- *   The value `name` of `key`; nil or "" is the unnamed one. nil when the key or the value is absent. By type:
- *   sz, expand_sz, link: text (expand_sz as it is stored); multi_sz: array of text; dword, dword_big_endian:
- *   integer 0..2^32-1; qword: 64-bit integer (from 2^63 on negative, as Lua has it); binary, none, resource_list,
- *   full_resource_descriptor, resource_requirements_list and type_<number>: bytes.
- *   `raw` is there only when the stored bytes are not what `set` would write for the value (text without its
- *   terminator or with embedded NULs, which stay in the value; an odd number of bytes, whose last the value lacks;
- *   empty strings in a multi_sz; numbers of a wrong size, whose value is the bytes): it has them as they are.
- * Errors: ERROR_ACCESS_DENIED.
- * https://learn.microsoft.com/windows/win32/api/winreg/nf-winreg-regqueryvalueexw
- * https://learn.microsoft.com/windows/win32/sysinfo/registry-value-types */
+/* https://learn.microsoft.com/windows/win32/sysinfo/registry-value-types */
 int reg_get(lua_State *L) {
   static const char *const options[] = {"view", NULL};
   luax_arguments(L, 1, 3);
@@ -179,10 +169,6 @@ int reg_get(lua_State *L) {
   return formed ? 2 : 3;
 }
 
-/* win.reg.values(key [, {view=}]) -> {{name=, type=, value= [, raw=]}, ...} or nil
- *   All values in Windows' order, as `get` returns them; the unnamed one has the name "". nil when the key is
- *   absent.
- * https://learn.microsoft.com/windows/win32/api/winreg/nf-winreg-regenumvaluew */
 int reg_values(lua_State *L) {
   reg_key name;
   HKEY key = reg_open_argument(L, &name, 0, KEY_QUERY_VALUE);
@@ -193,9 +179,6 @@ int reg_values(lua_State *L) {
   return 1;
 }
 
-/* win.reg.keys(key [, {view=}]) -> {name, ...} or nil
- *   The names of the subkeys in Windows' order; nil when the key is absent.
- * https://learn.microsoft.com/windows/win32/api/winreg/nf-winreg-regenumkeyexw */
 int reg_keys(lua_State *L) {
   reg_key name;
   HKEY key = reg_open_argument(L, &name, 0, KEY_QUERY_VALUE | KEY_ENUMERATE_SUB_KEYS);
@@ -211,18 +194,12 @@ int reg_keys(lua_State *L) {
   return 1;
 }
 
-/* win.reg.exists(key [, {view=}]) -> boolean
- * https://learn.microsoft.com/windows/win32/api/winreg/nf-winreg-regopenkeyexw */
 int reg_exists(lua_State *L) {
   reg_key name;
   lua_pushboolean(L, reg_open_argument(L, &name, 0, KEY_QUERY_VALUE) != NULL);
   return 1;
 }
 
-/* win.reg.info(key [, {view=}]) -> {keys=, values=, written= [, link=]} or nil
- *   How many subkeys and values there are and when the key was last written (ISO 8601, UTC). Of a registry link
- *   it tells about the link itself, with `link` as the kernel's name of its target.
- * https://learn.microsoft.com/windows/win32/api/winreg/nf-winreg-regqueryinfokeyw */
 int reg_info(lua_State *L) {
   reg_key name;
   HKEY key = reg_open_argument(L, &name, REG_OPTION_OPEN_LINK, KEY_QUERY_VALUE);

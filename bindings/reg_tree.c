@@ -46,12 +46,6 @@ static void push_node(reg_reader *r, HKEY key, const char *target, int depth) {
   lua_setfield(L, -2, "values");
 }
 
-/* win.reg.tree(key [, {view=}]) -> {keys={name = subtree}, values={row, ...} [, security=] [, link=]} or nil
- *   Everything below a key; rows as in `values`. `security` is the key's access list as SDDL where it is more than
- *   what it inherits. A registry link, also `key` itself, is not followed: its node has the kernel's name of the
- *   target as `link`, no keys and no values. Raises ERROR_FILE_TOO_LARGE when the tree takes more than 64 MiB,
- *   ERROR_INVALID_NAME when a key or value in it has a NUL in its name.
- * https://learn.microsoft.com/windows/win32/api/winreg/nf-winreg-regenumkeyexw */
 int reg_tree(lua_State *L) {
   reg_key name;
   HKEY key = reg_open_argument(L, &name, REG_OPTION_OPEN_LINK, KEY_READ);

@@ -163,11 +163,6 @@ static void push_row(lua_State *L, const ENUM_SERVICE_STATUS_PROCESSW *row, int 
   scm_set_status(L, &row->ServiceStatusProcess);
 }
 
-/* win.scm.list([{type="service"|"driver"|"all", state="active"|"inactive"|"all"}]) -> rows {name=, display_name=,
- * type=, state=, pid=, exit_code=, service_exit_code=, checkpoint=, wait_hint=, accepts=}. Default are the services
- * (no drivers) in all states. `pid` is absent when no process runs it; `wait_hint` is in seconds. Services that p80
- * may not look at are left out by Windows.
- * https://learn.microsoft.com/windows/win32/api/winsvc/nf-winsvc-enumservicesstatusexw */
 static int scm_list(lua_State *L) {
   static const char *const known[] = {"type", "state", NULL};
   static const char *const type_words[] = {"service", "driver", "all", NULL};
@@ -336,13 +331,6 @@ static int scm_status(lua_State *L) {
   return 1;
 }
 
-/* win.scm.get(name) -> {name=, display_name=, type=, state=, pid=, exit_code=, service_exit_code=, checkpoint=,
- * wait_hint=, accepts=, start=, delayed=, account=, path=, dependencies=, dependents=}; for a name that no service
- * has, nil and, when it is the display name of one, a hint. `dependencies` are the names of what it needs itself
- * (load order groups begin with "+"), `dependents` of all that need it, directly or not, in the order in which they
- * are to be stopped. Fields that p80 may not read, and `delayed` before Windows Vista, are absent;
- * ERROR_ACCESS_DENIED is raised when it may read none.
- * https://learn.microsoft.com/windows/win32/services/service-configuration-programs */
 static int scm_get(lua_State *L) {
   DWORD rights;
   const QUERY_SERVICE_CONFIGW *config = NULL;

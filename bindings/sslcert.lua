@@ -55,7 +55,6 @@ local function parse(text)
   return {binding = ("%s=%s:%d"):format(kind, name, port), kind = kind, host = name, port = port}
 end
 
---- What a binding says, or nil and what is wrong with it.
 function sslcert.binding(...)
   local check = x.check "http.sslcert.binding"
   check.arguments(select("#", ...), 1, 1)
@@ -64,7 +63,6 @@ end
 
 -- ---- Records ----
 
---- All fields of a record and what they are when nobody says otherwise.
 function sslcert.defaults(...)
   x.check("http.sslcert.defaults").arguments(select("#", ...), 0, 0)
   local fields = named(0, 0)
@@ -117,7 +115,6 @@ local function list_registry()
   return rows
 end
 
---- The certificates that are bound, and where that was read.
 function sslcert.list(...)
   x.check("http.sslcert.list").arguments(select("#", ...), 0, 0)
   if not win.http.is_running() then return list_registry(), "registry" end
@@ -128,7 +125,6 @@ function sslcert.list(...)
   return rows, "api"
 end
 
---- One of them.
 function sslcert.get(...)
   local op, binding = "http.sslcert.get", ...
   local check = x.check(op)

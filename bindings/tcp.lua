@@ -29,10 +29,6 @@ local function serves_any(owners)
   return false
 end
 
---- win.tcp.owners(pids) -> {[pid] = {process=, path=, services={}}}
--- The image name, image path and running services of each process in the array `pids`. Each process is looked up once
--- and the services are listed once, however many pids there are. What is not known (the path of another user's process
--- without elevation, a process that has ended) is nil.
 function tcp.owners(...)
   local given, pids = select("#", ...), ...
   if given > 1 then
@@ -68,18 +64,6 @@ end
 
 local probe = tcp.probe
 
---- win.tcp.probe(port [, {exclusive=true, used=nil}]) -> {free=, ipv4={free=, reason=, code=}, ipv6={free=, reason=, code=}}
--- Whether a server could take the port now: binds it for p80 alone, on all addresses of each family, and lets it go at
--- once. Nothing listens and nothing is sent. With exclusive=false as a server binds it that does not ask to be alone,
--- which Windows lets have all addresses beside one that has a single address. Reasons:
---   free         it was bound
---   in_use       somebody has it
---   reserved     nobody has it, yet Windows refuses it: it lies in an excluded port range, or somebody bound it
---                without listening
---   denied       p80 may not open such a socket at all
---   unavailable  this machine does not have that family; that does not count against `free`
--- `code` is Winsock's, 0 when free. `used=true` says that the caller has just seen somebody use the port, which saves
--- another look at the TCP tables.
 function tcp.probe(...)
   local attempts, used = probe(...)
   local port = ...

@@ -33,7 +33,6 @@ local function add_entry(user, kind, bits)
   end
 end
 
---- What the entries of an access list let each account do, in order.
 function urlacl.users(...)
   local check = x.check "http.urlacl.users"
   check.arguments(select("#", ...), 1, 1)
@@ -76,7 +75,6 @@ local function add_users(row)
   return row
 end
 
---- All reservations, and where that was read: a stopped HTTP service is not started.
 function urlacl.list(...)
   x.check("http.urlacl.list").arguments(select("#", ...), 0, 0)
   local rows, source = rows_now()
@@ -90,7 +88,6 @@ local function key_of(url)
   return (parsed and parsed.url or url):lower()
 end
 
---- The reservation of one URL, however that is spelt.
 function urlacl.get(...)
   local check = x.check "http.urlacl.get"
   check.arguments(select("#", ...), 1, 1)
@@ -126,8 +123,6 @@ local function ask(f, ...)
   x.fail("http.urlacl.sddl", result.target == "account" and "user" or result.target, result.code, result.message, result.hint)
 end
 
---- The access list of a reservation for an account, as `netsh http add urlacl` makes it, or of `sddl` as Windows
--- writes it.
 function urlacl.sddl(...)
   local check, options = x.check "http.urlacl.sddl", ...
   check.arguments(select("#", ...), 0, 1)

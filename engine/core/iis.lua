@@ -93,7 +93,6 @@ local function protocol_of(bindings, from, to)
   end
 end
 
---- win.iis.move(site, binding, port [, {protocol=}]) -> changed
 core.write("iis.move", function(...)
   check.arguments(select("#", ...), 3, 4)
   local site, binding, port, options = ...
@@ -173,9 +172,7 @@ local function control(name, state)
   end)
 end
 
---- win.iis.start(site [, {timeout=30}]) -> changed
 control("iis.start", "started")
---- win.iis.stop(site [, {timeout=30}]) -> changed
 control("iis.stop", "stopped")
 
 -- ---- What --check has planned ----

@@ -29,9 +29,6 @@ local function refuse(pid, row)
   if why then core.fail(row and label(row) or tostring(pid), code.ERROR_ACCESS_DENIED, nil, why) end
 end
 
---- win.process.stop(pid [, {timeout=30, created=}]) -> changed
--- Ends a process and waits until it is gone; false when there is none with this pid. With `created`, as
--- win.process.get gave it, only the process that started then: a pid may be another's some time later.
 core.write("process.stop", function(...)
   check.arguments(select("#", ...), 1, 2)
   local pid, options = ...

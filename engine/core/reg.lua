@@ -345,9 +345,6 @@ local function check_bytes(value)
   return value
 end
 
---- win.reg.set(key, name, value [, type | {type=, view=}]) -> changed
--- Writes a value; nil or "" names the unnamed one. Creates the key when it is missing. Without a type, text becomes
--- sz, an integer dword, an array of text multi_sz, whatever the value was before.
 core.write("reg.set", function(...)
   check.arguments(select("#", ...), 3, 4)
   local key, name, value, options = ...
@@ -361,8 +358,6 @@ core.write("reg.set", function(...)
   return core.change("reg.value", id, want) or created
 end)
 
---- win.reg.create(key [, {view=}]) -> changed
--- Creates a key and the missing ones above it.
 core.write("reg.create", function(...)
   check.arguments(select("#", ...), 1, 2)
   local key, options = ...
@@ -390,10 +385,6 @@ local function delete_key(key, view, tree)
   return core.change("reg.key", {key = key, view = view, tree = tree or nil}, nil)
 end
 
---- win.reg.delete(key, name [, {view=}]) -> changed
---- win.reg.delete(key [, nil], {tree=true [, view=]}) -> changed
--- Deletes a value ("" names the unnamed one); without a name a key: an empty one or a registry link, and with
--- tree=true all that is in it. Links in it are deleted themselves, never what they lead to.
 core.write("reg.delete", function(...)
   check.arguments(select("#", ...), 1, 3)
   local key, name, options = ...

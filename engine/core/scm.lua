@@ -256,9 +256,6 @@ local function or_say_how_far(how, f, ...)
     problem.hint and problem.hint .. "; " or "", table.concat(done, ", "), how))
 end
 
---- win.scm.start(name [, {args={...}, timeout=30}]) -> changed
--- Starts a service, and before it the services that it needs, and waits until each runs; a paused one goes on.
--- `args` is for the service itself. Each service has `timeout` seconds.
 core.write("scm.start", function(...)
   check.arguments(select("#", ...), 1, 2)
   local name, options = ...
@@ -266,9 +263,6 @@ core.write("scm.start", function(...)
   return or_say_how_far("the same call goes on", start, existing(name).name, options.timeout, options.args)
 end)
 
---- win.scm.stop(name [, {dependents=false, timeout=30}]) -> changed
--- Stops a service and waits until it has; with dependents=true first the running services that need it, in Windows'
--- order. Each service has `timeout` seconds.
 core.write("scm.stop", function(...)
   check.arguments(select("#", ...), 1, 2)
   local name, options = ...
@@ -276,9 +270,6 @@ core.write("scm.stop", function(...)
   return (or_say_how_far("the same call goes on", stop, existing(name), options))
 end)
 
---- win.scm.restart(name [, {dependents=false, args={...}, timeout=30}]) -> changed
--- Stops a service as win.scm.stop does, then starts it and the dependents that were running; one that was stopped is
--- started.
 core.write("scm.restart", function(...)
   check.arguments(select("#", ...), 1, 2)
   local name, options = ...

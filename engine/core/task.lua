@@ -238,7 +238,6 @@ local function check_settings(settings)
   return state, password
 end
 
---- win.task.create(path, settings) -> changed
 core.write("task.create", function(...)
   check.arguments(select("#", ...), 2, 2)
   local path, settings = ...
@@ -248,7 +247,6 @@ core.write("task.create", function(...)
   return core.change("task", row and {path = row.path} or id, want, {password = password})
 end)
 
---- win.task.delete(path) -> changed
 core.write("task.delete", function(...)
   check.arguments(select("#", ...), 1, 1)
   local id = check_path((...))
@@ -271,7 +269,6 @@ core.resource {
   undo = false,
 }
 
---- win.task.run(path) -> changed
 core.write("task.run", function(...)
   check.arguments(select("#", ...), 1, 1)
   local id = check_path((...))

@@ -68,7 +68,6 @@ local function of_text(name, text)
   return address, check.port(name, tonumber(port))
 end
 
---- win.tcp.close(row [, {timeout=2}]) or win.tcp.close(local, remote [, {timeout=2}]) -> changed
 core.write("tcp.close", function(...)
   local given, first, second, third = select("#", ...), ...
   local id, options
