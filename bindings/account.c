@@ -44,6 +44,7 @@ static int push_account(lua_State *L, PSID sid) {
   lua_createtable(L, 0, 4);
   int table = lua_gettop(L);
   sid_push(L, sid);
+  if (lua_isnil(L, -1)) luax_fail(L, "SID", GetLastError());
   lua_setfield(L, table, "sid");
   set_name(L, table, sid);
   lua_pushvalue(L, table);

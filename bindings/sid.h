@@ -5,7 +5,7 @@
 #include <lua.h>
 #include <windows.h>
 
-/* Pushes "S-1-...", or nil for what is no SID; advapi32 must be loaded. */
+/* Pushes "S-1-...", or nil, with the reason in GetLastError, for what is no SID; advapi32 must be loaded. */
 void sid_push(lua_State *L, PSID sid);
 
 #endif

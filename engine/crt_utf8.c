@@ -150,11 +150,17 @@ static void to_wide_mode(const char *mode, wchar_t out[16]) {
 
 /* ---- Files ---- */
 
+/* Programs that p80 starts have no business with its files. */
+static FILE *keep(FILE *file) {
+  if (file) SetHandleInformation((HANDLE)_get_osfhandle(_fileno(file)), HANDLE_FLAG_INHERIT, 0);
+  return file;
+}
+
 FILE *p80_fopen(const char *name, const char *mode) {
   wide path;
   wchar_t wide_mode[16];
   to_wide_mode(mode, wide_mode);
-  FILE *file = wide_path(&path, name) ? _wfopen(path.text, wide_mode) : NULL;
+  FILE *file = wide_path(&path, name) ? keep(_wfopen(path.text, wide_mode)) : NULL;
   wide_free(&path);
   return file;
 }
@@ -384,7 +390,7 @@ char *p80_tmpnam(char *out) {
 
 FILE *p80_tmpfile(void) {
   wchar_t name[MAX_PATH + 1];
-  return temporary_name(name) ? _wfopen(name, L"w+bTD") : NULL; /* T: short-lived, D: deleted when closed */
+  return temporary_name(name) ? keep(_wfopen(name, L"w+bTD")) : NULL; /* T: short-lived, D: deleted when closed */
 }
 
 /* ---- What LuaFileSystem asks Windows ---- */

@@ -62,7 +62,7 @@ typedef enum shim_failure {
   F(RegEnumKeyExW, 8, CODE) F(RegEnumValueW, 8, CODE) F(RegQueryInfoKeyW, 12, CODE) F(RegFlushKey, 1, CODE)        \
   F(OpenProcessToken, 3, LAST_ERROR) F(GetTokenInformation, 5, LAST_ERROR)                                         \
   F(LookupPrivilegeValueW, 3, LAST_ERROR) F(AdjustTokenPrivileges, 6, LAST_ERROR)                                  \
-  F(LookupAccountNameW, 7, LAST_ERROR) F(LookupAccountSidW, 7, LAST_ERROR)                                         \
+  F(ConvertSidToStringSidW, 2, LAST_ERROR) F(LookupAccountNameW, 7, LAST_ERROR) F(LookupAccountSidW, 7, LAST_ERROR)                                         \
   F(CheckTokenMembership, 3, LAST_ERROR) F(GetNamedSecurityInfoW, 8, CODE)                                         \
   F(ConvertStringSecurityDescriptorToSecurityDescriptorW, 4, LAST_ERROR)                                           \
   F(ConvertSecurityDescriptorToStringSecurityDescriptorW, 5, LAST_ERROR)                                           \
