@@ -229,8 +229,8 @@ local TEXT = {
     elseif holder.urls[1] then
       return ("HTTP.SYS for %s, which registered %s"):format(table.concat(who, " and "), table.concat(holder.urls, " "))
     elseif #who == 1 then
-      return ("HTTP.SYS (it answers '%s'), most likely for %s: the only process with a request queue%s"):format(
-        holder.proof, who[1], holder.hidden and " that p80 can see without elevation" or "")
+      return ("HTTP.SYS (it answers '%s')%s for %s: the only process with a request queue%s"):format(holder.proof,
+        holder.hidden and ", most likely" or "", who[1], holder.hidden and " that p80 can see without elevation" or "")
     end
     return ("HTTP.SYS (it answers '%s') for one of %s: nothing here tells which registered a URL on this port"):format(
       holder.proof, table.concat(who, ", "))
