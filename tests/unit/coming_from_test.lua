@@ -80,7 +80,7 @@ win.reg.set("HKLM\\SOFTWARE\\Contoso\\Old", "Port", 81)
 win.scm.start "HTTP"
 ]]
 
-local SHIMS = {P80_SHIM_HTTP_CONFIG = "1", P80_SHIM_SCM = "1"} -- p80.exe has none
+local SHIMS = {P80_SHIM_EVENTS = "1", P80_SHIM_HTTP_CONFIG = "1", P80_SHIM_SCM = "1"} -- p80.exe has none
 
 local function run(program, options, code)
   local path = case.write("rows.lua", code)
