@@ -335,11 +335,12 @@ static worker *start_worker(lua_State *L, luax_handle *slot, search *s) {
   return w;
 }
 
-/* Waits until the thread is done or has not moved on for a while. */
-static int is_done(lua_State *L, const worker *w) {
-  enum { TICK_MS = 50, PATIENCE_MS = 250 };
+enum { TICK_MS = 50, PATIENCE_MS = 250 };
+
+/* Waits until the thread is done or has not moved on for `patience`. */
+static int is_done(lua_State *L, const worker *w, DWORD patience) {
   LONG last = w->search->next;
-  for (DWORD still = 0; still < PATIENCE_MS;) {
+  for (DWORD still = 0; still < patience;) {
     if (WaitForSingleObject(w->thread, TICK_MS) == WAIT_OBJECT_0) return 1;
     if (luax_interrupt && WaitForSingleObject(luax_interrupt, 0) == WAIT_OBJECT_0)
       luax_fail(L, NULL, ERROR_OPERATION_ABORTED);
@@ -349,12 +350,13 @@ static int is_done(lua_State *L, const worker *w) {
   return 0;
 }
 
-/* Asks all candidates; returns how many did not answer. With very many of them the rest is not asked, either. */
+/* Asks all candidates; returns how many did not answer. After a few of them one tick must do for each, and with very
+ * many the rest is not asked. */
 static LONG ask_names(lua_State *L, search *s) {
-  enum { MOST_SILENT = 32 };
+  enum { FEW_SILENT = 4, MOST_SILENT = 32 };
   luax_handle *slot = luax_newhandle(L, close_worker);
   for (LONG silent = 0;; silent++) {
-    if (is_done(L, start_worker(L, slot, s))) return silent;
+    if (is_done(L, start_worker(L, slot, s), silent < FEW_SILENT ? PATIENCE_MS : TICK_MS)) return silent;
     luax_closehandle(slot);
     if (silent == MOST_SILENT) return silent + s->count - s->next;
     s->next++;

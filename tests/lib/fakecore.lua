@@ -1,8 +1,14 @@
 -- The core (engine/core) in this Lua state, with journals in memory and a kind of thing that lives in a Lua table.
 local fakecore = {}
 
+local compiled = {}
+local function chunk(name)
+  compiled[name] = compiled[name] or test.bundled("core", name)
+  return compiled[name]
+end
+
 for _, name in ipairs {"codes", "data"} do
-  package.preload["core." .. name] = function() return test.bundled("core", name)() end
+  package.preload["core." .. name] = function() return chunk(name)() end
 end
 
 -- A store whose files are tables of text; `limit` is the number of appends after which the "machine" dies.
@@ -41,10 +47,10 @@ function fakecore.open(given)
     win = given.win or win, x = test.x, store = store, options = options, version = "0.0.0", pid = 1, program = test.p80, writes = given.writes or test.writes,
     script = given.script or {name = "unit", kind = "file", words = {}},
     now = function() return "2026-01-01T00:00:00Z" end,
-    chunk = function(name) return test.bundled("core", name) end,
+    chunk = chunk,
     progress = function() end, default_state = given.default_state, lib = require, names = function() return {} end, source = function() end, load_manifest = function() return true end,
   }
-  local core = test.bundled("core", "init")(host)
+  local core = chunk "init"(host)
   core.accept()
   local things = given.things or {}
   core.resource {
