@@ -25,7 +25,7 @@ function gate.declare(declaration)
   assert(not resources[declaration.kind], declaration.kind)
   declaration.same = declaration.same or data.includes
   resources[declaration.kind] = declaration
-  grants.declare(declaration.kind)
+  assert(data.contains(core.kinds[declaration.kind:match "^%l+"], declaration.kind), declaration.kind)
 end
 
 --- The declaration of a kind, or nil.

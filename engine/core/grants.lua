@@ -5,10 +5,8 @@ local grants = {}
 
 local granted = {} -- {kind=, label=}: patterns
 
-local kinds = {} -- every kind that there is, for suggestions
-
---- Makes `kind` known as something that can be granted.
-function grants.declare(kind) kinds[#kinds + 1] = kind end
+local kinds = {} -- every kind that there is
+for _, subject in ipairs(core.kinds.subjects) do table.move(core.kinds[subject], 1, #core.kinds[subject], #kinds + 1, kinds) end
 
 local function to_pattern(glob)
   return "^" .. glob:lower():gsub("[%^%$%(%)%%%.%[%]%+%-%?]", "%%%0"):gsub("%*", ".*") .. "$"
@@ -18,7 +16,6 @@ end
 local function kind_pattern(glob)
   local pattern = to_pattern(glob)
   if glob == "*" then return pattern end
-  if not core.open(glob) then core.open_all() end
   for _, known in ipairs(kinds) do
     if known:find(pattern) then return pattern end
   end

@@ -8,6 +8,7 @@ local core = {
   x = host.x,
   code = require "core.codes",
   data = require "core.data",
+  kinds = require "core.kinds",
   options = host.options, -- check, json, quiet, verbose, timeout (may be nil), allow, force
   checking = host.options.check,
   timeout = host.options.timeout or 30, -- seconds a wait may take when nobody says otherwise
@@ -81,9 +82,8 @@ end})
 
 -- ---- The subjects, each opened when a thing of its kind is first meant ----
 
-local SUBJECTS <const> = {"process", "tcp", "scm", "reg", "http", "file", "iis", "event", "task", "feature"}
 local unopened = {}
-for _, subject in ipairs(SUBJECTS) do unopened[subject] = true end
+for _, subject in ipairs(core.kinds.subjects) do unopened[subject] = true end
 
 local is_write = {} -- what the bindings list, and what the engine itself offers
 for _, name in ipairs(host.writes) do is_write[name] = true end
@@ -95,7 +95,7 @@ local function check_writes(subject)
   for name in pairs(writes) do assert(is_write[name], name) end
 end
 
---- Opens the subject of a function or kind ("scm.state"); returns whether there is such a subject that changes things.
+--- Opens the subject of a function or kind ("scm.state"), if there is one.
 function core.open(name)
   local subject = name:match "^%l+"
   if unopened[subject] then
@@ -103,12 +103,6 @@ function core.open(name)
     part(subject)
     check_writes(subject)
   end
-  return unopened[subject] == nil and core.data.contains(SUBJECTS, subject)
-end
-
---- Opens all of them.
-function core.open_all()
-  for _, subject in ipairs(SUBJECTS) do core.open(subject) end
 end
 
 --- Takes what --allow gives; raises for a grant that does not exist.

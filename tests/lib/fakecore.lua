@@ -7,7 +7,7 @@ local function chunk(name)
   return compiled[name]
 end
 
-for _, name in ipairs {"codes", "data"} do
+for _, name in ipairs {"codes", "data", "kinds"} do
   package.preload["core." .. name] = function() return chunk(name)() end
 end
 
@@ -51,6 +51,7 @@ function fakecore.open(given)
     progress = function() end, default_state = given.default_state, lib = require, names = function() return {} end, source = function() end, load_manifest = function() return true end,
   }
   local core = chunk "init"(host)
+  core.kinds.fake = {"fake.thing", "fake.gone", "fake.lamp"}
   core.accept()
   local things = given.things or {}
   core.resource {
