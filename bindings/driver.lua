@@ -226,7 +226,7 @@ end
 function driver.inspect(...)
   local check = x.check "driver.inspect"
   check.arguments(select("#", ...), 1, 1)
-  local path = win.process.find(check.text("path", (...)))
+  local path = x.about("driver.inspect", win.process.find, check.text("path", (...)))
   if not path then return nil end
   local row = {path = path, roles = roles_of(own_view(path))}
   add_all(row, version(own_view(path)))

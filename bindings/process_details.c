@@ -185,15 +185,15 @@ static void push_usage(lua_State *L, const process_information *p) {
   lua_setfield(L, -2, "cpu");
 }
 
-/* Pushes the table of all processes from the list of `size` bytes. */
+/* Pushes the table of all processes from the list of `size` bytes, whose items Wine does not align. */
 static void push_usages(lua_State *L, const char *list, ULONG size) {
+  process_information p;
   lua_newtable(L);
-  for (ULONG at = 0; at <= size - sizeof(process_information);) {
-    const process_information *p = (const void *)(list + at);
-    push_usage(L, p);
-    lua_rawseti(L, -2, (lua_Integer)(UINT_PTR)p->pid);
-    if (p->next == 0 || p->next > size - at) return;
-    at += p->next;
+  for (ULONG at = 0; at <= size - sizeof p; at += p.next) {
+    memcpy(&p, list + at, sizeof p);
+    push_usage(L, &p);
+    lua_rawseti(L, -2, (lua_Integer)(UINT_PTR)p.pid);
+    if (p.next == 0 || p.next > size - at) return;
   }
 }
 

@@ -82,6 +82,7 @@ local DETAILS = {command_line = "boolean", user = "boolean", usage = "boolean", 
 bad.words = with(bad.array_of_text, {{'a"b'}})
 bad.words_of_a_program = with(bad.array_of_text, {{{secret = 1}}, {{raw = "nul\0"}}, {{secret = "x", raw = "y"}}})
 bad.variables = with {true, 1, "x", {"y"}, {["a=b"] = "x"}, {a = true}, {a = "nul\0"}, {[""] = "x"}}
+bad.feature = with(no_text, {""})
 bad.program = with(no_text, {"", "a\\b", "..\\x", "C:x", "a/b"})
 local functions = {
   ["host.version"] = {}, ["host.edition"] = {}, ["host.architecture"] = {}, ["host.name"] = {}, ["host.elevated"] = {},
@@ -104,6 +105,10 @@ local functions = {
   ["process.run"] = {options({program = "text", args = "words_of_a_program", cwd = "text", env = "variables", stdin = "text_of_any_bytes",
     timeout = "seconds", encoding = "word", search = "boolean"}, {program = "cmd.exe"})},
   ["process.stop"] = {{"pid", good = 0x7FFFFFFC}, options({timeout = "seconds", created = "stamp"}, {}, true)},
+  ["driver.list"] = {options({version = "boolean", signature = "boolean", roles = "boolean"}, {}, true)},
+  ["driver.third_party"] = {options({loaded = "boolean"}, {}, true)}, ["driver.inspect"] = {{"program", good = "C:\\none.sys"}},
+  ["feature.list"] = {}, ["feature.plan_remove"] = {{"feature", good = "p80 none"}},
+  ["feature.remove"] = {{"feature", good = "p80 none"}, options({timeout = "seconds"}, {}, true)},
   ["scm.list"] = {options({type = "word", state = "word"}, {}, true)},
   ["scm.get"] = {service},
   ["scm.wait"] = {service, {"word", good = "stopped"}, options({timeout = "seconds", requested = "boolean"}, {}, true)},

@@ -3,17 +3,20 @@ local lu = require "luaunit"
 local flat = require "flat"
 
 local KEY = [[HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion]]
+local SERVICE = [[HKLM\SYSTEM\CurrentControlSet\Services\HTTP]]
 local own = test.pid()
+
+local EVERY_DETAIL = {command_line = true, user = true, usage = true, session_name = true, services = true, modules = true, window = true}
 
 local READS = {
   {"host.info", win.host.info},
-  {"tcp.list", win.tcp.list, times = 100},
+  {"tcp.list", win.tcp.list, times = 30},
   {"tcp.listeners", win.tcp.listeners, times = 20},
   {"tcp.probe", win.tcp.probe, 80, times = 100},
   {"udp.list", win.udp.list, {module = true}, times = 100},
   {"udp.listeners", win.udp.listeners, times = 20},
   {"process.list", win.process.list, times = 50},
-  {"process.get", win.process.get, own},
+  {"process.get", win.process.get, own, times = 300},
   {"process.services", win.process.services, own, times = 100},
   {"process.modules", win.process.modules, own, times = 50},
   {"process.command_line", win.process.command_line, own},
@@ -34,11 +37,11 @@ local READS = {
   {"reg.keys", win.reg.keys, KEY, times = 100},
   {"reg.values", win.reg.values, KEY, times = 100},
   {"reg.info", win.reg.info, KEY},
-  {"reg.tree", win.reg.tree, [[HKLM\SYSTEM\CurrentControlSet\Services\HTTP]], times = 100},
+  {"reg.tree", win.reg.tree, SERVICE, times = 100},
   {"reg.exists", win.reg.exists, KEY},
   {"reg.security", win.reg.security, KEY},
-  {"reg.export", win.reg.export, [[HKLM\SYSTEM\CurrentControlSet\Services\HTTP]], times = 100},
-  {"reg.find", win.reg.find, [[HKLM\SYSTEM\CurrentControlSet\Services\HTTP]], "http", times = 100},
+  {"reg.export", win.reg.export, SERVICE, times = 100},
+  {"reg.find", win.reg.find, SERVICE, "http", times = 100},
   {"http.holders", win.http.holders, times = 5},
   {"http.state", win.http.state, times = 5},
   {"http.server", win.http.server, 80, times = 100},
@@ -47,6 +50,26 @@ local READS = {
   {"http.sslcert.list", win.http.sslcert.list, times = 100},
   {"http.parameters.list", win.http.parameters.list, times = 100},
   {"http.iplisten.is_local", win.http.iplisten.is_local, "192.0.2.1", times = 100},
+  {"http.timeout.list", win.http.timeout.list, times = 100},
+  {"tcp.list_with_modules", win.tcp.list, {module = true}, times = 20},
+  {"udp.list", win.udp.list, times = 50},
+  {"process.list_with_details", win.process.list, EVERY_DETAIL, times = 10},
+  {"process.command_line", win.process.command_line, own, times = 100},
+  {"process.modules", win.process.modules, own, times = 50},
+  {"process.handles", win.process.handles, {pid = own, type = "mutant"}, times = 10},
+  {"process.find", win.process.find, "cmd", times = 100},
+  {"process.environment", win.process.environment, times = 50},
+  {"process.split", win.process.split, [["a b" c\"d e]], times = 100},
+  {"process.join", win.process.join, {"a b", 'c"d'}, times = 100},
+  {"driver.list", win.driver.list, times = 10},
+  {"feature.list", win.feature.list, times = 10},
+  {"iis.store", win.iis.store, times = 50},
+  {"scm.details", win.scm.details, "HTTP", times = 100},
+  {"scm.security", win.scm.security, "HTTP", times = 100},
+  {"scm.dependents", win.scm.dependents, "HTTP", times = 50},
+  {"scm.name_of", win.scm.name_of, "none", times = 100},
+  {"reg.compare", win.reg.compare, SERVICE, SERVICE, times = 50},
+  {"account.get", win.account.get, "Administrators", times = 50},
 }
 
 local FAILURES = {
@@ -59,6 +82,9 @@ local FAILURES = {
   {"scm.control", win.scm.control, "Spooler", 200, times = 100},
   {"scm.create", win.scm.create, "Spooler", {path = "x"}, times = 100},
   {"scm.config", win.scm.config, "NoSuchService", {start = "demand"}, times = 100},
+  {"udp.list", win.udp.list, {port = 0}},
+  {"process.handles", win.process.handles, {pid = own, nmae = "x"}, times = 100},
+  {"driver.inspect", win.driver.inspect, "no\0path"},
   {"reg.get", win.reg.get, "NOHIVE\\x", "y"},
   {"reg.set", win.reg.set, [[HKLM\SOFTWARE\no\such\key]], "x", "y"},
   {"reg.delete", win.reg.delete, "NOHIVE\\x", "y"},
