@@ -28,13 +28,19 @@ function event.logs(...)
   return names
 end
 
+-- The key of a source, nil for what cannot be the name of a key: any program writes what it likes into an event.
+local function key_of(log, source)
+  if source == "" or source:find "\\" or utf8.len(source, 1, -1, true) > 255 then return nil end
+  return ("%s\\%s\\%s"):format(SERVICES, log, source)
+end
+
 function event.source(...)
   local check, name = x.check "event.source", ...
   check.arguments(select("#", ...), 1, 1)
   check.text("source", name)
   for _, log in ipairs(keys_of(SERVICES)) do
-    local key = ("%s\\%s\\%s"):format(SERVICES, log, name)
-    if name ~= "" and not name:find "\\" and win.reg.exists(key) then
+    local key = key_of(log, name)
+    if key and win.reg.exists(key) then
       return {log = log, file = (win.reg.get(key, "EventMessageFile"))}
     end
   end
@@ -57,7 +63,8 @@ end
 
 -- The text that an old event's source has for it.
 local function message_of(log, row)
-  local files = win.reg.get(("%s\\%s\\%s"):format(SERVICES, log, row.source), "EventMessageFile")
+  local key = key_of(log, row.source)
+  local files = key and win.reg.get(key, "EventMessageFile")
   for file in (type(files) == "string" and files or ""):gmatch "[^;]+" do
     local text = message(file, row.message_id, row.strings)
     if text then return text end

@@ -11,14 +11,20 @@ local TYPES <const> = 0x1F -- errors, warnings, information, both audits
 
 local function key_of(log, source) return ("%s\\%s\\%s"):format(LOGS, log, source) end
 
+-- With `tree` all that its key has, of which p80 writes a part only.
 core.resource {
   kind = "event.source",
   label = function(id) return id.source end,
-  get = function(id) return raw.source(id.source) end,
+  get = function(id)
+    local row = raw.source(id.source)
+    return row and {log = row.log, file = row.file, tree = reg.tree(key_of(row.log, id.source))}
+  end,
   set = function(id, want, have)
-    if have and (not want or have.log ~= want.log) then reg.delete(key_of(have.log, id.source), nil, {tree = true}) end
+    local in_place = want and have and have.log == want.log and not want.tree
+    if have and not in_place then reg.delete(key_of(have.log, id.source), nil, {tree = true}) end
     if not want then return end
     local key = key_of(want.log, id.source)
+    if want.tree then return reg.create(key, {tree = want.tree}) end
     reg.create(key)
     if want.file then reg.set(key, "EventMessageFile", want.file, {type = "expand_sz"}) end
     reg.set(key, "TypesSupported", TYPES, {type = "dword"})
@@ -48,6 +54,12 @@ end)
 core.write("event.unregister", function(...)
   check.arguments(select("#", ...), 1, 1)
   return core.change("event.source", {source = check_source((...))}, nil)
+end)
+
+core.view("event.source", function(planned, row, source)
+  local is_planned, state = planned("event.source", {source = source})
+  if not is_planned then return row end
+  return state and {log = state.log, file = state.file}
 end)
 
 -- ---- Events ----

@@ -116,6 +116,11 @@ function TestRead:test_damaged_records()
   end
   for at, value in pairs {[0] = 0x7FFFFFFF, [36] = 0x7FFFFFF0, [26] = 0x0000FFFF} do lu.assertEquals(damaged(at, value), 1500, at) end
   lu.assertEquals(damaged(0, 4), 1500)
+  -- the smallest record, with a user that would be behind it
+  win.reg.set(key, name, ("<I4I4I4I4I4I4I2I2I2I2I4I4I4I4I4I4I4"):pack(60, 0x654C664C, 1, 0, 0, 1, 4, 0, 0, 0, 0, 0, 68, 0x7FFFFFF0, 0, 0, 0),
+    {type = "binary"})
+  local row = event.read("Application")[1]
+  lu.assertEquals({row.source, row.sid, row.message}, {""})
 end
 
 TestWrite = {setUp = fresh, tearDown = clean}
@@ -173,6 +178,9 @@ function TestSources:test_register_check_undo()
   local files = {}
   local check = run({check = true}, files)
   lu.assertTrue(check.call("event.register", SOURCE))
+  lu.assertEquals(check.call("event.source", SOURCE).log, "Application")
+  lu.assertTrue(check.call("event.unregister", SOURCE))
+  lu.assertNil(check.call("event.source", SOURCE))
   lu.assertNil(event.source(SOURCE))
   local core = run({}, files)
   lu.assertTrue(core.call("event.register", SOURCE))
@@ -189,6 +197,24 @@ function TestSources:test_register_check_undo()
   lu.assertNil(event.source(SOURCE))
   lu.assertEquals(run({}, files).undo.run().failed, 0)
   lu.assertEquals(event.source(SOURCE), found)
+end
+
+-- A program's own source has more in its key than p80 writes.
+function TestSources:test_all_of_another_source_comes_back()
+  local files, key = {}, LOGS .. "\\Application\\" .. SOURCE
+  win.reg.create(key)
+  win.reg.set(key, "TypesSupported", 7, {type = "dword"})
+  win.reg.set(key, "CategoryMessageFile", [[C:\app.dll]], {type = "expand_sz"})
+  win.reg.create(key .. [[\deeper]])
+  local before = win.reg.tree(key)
+  for _, change in ipairs {{"event.unregister", SOURCE}, {"event.register", SOURCE}, {"event.register", SOURCE, {log = "System"}}} do
+    local core = run({}, files)
+    lu.assertTrue(core.call(table.unpack(change)))
+    core.finish()
+    lu.assertEquals(run({}, files).undo.run().failed, 0)
+    lu.assertEquals(win.reg.tree(key), before)
+    lu.assertFalse(win.reg.exists(LOGS .. "\\System\\" .. SOURCE))
+  end
 end
 
 function TestSources:test_bad_input()
