@@ -10,7 +10,27 @@ local RESTART_NEEDED <const> = 3010
 core.open "process.run"
 core.open "file.write"
 
-local planned = {} -- by name in lower case: --check has planned it
+local ROLE <const> = "iis-webserverrole" -- with which everything goes
+local removed = {} -- by feature in lower case: what --check has planned to remove
+
+local function is_removed(name) return removed[ROLE] or removed[name:lower()] end
+
+local function all_removed(names)
+  for _, name in ipairs(names) do
+    if not is_removed(name) then return false end
+  end
+  return true
+end
+
+core.view("feature.list", function(_, rows)
+  local left = {}
+  for _, row in ipairs(rows) do
+    if not is_removed(row.name or row.component) then left[#left + 1] = row end
+  end
+  return left
+end)
+
+core.view("feature.plan_remove", function(_, plan) return plan and not all_removed(plan.features) and plan or nil end)
 
 local function run(plan, timeout)
   if plan.file then core.change("file.write", {path = plan.file}, {bytes = plan.text}) end
@@ -27,10 +47,10 @@ core.write("feature.remove", function(...)
   local name, options = ...
   local timeout = check.opt_seconds("timeout", check.options(options, {"timeout"}).timeout, TIMEOUT)
   local plan = core.ask(raw.plan_remove, name)
-  if not plan or planned[name:lower()] then return false end
+  if not plan or all_removed(plan.features) then return false end
   local result = run(plan, timeout)
   if core.checking then
-    planned[name:lower()] = true
+    for _, feature in ipairs(plan.features) do removed[feature:lower()] = true end
     return true
   end
   if result.code == RESTART_NEEDED then

@@ -168,6 +168,16 @@ function Remove:test_check_runs_nothing()
   lu.assertEquals({core.call("feature.remove", "IIS"), core.call("feature.remove", "IIS")}, {true, false})
   lu.assertNil((win.reg.get(SETUP, "line")))
   lu.assertNotNil(win.feature.plan_remove "IIS")
+  lu.assertEquals({core.call "feature.list", core.call("feature.plan_remove", "IIS")}, {{}})
+end
+
+function Remove:test_check_lists_what_would_be_left()
+  install(COMPONENTS, {W3SVC = 1, ASP = 1})
+  local core = fakecore.open {options = {check = true}}
+  lu.assertEquals({core.call("feature.remove", "IIS-ASP"), core.call("feature.remove", "asp")}, {true, false})
+  lu.assertEquals(core.call "feature.list", {{name = "IIS-WebServer", component = "W3SVC"}})
+  lu.assertNil(core.call("feature.plan_remove", "ASP"))
+  lu.assertNotNil(core.call("feature.plan_remove", "IIS"))
 end
 
 -- Windows Server 2003: the answer file is there while the program runs, and not any more after.
