@@ -121,9 +121,10 @@ core.write("reg.copy", function(...)
   return apply(copies, view)
 end)
 
--- What is in a hive file, which is loaded for a moment.
+-- What is in a hive file, which is loaded for a moment. That is more than reading: Windows may mend the file meanwhile.
 local function hive_tree(path)
   local key = ("HKLM\\p80-restore-%d"):format(core.host.pid)
+  core.grants.ask("reg.hive", key)
   core.ask(raw.load, key, path)
   local read, tree = pcall(raw.tree, key)
   if not pcall(raw.unload, key) then core.ask(raw.unload, key) end -- it must not stay

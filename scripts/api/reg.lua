@@ -217,11 +217,11 @@ function reg.load(key, file) end
 function reg.parse(bytes) end
 
 ---Makes a key and all below it what a hive file has that `win.reg.save` wrote; what is there besides goes. Access lists and
----registry links in the file are left out. The file is loaded for a moment to be read, also in `--check`.
+---registry links in the file are left out. The file is loaded for a moment, right below HKLM, to be read; so also in `--check`.
 ---
 ---Errors: `ERROR_FILE_NOT_FOUND`; `ERROR_FILE_TOO_LARGE` beyond 64 MiB; `ERROR_PRIVILEGE_NOT_HELD`
 ---Rights: administrator
----Changes: `reg.key`, `reg.value`
+---Changes: `reg.key`, `reg.value`; `reg.hive` for the loading
 ---Windows: Server 2003
 ---See: <https://learn.microsoft.com/en-us/windows-server/administration/windows-commands/reg-restore>
 ---@param key string which must exist

@@ -279,7 +279,13 @@ function TestHives.test_restore()
     lu.assertEquals(problem(call.restore, ROOT, HIVE .. "x").code, 2)
     lu.assertEquals(problem(call.restore, "HKLM", HIVE).target, "key")
   end)
-  run({allow = {"reg.key"}}, function(call) lu.assertEquals(problem(call.restore, ROOT, HIVE).code, REFUSED) end)
+  for _, allow in ipairs {{"reg.key", "reg.value"}, {"reg.key", "reg.hive"}} do
+    reg.set(ROOT, "odd", "changed", {type = "sz"})
+    run({allow = allow}, function(call) lu.assertEquals(problem(call.restore, ROOT, HIVE).code, REFUSED) end)
+  end
+  run({allow = {"reg.key", "reg.value"}, check = true}, function(call)
+    lu.assertStrContains(problem(call.restore, ROOT, HIVE).message, "reg.hive")
+  end)
   for _, name in ipairs(reg.keys "HKLM") do lu.assertNil(name:find "p80") end
 end
 
