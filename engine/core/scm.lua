@@ -402,7 +402,8 @@ end)
 
 core.view("scm.security", function(planned, sddl, name)
   local is_planned, parts = planned("scm.security", {name = type(name) == "string" and name or ""})
-  return is_planned and scm.join_sddl(parts) or sddl
+  if is_planned then return scm.join_sddl(parts) end
+  return come_and_gone(planned, name, sddl, function(_, plan) return plan.security end)
 end)
 
 local function lay_over_tree(planned, row)

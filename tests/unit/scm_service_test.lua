@@ -208,6 +208,7 @@ function Delete.test_check_and_grants()
   case.service {name = NAME, run = false}
   local call = open {options = {check = true}}
   lu.assertEquals({call.delete(NAME), call.delete(NAME)}, {true, false})
+  lu.assertEquals({call.get(NAME), call.status(NAME), call.details(NAME), call.security(NAME)}, {})
   assert_problem(NO_SERVICE, "scm.start", NAME, call.start, NAME)
   lu.assertEquals(scm.get(NAME).state, "stopped")
   call = open {options = {allow = {"scm.state", "scm.config"}}}
