@@ -4,21 +4,26 @@
 #include <lualib.h>
 #include <stdio.h>
 #include <string.h>
+#include <wchar.h>
 
 #include "gate.h"
 #include "luax.h"
 
-/* Asks the core for a grant; raises P80_REFUSED without it. Returns whether --check wants it only planned. */
-static int ask(lua_State *L, const char *kind, const char *label) {
+/* Asks the core for a grant; raises P80_REFUSED without it. Returns whether --check wants it only planned. `shown` is
+ * what the report of the run says was done. */
+static int ask_shown(lua_State *L, const char *kind, const char *label, const char *shown) {
   lua_pushliteral(L, "p80.ask");
   lua_pushstring(L, kind);
   lua_pushstring(L, label);
   lua_pushvalue(L, lua_upvalueindex(1));
-  gate_call(L, "call", 4);
+  lua_pushstring(L, shown);
+  gate_call(L, "call", 5);
   int plan = strcmp(lua_tostring(L, -1), "plan") == 0;
   lua_pop(L, 1);
   return plan;
 }
+
+static int ask(lua_State *L, const char *kind, const char *label) { return ask_shown(L, kind, label, label); }
 
 /* Asks for the absolute path of the argument at `index`, so that "..\x" and "x" need the same grant. That path takes
  * the argument's place: a finalizer may change the current folder meanwhile. */
@@ -104,10 +109,23 @@ static int guarded_tmpname(lua_State *L) {
   return results;
 }
 
+/* Asks for the shell that runs a command line: what that does, a pattern of paths could not tell. */
+static int ask_shell(lua_State *L, const char *command) {
+  wchar_t shell[MAX_PATH + 16];
+  int top = lua_gettop(L);
+  UINT n = GetSystemDirectoryW(shell, MAX_PATH);
+  if (n == 0 || n >= MAX_PATH) luax_fail(L, "System32", n ? ERROR_FILENAME_EXCED_RANGE : GetLastError());
+  wcscpy(shell + n, L"\\cmd.exe");
+  luax_pushwidez(L, shell);
+  int plan = ask_shown(L, "process.run", lua_tostring(L, -1), command);
+  lua_settop(L, top);
+  return plan;
+}
+
 /* os.execute([command]): without a command it only says whether there is a shell. */
 static int guarded_execute(lua_State *L) {
   const char *command = luaL_optstring(L, 1, NULL);
-  if (command == NULL || !ask(L, "process.run", command)) return call_original(L);
+  if (command == NULL || !ask_shell(L, command)) return call_original(L);
   lua_pushboolean(L, 1);
   lua_pushliteral(L, "exit");
   lua_pushinteger(L, 0);
@@ -116,7 +134,7 @@ static int guarded_execute(lua_State *L) {
 
 /* io.popen(command [, mode]): in --check an empty stream stands for the program. */
 static int guarded_popen(lua_State *L) {
-  if (!ask(L, "process.run", luaL_checkstring(L, 1))) return call_original(L);
+  if (!ask_shell(L, luaL_checkstring(L, 1))) return call_original(L);
   lua_getglobal(L, LUA_IOLIBNAME);
   lua_getfield(L, -1, "open");
   lua_pushliteral(L, "NUL");

@@ -67,11 +67,11 @@ core.write("p80.restart_needed", function() core.result.restart_needed() end)
 core.write("p80.run", function() return core.journal.current() end)
 
 --- Asks for a grant ("process.run", "file.write") on behalf of `op` of io, os or lfs. Returns "plan" in --check (do
--- nothing), else "go".
-core.write("p80.ask", function(kind, label, op)
+-- nothing), else "go". `shown` is what the report of the run says.
+core.write("p80.ask", function(kind, label, op, shown)
   core.about(op)
   core.grants.ask(kind, label)
-  core.result.note_ungated(kind, label)
+  core.result.note_ungated(kind, shown)
   return core.checking and "plan" or "go"
 end)
 

@@ -173,6 +173,17 @@ function T:test_files_and_programs_need_grants()
   case.exits(case.p80 {"--allow", "file.write:" .. case.folder .. "\\sub\\*", "-e", ("io.open([[%s\\sub\\..\\made.txt]], 'w')"):format(case.folder)}, 4)
 end
 
+function T:test_a_grant_for_programs_is_none_for_command_lines()
+  local calls = {"os.execute 'echo C:/tools/x.exe'", "io.popen('echo C:/tools/x.exe'):close()"}
+  for _, pattern in ipairs {"*/x.exe", "echo*"} do
+    for _, call in ipairs(calls) do
+      lu.assertStrContains(case.exits(case.p80 {"--allow", "process.run:" .. pattern, "-e", call}, 4).stderr, "\\cmd.exe'")
+    end
+  end
+  local result = case.exits(case.p80 {"--allow", [[process.run:*\cmd.exe]], "-e", table.concat(calls, " ")}, 0)
+  lu.assertStrContains(result.stderr, "2 changes")
+end
+
 function T:test_the_original_functions_cannot_be_found_on_the_stack()
   local target = case.path "escaped.txt"
   local result = case.exits(case.script([==[
