@@ -19,7 +19,7 @@ end
 -- The path of a driver as people write it, from the forms in which Windows keeps it.
 -- https://learn.microsoft.com/windows-hardware/drivers/install/inf-addservice-directive (ServiceBinary)
 local function usual_path(path, name)
-  if not path or path == "" then return ("%s\\System32\\drivers\\%s.sys"):format(windows(), name) end
+  if type(path) ~= "string" or path == "" then return ("%s\\System32\\drivers\\%s.sys"):format(windows(), name) end
   path = path:match '^"([^"]+)"' or path
   path = path:gsub([[^\%?%?\]], ""):gsub("^%%[Ss][Yy][Ss][Tt][Ee][Mm][Rr][Oo][Oo][Tt]%%", [[\SystemRoot]])
   local below = path:lower():find [[^\systemroot\]] and path:sub(#[[\SystemRoot\]] + 1)
@@ -161,7 +161,7 @@ end
 
 -- ---- Rows ----
 
-local function base_name(path) return path:match [[([^\]+)$]]:lower() end
+local function base_name(path) return (path:match [[([^\]+)\*$]] or path):lower() end
 
 -- Of services, those of the kernel; with what is loaded from its file.
 local function service_row(service, by_name)

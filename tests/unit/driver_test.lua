@@ -68,6 +68,13 @@ function Real.test_what_wine_has_loaded()
   lu.assertNil(driver.list()[1].roles)
 end
 
+function Real.test_an_odd_path_is_a_row_too()
+  install("p80-odd", [[C:\odd\]])
+  lu.assertEquals(row_of("p80-odd", driver.list()).name, "odd")
+  win.reg.set([[HKLM\SYSTEM\CurrentControlSet\Services\p80-odd]], "ImagePath", 7, {type = "dword"})
+  lu.assertEquals(row_of("p80-odd", driver.list()).name, "p80-odd.sys")
+end
+
 function Real.test_a_driver_that_is_loaded_is_one_row()
   local n = 0
   for _, row in ipairs(driver.list()) do
