@@ -30,8 +30,10 @@ local function value_id(key, view, name) return {key = key, view = view, name = 
 local function with_view(text, view) return view == 32 and text .. " (32-bit view)" or text end
 local function key_label(id) return with_view(id.key, id.view) end
 
+-- The name of a value may have backslashes: it must not look like the path of a key.
 local function value_label(id)
-  return with_view(id.key .. "\\" .. (id.name == "" and "(Default)" or id.name), id.view)
+  local name = id.name:find "\\" and ('"%s"'):format(id.name) or id.name
+  return with_view(id.key .. "\\" .. (name == "" and "(Default)" or name), id.view)
 end
 
 -- The key above and the last name; nil for a hive.

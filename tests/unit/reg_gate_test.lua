@@ -373,6 +373,13 @@ function TestGateRefusals.test_grants_name_key_and_value()
   run({allow = {"reg.value:" .. sub "(Default)"}}, function(call) lu.assertTrue(call.set(ROOT, nil, 1)) end)
 end
 
+function TestGateRefusals.test_the_name_of_a_value_is_no_path()
+  run({allow = {"reg.value:" .. sub [[below\*]]}}, function(call)
+    local e = problem(call.set, ROOT, [[below\v]], 1)
+    lu.assertEquals({e.code, e.target}, {REFUSED, sub [["below\v"]]})
+  end)
+end
+
 function TestGateRefusals.test_a_write_that_does_not_take()
   local idle = setmetatable({set = function() end, delete = function() end, create = function() end}, {__index = reg})
   reg.set(ROOT, "there", 1, {type = "dword"})
