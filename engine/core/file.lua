@@ -15,7 +15,7 @@ core.resource {
   kind = "file.write",
   label = function(id) return id.path end,
   get = function(id)
-    local bytes = raw.read(id.path)
+    local bytes = core.ask(raw.read, id.path)
     return bytes and {bytes = check_size(id.path, bytes)}
   end,
   set = function(id, want)

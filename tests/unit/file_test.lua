@@ -133,6 +133,8 @@ function TestGate:test_bad_input()
   end
   local e = problem(core.call, "file.write", PATH, ("x"):rep(8 * 1024 * 1024 + 1))
   lu.assertEquals(e.name, "ERROR_FILE_TOO_LARGE")
+  e = problem(core.call, "file.write", [[C:\nul]], "x")
+  lu.assertEquals({e.op, e.name}, {"file.write", "ERROR_BAD_FILE_TYPE"})
   lu.assertEquals(names(), "")
 end
 
