@@ -21,6 +21,9 @@ core.resource {
   set = function(id, want)
     if want then raw.write(id.path, want.bytes) else raw.delete(id.path) end
   end,
+  lost = function(restored, before)
+    if restored and not before then return "its access list, attributes, dates and streams are those of a new file" end
+  end,
 }
 
 -- The file by its absolute path, so that "..\x" and "x" need the same grant.

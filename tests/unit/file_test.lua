@@ -114,7 +114,9 @@ function TestGate:test_delete_and_undo()
   lu.assertFalse(core.call("file.delete", PATH))
   core.finish()
   lu.assertNil(file.read(PATH))
-  lu.assertEquals(run({}, files).undo.run().failed, 0)
+  local report = run({}, files).undo.run()
+  lu.assertEquals(report.failed, 0)
+  lu.assertStrContains(report.steps[1].reason, "of a new file")
   lu.assertEquals(file.read(PATH), "\0\1")
 end
 
