@@ -208,6 +208,21 @@ static int process_get(lua_State *L) {
   return 1;
 }
 
+/* Unlike process.get without a look at all processes. */
+static int process_image(lua_State *L) {
+  luax_arguments(L, 1, 1);
+  DWORD pid = check_pid(L, 1);
+  winapi_load(L, "kernel32");
+  if (win32.QueryFullProcessImageNameW == NULL) winapi_load(L, "psapi");
+  privilege_enable_debug(L);
+  luax_handle *slot = luax_newhandle(L, luax_closekernel);
+  HANDLE process = pid == 0 ? NULL : OpenProcess(query_right(), FALSE, pid);
+  if (process == NULL) return 0;
+  slot->value = (UINT_PTR)process;
+  push_path(L, process, luax_buffer(L, PROCESS_ROOM));
+  return 1;
+}
+
 void process_fail_detail(lua_State *L, DWORD pid, HANDLE process, DWORD code) {
   const char *target = lua_pushfstring(L, "%I", (lua_Integer)pid);
   if (process && process_is_beyond(process))
@@ -331,6 +346,7 @@ static int process_stop(lua_State *L) {
 
 static const luaL_Reg reads[] = {{"list", process_list},
                                  {"get", process_get},
+                                 {"image", process_image},
                                  {"command_line", process_command_line},
                                  {"services", process_services},
                                  {"modules", process_modules},

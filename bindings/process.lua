@@ -2,7 +2,7 @@
 local process, win, x = ...
 
 -- C's own functions, which are nobody else's business.
-local list, get, check_pid = process.list, process.get, process.services
+local list, get, image, check_pid = process.list, process.get, process.image, process.services
 local usage, windows, sessions, handles = process.usage, process.windows, process.sessions, process.handles
 local find = process.find
 process.usage, process.windows, process.sessions = nil, nil, nil
@@ -116,6 +116,14 @@ local function usual_name(row)
   return row.object
 end
 
+-- The name of a process; false when it is gone.
+local function name_of(pid)
+  local path = x.about("process.handles", image, pid)
+  if path then return path:match "[^\\]*$" end
+  local row = x.about("process.handles", get, pid)
+  return row and row.name or false
+end
+
 function process.handles(...)
   x.check("process.handles").arguments(select("#", ...), 1, 1)
   local options, wanted = ..., nil
@@ -126,9 +134,9 @@ function process.handles(...)
   end
   local rows, silent = handles(wanted or options)
   local names = {}
-  for _, row in ipairs(rows[1] and x.about("process.handles", list) or {}) do names[row.pid] = row.name end
   for _, row in ipairs(rows) do
-    row.name, row.type, row.process = usual_name(row), row.type:lower(), names[row.pid]
+    if names[row.pid] == nil then names[row.pid] = name_of(row.pid) end
+    row.name, row.type, row.process = usual_name(row), row.type:lower(), names[row.pid] or nil
   end
   return rows, silent
 end

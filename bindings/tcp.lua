@@ -29,6 +29,13 @@ local function serves_any(owners)
   return false
 end
 
+-- The process `pid`: {name=, path=}, as far as they are known.
+local function find_process(pid)
+  local path = pid ~= 0 and win.process.image(pid)
+  if path then return {name = path:match "[^\\]*$", path = path} end
+  return pid ~= 0 and win.process.get(pid) or {}
+end
+
 function tcp.owners(...)
   local given, pids = select("#", ...), ...
   if given > 1 then
@@ -38,7 +45,7 @@ function tcp.owners(...)
   local owners = {}
   for _, pid in ipairs(pids) do
     if not owners[pid] then
-      local process = pid ~= 0 and win.process.get(pid) or {}
+      local process = find_process(pid)
       owners[pid] = {process = process.name, path = process.path, services = {}}
     end
   end

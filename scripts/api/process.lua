@@ -78,6 +78,15 @@ local process = {}
 ---@return win.process.row? row nil when there is no such process
 function process.get(pid, options) end
 
+---The path of a process's image, without a look at all processes as `process.get` takes it.
+---
+---Rights: anyone; an administrator for processes of others on Server 2003
+---Windows: Server 2003
+---See: <https://learn.microsoft.com/en-us/windows/win32/api/winbase/nf-winbase-queryfullprocessimagenamew>
+---@param pid integer
+---@return string? path nil when there is no such process, or p80 may not ask
+function process.image(pid) end
+
 ---All processes. What is asked for with options costs more: `usage`, `services`, `session_name` and `window` one call
 ---for all, `user`, `command_line` and `modules` one or more for each process.
 ---

@@ -97,7 +97,7 @@ local functions = {
   ["tcp.probe"] = {{"port", good = 1}, options({exclusive = "boolean"}, {}, true)},
   ["tcp.owners"] = {{"array_of_pids", good = {}}},
   ["process.list"] = {options(DETAILS, {}, true)}, ["process.get"] = {{"pid", good = 0x7FFFFFFC}, options(DETAILS, {}, true)},
-  ["process.services"] = {{"pid", good = 0x7FFFFFFC}}, ["process.command_line"] = {{"pid", good = 0x7FFFFFFC}},
+  ["process.image"] = {{"pid", good = 0x7FFFFFFC}}, ["process.services"] = {{"pid", good = 0x7FFFFFFC}}, ["process.command_line"] = {{"pid", good = 0x7FFFFFFC}},
   ["process.modules"] = {{"pid", good = 0x7FFFFFFC}}, ["process.environment"] = {},
   ["process.handles"] = {options({name = "text", pid = "pid", type = "text"}, {name = "p80 no such name", type = "mutant"})},
   ["process.split"] = {{"text", good = "x"}}, ["process.join"] = {{"words", good = {"x"}}},

@@ -27,6 +27,11 @@ end
 
 local Read = case.suite "Read"
 
+function Read.test_image()
+  lu.assertEquals(process.image(test.pid()), process.get(test.pid()).path)
+  for _, pid in ipairs {0, 0x7FFFFFFC} do lu.assertNil(process.image(pid)) end
+end
+
 function Read.test_list_has_this_process()
   local mine
   for _, row in ipairs(process.list()) do
