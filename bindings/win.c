@@ -210,16 +210,69 @@ static const char *child_name(const char *subject, const char *parent) {
   return strncmp(subject, parent, n) == 0 && subject[n] == '.' ? subject + n + 1 : NULL;
 }
 
-/* Opens the subject at `index` with its sub-subjects (+1) and remembers it in `win` (index 1). */
-static void open_subject(lua_State *L, const win_host *host, const luax_subject *subject) {
-  lua_newtable(L);
+/* What pairs(t) gives without a metamethod, for the table at index 1. */
+static int push_next(lua_State *L) {
+  lua_getglobal(L, "next");
+  lua_pushvalue(L, 1);
+  lua_pushnil(L);
+  return 3;
+}
+
+/* parent.<key>: opens the sub-subject of that name. The upvalues are `win`, the host and the parent's name. */
+static int child_index(lua_State *L) {
+  const win_host *host = lua_touserdata(L, lua_upvalueindex(2));
+  const char *parent = lua_tostring(L, lua_upvalueindex(3));
+  const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
   for (int i = 0; i < SUBJECT_COUNT; i++) {
-    const char *child = child_name(subjects[i]->name, subject->name);
-    if (child == NULL) continue;
+    const char *child = child_name(subjects[i]->name, parent);
+    if (child == NULL || strcmp(child, key) != 0) continue;
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
     lua_newtable(L);
     fill(L, host, subjects[i]);
-    lua_setfield(L, -2, child);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, 2, child);
+    return 1;
   }
+  return 0;
+}
+
+/* pairs(parent): opens all sub-subjects first. */
+static int child_pairs(lua_State *L) {
+  const char *parent = lua_tostring(L, lua_upvalueindex(3));
+  for (int i = 0; i < SUBJECT_COUNT; i++) {
+    const char *child = child_name(subjects[i]->name, parent);
+    if (child == NULL) continue;
+    lua_getfield(L, 1, child);
+    lua_pop(L, 1);
+  }
+  return push_next(L);
+}
+
+static int has_children(const luax_subject *subject) {
+  for (int i = 0; i < SUBJECT_COUNT; i++)
+    if (child_name(subjects[i]->name, subject->name)) return 1;
+  return 0;
+}
+
+/* Lets the table on top open its sub-subjects when they are first used. */
+static void set_children(lua_State *L, const win_host *host, const luax_subject *subject) {
+  static const luaL_Reg meta[] = {{"__index", child_index}, {"__pairs", child_pairs}, {NULL, NULL}};
+  lua_newtable(L);
+  for (const luaL_Reg *method = meta; method->name; method++) {
+    lua_pushvalue(L, 1);
+    lua_pushlightuserdata(L, (void *)host);
+    lua_pushstring(L, subject->name);
+    lua_pushcclosure(L, method->func, 3);
+    lua_setfield(L, -2, method->name);
+  }
+  lua_setmetatable(L, -2);
+}
+
+/* Opens a subject (+1) and remembers it in `win` (index 1). */
+static void open_subject(lua_State *L, const win_host *host, const luax_subject *subject) {
+  lua_newtable(L);
+  if (has_children(subject)) set_children(L, host, subject);
   fill(L, host, subject);
   lua_pushvalue(L, -1);
   lua_setfield(L, 1, subject->name);
@@ -257,10 +310,7 @@ static int win_pairs(lua_State *L) {
     lua_getfield(L, 1, names[i]);
     lua_pop(L, 1);
   }
-  lua_getglobal(L, "next");
-  lua_pushvalue(L, 1);
-  lua_pushnil(L);
-  return 3;
+  return push_next(L);
 }
 
 void win_push_writes(lua_State *L) {
