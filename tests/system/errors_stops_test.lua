@@ -54,7 +54,7 @@ function Stops:test_processes()
   local write = {op = "process.stop", arguments = {}, undo = false}
   function write.prepare()
     if holder then holder:close() end
-    holder = case.holder {"--tcp", "8108"}
+    holder = case.holder {}
     write.arguments[1] = holder:pid()
   end
   function write.snapshot() return {win.process.get(holder:pid()) ~= nil} end

@@ -209,7 +209,7 @@ function Wait.test_a_process_that_dies_while_it_starts()
 end
 
 function Wait.test_a_service_that_somebody_restarts_is_waited_for()
-  case.service {name = NAME, args = {"--slow-start", "4", "--slow-stop", "1"}}
+  case.service {name = NAME, args = {"--slow-start", "2", "--slow-stop", "1"}}
   scm.stop(NAME)
   local code = ("win.scm.wait('%s', 'running', {timeout = 20})"):format(NAME)
   local waiter = test.start(case.command {"-e", code})
