@@ -253,9 +253,16 @@ void task_scheduler_put(lua_State *L, const wchar_t *path, int index) {
   save(L, item);
 }
 
+/* The service reads a task that has just changed, and keeps others from deleting it meanwhile. */
 void task_scheduler_delete(lua_State *L, const wchar_t *path) {
+  enum { TRIES = 20, PAUSE_MS = 50 };
   task_scheduler *scheduler = open_scheduler(L);
-  com_check(L, lua_tostring(L, 1), scheduler->v->delete_item(scheduler, plain_name(path)));
+  HRESULT result = scheduler->v->delete_item(scheduler, plain_name(path));
+  for (int i = 0; i < TRIES && result == HRESULT_FROM_WIN32(ERROR_SHARING_VIOLATION); i++) {
+    luax_sleep(L, PAUSE_MS);
+    result = scheduler->v->delete_item(scheduler, plain_name(path));
+  }
+  com_check(L, lua_tostring(L, 1), result);
 }
 
 void task_scheduler_run(lua_State *L, const wchar_t *path) {

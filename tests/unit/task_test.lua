@@ -416,6 +416,22 @@ function Old.test_create_change_delete_and_back()
   lu.assertEquals(task.list(), {})
 end
 
+function Old.test_a_task_that_is_being_read_is_deleted_afterwards()
+  open().create("old", {program = PROGRAM, at = "logon"})
+  local file = [[C:\windows\tasks\old.job]]
+  local code = "local file = assert(io.open([[%s]])) print 'open' io.stdout:flush() pcall(win.scm.wait, 'HTTP', 'paused', {timeout = 0.3})"
+  local reader = test.start {path = test.p80, args = {"-e", code:format(file)}}
+  while not reader:output():find "open" do test.sleep(0.02) end
+  lu.assertTrue(open().delete "old")
+  reader:close()
+  lu.assertNil(lfs.attributes(file))
+  open().create("old", {program = PROGRAM, at = "logon"})
+  local held = assert(io.open(file))
+  local _, problem = fakecore.failure(open().delete, "old")
+  lu.assertEquals({problem.op, problem.code}, {"task.delete", 32})
+  held:close()
+end
+
 function Old.test_deleting_is_taken_back()
   lu.assertTrue(open().create("old", {program = PROGRAM, at = "logon", every = 60}))
   local before, files = snapshot(), {}
