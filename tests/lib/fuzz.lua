@@ -8,6 +8,9 @@ local MOST_KILOBYTES <const> = 2048 -- that one case takes in all, besides
 local KILOBYTES_A_BYTE <const> = 2 -- of its input
 local LONGEST <const> = 8192 -- bytes of an input
 
+--- How many a unit test tries; tests/fuzz/run.sh does more. The page heap makes each some ten times as long.
+fuzz.CASES = test and test.allocations and 200 or 2000
+
 local random = math.random
 
 local INTERESTING = {"\0", "\xFF", "\xFE", "\x7F", "\x80", "\xED\xA0\x80", "\xF4\x8F\xBF\xBF", "\r", "\n", "\\", '"', "'", " ", "%", "0", "-1", "4294967296"}

@@ -1,3 +1,4 @@
+-- not hardened
 -- docs/coming-from.md: every row with code names functions that there are, runs, and names the test of what it does.
 -- arch: x64
 local lu = require "luaunit"

@@ -526,7 +526,7 @@ for _, target in ipairs {"netsh", "url", "sddl"} do
   Fuzz["test_" .. target] = function()
     local folder, seeds = test.folder .. "\\fuzz\\seeds\\" .. target .. "\\", {}
     for _, name in ipairs(case.files(folder)) do seeds[#seeds + 1] = case.read(folder .. name) end
-    fuzz.run(dofile(test.folder .. "\\fuzz\\" .. target .. ".lua"), seeds, 2000, os.time())
+    fuzz.run(dofile(test.folder .. "\\fuzz\\" .. target .. ".lua"), seeds, fuzz.CASES, os.time())
   end
 end
 

@@ -1,3 +1,4 @@
+-- not hardened
 -- The stubs of scripts/api against what there really is, and what is made of them: `p80 help NAME` and docs/win.md.
 -- arch: x64
 local lu = require "luaunit"

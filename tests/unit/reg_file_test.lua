@@ -182,7 +182,7 @@ end
 function TestParser.test_fuzz()
   local folder, seeds = test.folder .. "\\fuzz\\seeds\\regfile\\", {}
   for _, name in ipairs(case.files(folder)) do seeds[#seeds + 1] = case.read(folder .. name) end
-  fuzz.run(dofile(test.folder .. "\\fuzz\\regfile.lua"), seeds, 2000, os.time())
+  fuzz.run(dofile(test.folder .. "\\fuzz\\regfile.lua"), seeds, fuzz.CASES, os.time())
 end
 
 -- ---- Exports ----
