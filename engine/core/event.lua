@@ -73,17 +73,25 @@ local WORDS <const> = {"note", "start", "done", "change", "undo", "failure", "re
 local TYPE_OF <const> = {error = 1, warning = 2, information = 4, audit_success = 8, audit_failure = 16}
 local LEVELS <const> = {"error", "warning", "information", "audit_success", "audit_failure"}
 
+local PATIENCE <const> = 2 -- seconds until the log shows what was written to it
+
 -- An event is the one of its text that came after record `after`.
+local function find_entry(id)
+  for _, row in ipairs(raw.read(id.log, {source = id.source, id = id.id, max = 50})) do
+    if row.record <= id.after then return nil end
+    if core.data.equal(row.strings, id.strings) then return {level = row.level} end
+  end
+end
+
 core.resource {
   kind = "event.entry",
   label = function(id) return id.source end,
-  get = function(id)
-    for _, row in ipairs(raw.read(id.log, {source = id.source, id = id.id, max = 50})) do
-      if row.record <= id.after then return nil end
-      if core.data.equal(row.strings, id.strings) then return {level = row.level} end
-    end
+  get = find_entry,
+  set = function(id, want)
+    raw.write(id.source, TYPE_OF[want.level], id.id, id.strings)
+    local deadline = core.x.clock() + PATIENCE
+    while not find_entry(id) and core.x.clock() < deadline do core.x.sleep(0.05) end
   end,
-  set = function(id, want) raw.write(id.source, TYPE_OF[want.level], id.id, id.strings) end,
   undo = false,
 }
 

@@ -159,6 +159,22 @@ function TestWrite:test_needs_its_grant_and_takes()
   lu.assertEquals(problem(core.call, "event.write", {text = "x"}).code, NOT_TAKEN)
 end
 
+function TestWrite:test_waits_for_a_log_that_lags()
+  local lagging, late = setmetatable({}, {__index = event}), 0
+  function lagging.write(...)
+    late = 3
+    return event.write(...)
+  end
+  function lagging.read(...)
+    if late == 0 then return event.read(...) end
+    late = late - 1
+    return {}
+  end
+  local core = fakecore.open {win = setmetatable({event = lagging}, {__index = win})}
+  lu.assertTrue(core.call("event.write", {text = "x"}))
+  lu.assertEquals({late, #event.read "Application"}, {0, 1})
+end
+
 function TestWrite:test_bad_input()
   local core = run {}
   for name, options in pairs {
