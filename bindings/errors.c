@@ -12,7 +12,7 @@
 typedef struct known_code {
   DWORD code;
   const char *name;
-  const char *message; /* p80's own codes only; Windows has the others */
+  const char *message; /* of p80's own codes, and where Windows has none or one that misleads */
   const char *hint;
 } known_code;
 
@@ -55,7 +55,7 @@ static const known_code codes[] = {
     W(ERROR_DIR_NOT_EMPTY),
     W(ERROR_BAD_PATHNAME),
     W(ERROR_BUSY),
-    W(ERROR_BAD_FILE_TYPE),
+    P(ERROR_BAD_FILE_TYPE, "This is no file on a disk.", NULL),
     W(ERROR_FILE_TOO_LARGE),
     W(ERROR_ALREADY_EXISTS),
     W(ERROR_FILENAME_EXCED_RANGE),

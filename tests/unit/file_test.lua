@@ -57,7 +57,8 @@ function TestRaw:test_errors_name_the_file()
     lu.assertStrContains(e.target, "p80-file")
   end
   lu.assertEquals(problem(file.write, FOLDER .. [[\none\x]], "").code, 3)
-  lu.assertEquals(problem(file.read, "NUL").name, "ERROR_BAD_FILE_TYPE")
+  local e = problem(file.read, "NUL")
+  lu.assertEquals({e.name, e.message}, {"ERROR_BAD_FILE_TYPE", "This is no file on a disk."})
   for _, bad in ipairs {1, {}, "a\0b", "\xff"} do lu.assertEquals(problem(file.read, bad).code, 87) end
   lu.assertEquals(problem(file.absolute).code, 87)
 end
