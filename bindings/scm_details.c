@@ -501,32 +501,39 @@ int scm_security(lua_State *L) {
   return 1;
 }
 
+/* Which parts a descriptor has. */
+static SECURITY_INFORMATION parts_of(lua_State *L, PSECURITY_DESCRIPTOR descriptor, const wchar_t *name) {
+  SECURITY_INFORMATION parts = 0;
+  SECURITY_DESCRIPTOR_CONTROL control;
+  DWORD revision;
+  BOOL defaulted;
+  PSID owner = NULL, group = NULL;
+  if (!win32.GetSecurityDescriptorOwner(descriptor, &owner, &defaulted) ||
+      !win32.GetSecurityDescriptorGroup(descriptor, &group, &defaulted) ||
+      !win32.GetSecurityDescriptorControl(descriptor, &control, &revision))
+    luax_failwide(L, name, GetLastError());
+  if (owner) parts |= OWNER_SECURITY_INFORMATION;
+  if (group) parts |= GROUP_SECURITY_INFORMATION;
+  if (control & SE_DACL_PRESENT) parts |= DACL_SECURITY_INFORMATION;
+  if (control & SE_SACL_PRESENT) parts |= SACL_SECURITY_INFORMATION;
+  return parts;
+}
+
 /* Raw win.scm.set_security(name, sddl): sets the parts that the text has (owner, group, access list, audit list).
  * https://learn.microsoft.com/windows/win32/api/winsvc/nf-winsvc-setserviceobjectsecurity */
 int scm_set_security(lua_State *L) {
-  static const struct {
-    const char *mark;
-    SECURITY_INFORMATION part;
-    DWORD right;
-  } marks[] = {{"O:", OWNER_SECURITY_INFORMATION, WRITE_OWNER},
-               {"G:", GROUP_SECURITY_INFORMATION, WRITE_OWNER},
-               {"D:", DACL_SECURITY_INFORMATION, WRITE_DAC},
-               {"S:", SACL_SECURITY_INFORMATION, ACCESS_SYSTEM_SECURITY}};
   PSECURITY_DESCRIPTOR descriptor;
-  SECURITY_INFORMATION parts = 0;
-  DWORD rights = 0;
   luax_arguments(L, 2, 2);
   winapi_load(L, "advapi32");
   const wchar_t *name = scm_checkname(L, 1), *sddl = luax_checkwide(L, 2, "sddl", NULL);
-  for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
-    if (strstr(lua_tostring(L, 2), marks[i].mark) == NULL) continue;
-    parts |= marks[i].part;
-    rights |= marks[i].right;
-  }
   luax_handle *slot = luax_newhandle(L, free_local);
   if (!win32.ConvertStringSecurityDescriptorToSecurityDescriptorW(sddl, SDDL_REVISION_1, &descriptor, NULL))
     luax_badvalue(L, 2, "sddl", "a security descriptor as SDDL such as D:(A;;GA;;;BA)");
   slot->value = (UINT_PTR)descriptor;
+  SECURITY_INFORMATION parts = parts_of(L, descriptor, name);
+  DWORD rights = parts & DACL_SECURITY_INFORMATION ? WRITE_DAC : 0;
+  if (parts & (OWNER_SECURITY_INFORMATION | GROUP_SECURITY_INFORMATION)) rights |= WRITE_OWNER;
+  if (parts & SACL_SECURITY_INFORMATION) rights |= ACCESS_SYSTEM_SECURITY;
   if (rights & ACCESS_SYSTEM_SECURITY) privilege_enable(L, L"SeSecurityPrivilege");
   SC_HANDLE service = scm_open(L, name, rights);
   if (!win32.SetServiceObjectSecurity(service, parts, descriptor)) luax_failwide(L, name, GetLastError());

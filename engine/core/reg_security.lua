@@ -1,21 +1,13 @@
 -- win.reg behind the gate: who may do what with a key, and hives in files of their own.
 local core, reg = ...
-local check, code = core.check, core.code
+local check, code, data = core.check, core.code, core.data
 local raw = core.win.reg
 local canonical, view_of, key_id, key_label, exists = reg.canonical, reg.view_of, reg.key_id, reg.key_label, reg.exists
 local absolute = reg.absolute
 
 -- ---- Security ----
 
--- {owner=, group=, dacl=} of a descriptor as Windows writes it.
-local function security_parts(sddl)
-  local names, parts, last = {O = "owner", G = "group", D = "dacl", S = "sacl"}, {}, nil
-  for text, letter in (sddl .. "X:"):gmatch "([^:]*)([A-Z]):" do
-    if last then parts[names[last]] = text end
-    last = letter
-  end
-  return parts
-end
+local PARTS <const> = {O = "owner", G = "group", D = "dacl", S = "sacl"}
 
 -- How a list was inherited is no difference, and Windows may tell it anew.
 local function plain_list(dacl)
@@ -43,7 +35,7 @@ core.resource {
   label = key_label,
   get = function(id)
     local sddl = raw.security(id.key, {view = id.view})
-    return sddl and security_parts(core.win.account.canonical(sddl)) or nil
+    return sddl and data.split_sddl(core.win.account.canonical(sddl), PARTS) or nil
   end,
   set = function(id, want, have)
     local changed = {} -- an owner may be set by few
@@ -65,7 +57,7 @@ core.write("reg.set_security", function(...)
   local key, sddl, options = ...
   options = check.options(options, {"view"})
   core.ask(raw.exists, key, {view = options.view})
-  local want = security_parts(core.ask(core.win.account.canonical, sddl))
+  local want = data.split_sddl(core.ask(core.win.account.canonical, sddl), PARTS)
   if want.sacl then check.bad("sddl", sddl, "owner, group and DACL only") end
   local id = key_id(canonical(key), view_of(options))
   if not exists(id.key, id.view) then core.fail(key, code.ERROR_FILE_NOT_FOUND) end

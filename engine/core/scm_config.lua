@@ -466,19 +466,6 @@ local function without_generic(rights)
   return (rights:gsub("%u%u", GENERIC))
 end
 
--- The parts of SDDL text as Windows writes it.
-local function split_sddl(sddl)
-  local parts = {}
-  local shielded = sddl:gsub("%b()", function(ace) return ("\0"):rep(#ace) end)
-  local last
-  for at, mark in shielded:gmatch "()([OGDS]):" do
-    if last then parts[last.part] = sddl:sub(last.at, at - 1) end
-    last = {part = PARTS[mark], at = at + 2}
-  end
-  if last then parts[last.part] = sddl:sub(last.at) end
-  return parts
-end
-
 function scm.join_sddl(parts)
   local text = ""
   for _, mark in ipairs {"O", "G", "D", "S"} do
@@ -493,7 +480,7 @@ core.resource {
   label = function(id) return id.name end,
   get = function(id)
     local sddl = core.ask(raw.security, id.name, {audit = id.audit})
-    return sddl and split_sddl(sddl)
+    return sddl and data.split_sddl(sddl, PARTS)
   end,
   set = function(id, want, have)
     local parts = {}
@@ -511,7 +498,7 @@ core.write("scm.set_security", function(...)
   check.text("sddl", sddl)
   local canonical = core.ask(core.win.account.canonical, sddl)
   local mapped = canonical:gsub("(%(%u*;[^;]*;)([^;]*)", function(before, rights) return before .. without_generic(rights) end)
-  local want = split_sddl(core.ask(core.win.account.canonical, mapped))
+  local want = data.split_sddl(core.ask(core.win.account.canonical, mapped), PARTS)
   if next(want) == nil then check.bad("sddl", sddl, "SDDL with an owner (O:), group (G:), access list (D:) or audit list (S:)") end
   return core.change("scm.security", {name = record.name, audit = want.audit ~= nil or nil}, want)
 end)
