@@ -77,10 +77,9 @@ static int is_unknown(DWORD code) {
          code == RPC_X_BAD_STUB_DATA || code == ERROR_NOT_SUPPORTED;
 }
 
-/* Fetches one level into a buffer (+1); returns NULL, and pushes nil, when there is no such thing here. `least` are
- * the bytes that it has at the least.
+/* Fetches one level into a buffer (+1); returns NULL, and pushes nil, when there is no such thing here.
  * https://learn.microsoft.com/windows/win32/api/winsvc/nf-winsvc-queryserviceconfig2w */
-static const void *query(lua_State *L, SC_HANDLE service, DWORD level, DWORD least, answer *a) {
+static const void *query(lua_State *L, SC_HANDLE service, DWORD level, answer *a) {
   for (DWORD size = 1024, needed;; size = needed) {
     BYTE *buffer = luax_buffer(L, size);
     if (win32.QueryServiceConfig2W(service, level, buffer, size, &needed)) {
@@ -95,7 +94,6 @@ static const void *query(lua_State *L, SC_HANDLE service, DWORD level, DWORD lea
       return NULL;
     }
     if (code != ERROR_INSUFFICIENT_BUFFER || needed <= size || needed > LARGEST) luax_failwide(L, a->name, code);
-    if (needed < least) needed = least;
   }
 }
 
@@ -142,8 +140,8 @@ static void push_actions(lua_State *L, const answer *a, const SERVICE_FAILURE_AC
 
 /* failure = {reset_period=, reboot_message=, command=, actions={...}, on_non_crash=} for the table at `record`. */
 static void set_failure(lua_State *L, int record, SC_HANDLE service, answer *a) {
-  const BOOL *on_non_crash = query(L, service, FAILURE_FLAG, sizeof *on_non_crash, a);
-  const SERVICE_FAILURE_ACTIONSW *f = query(L, service, FAILURE_ACTIONS, sizeof *f, a);
+  const BOOL *on_non_crash = query(L, service, FAILURE_FLAG, a);
+  const SERVICE_FAILURE_ACTIONSW *f = query(L, service, FAILURE_ACTIONS, a);
   if (f == NULL) return;
   lua_newtable(L);
   if (f->dwResetPeriod == INFINITE) luax_settext(L, "reset_period", "never");
@@ -157,7 +155,7 @@ static void set_failure(lua_State *L, int record, SC_HANDLE service, answer *a) 
 }
 
 static void set_description(lua_State *L, int record, SC_HANDLE service, answer *a) {
-  const SERVICE_DESCRIPTIONW *d = query(L, service, DESCRIPTION, sizeof *d, a);
+  const SERVICE_DESCRIPTIONW *d = query(L, service, DESCRIPTION, a);
   if (d == NULL) return;
   lua_pushvalue(L, record);
   set_text(L, a, "description", d->lpDescription);
@@ -166,14 +164,14 @@ static void set_description(lua_State *L, int record, SC_HANDLE service, answer 
 /* t[key] = word for the table at `record`. */
 static void set_level_word(lua_State *L, int record, SC_HANDLE service, DWORD level, const char *key,
                            const char *const words[], answer *a) {
-  const DWORD *value = query(L, service, level, sizeof *value, a);
+  const DWORD *value = query(L, service, level, a);
   if (value == NULL) return;
   lua_pushvalue(L, record);
   set_word(L, key, words, 4, *value);
 }
 
 static void set_privileges(lua_State *L, int record, SC_HANDLE service, answer *a) {
-  wchar_t *const *list = query(L, service, REQUIRED_PRIVILEGES, sizeof *list, a);
+  wchar_t *const *list = query(L, service, REQUIRED_PRIVILEGES, a);
   if (list == NULL) return;
   lua_newtable(L);
   const wchar_t *text = *list;
@@ -188,14 +186,14 @@ static void set_privileges(lua_State *L, int record, SC_HANDLE service, answer *
 }
 
 static void set_preshutdown(lua_State *L, int record, SC_HANDLE service, answer *a) {
-  const DWORD *ms = query(L, service, PRESHUTDOWN, sizeof *ms, a);
+  const DWORD *ms = query(L, service, PRESHUTDOWN, a);
   if (ms == NULL) return;
   lua_pushnumber(L, *ms / 1000.0);
   lua_setfield(L, record, "preshutdown_timeout");
 }
 
 static void set_node(lua_State *L, int record, SC_HANDLE service, answer *a) {
-  const preferred_node *p = query(L, service, PREFERRED_NODE, sizeof *p, a);
+  const preferred_node *p = query(L, service, PREFERRED_NODE, a);
   if (p == NULL) return;
   if (p->is_deleted) lua_pushboolean(L, 0);
   else lua_pushinteger(L, p->node);
@@ -228,7 +226,7 @@ static void push_trigger(lua_State *L, const answer *a, const trigger *t) {
 }
 
 static void set_triggers(lua_State *L, int record, SC_HANDLE service, answer *a) {
-  const trigger_info *info = query(L, service, TRIGGERS, sizeof *info, a);
+  const trigger_info *info = query(L, service, TRIGGERS, a);
   if (info == NULL) return;
   DWORD count = info->triggers ? info->count : 0;
   if (count) check_within(L, a, info->triggers, count, sizeof *info->triggers);
@@ -242,7 +240,7 @@ static void set_triggers(lua_State *L, int record, SC_HANDLE service, answer *a)
 
 void scm_set_delayed(lua_State *L, int record, SC_HANDLE service, const wchar_t *name) {
   answer a = {.name = name};
-  const BOOL *delayed = query(L, service, DELAYED_START, sizeof *delayed, &a);
+  const BOOL *delayed = query(L, service, DELAYED_START, &a);
   if (delayed == NULL) return;
   lua_pushboolean(L, *delayed);
   lua_setfield(L, record, "delayed");
