@@ -45,9 +45,9 @@ end
 -- https://learn.microsoft.com/windows/win32/debug/pe-format, "Import Directory Table". Whatever is not as it must be
 -- ends the reading: then nothing is known.
 
-local MOST_NAMES <const> = 4096
+local MOST_DLLS <const>, MOST_FUNCTIONS <const>, LONGEST_NAME <const> = 4096, 16384, 256
 
-local function text_at(bytes, at) return bytes:match("^[^\0]*", at) end
+local function text_at(bytes, at) return bytes:sub(at, at + LONGEST_NAME - 1):match "^[^\0]*" end
 
 -- A function from an address in memory to a place in the file, and the address of the import directory.
 local function read_headers(bytes)
@@ -67,28 +67,30 @@ local function read_headers(bytes)
   return place, imports, is_wide
 end
 
-local function add_functions(calls, bytes, place, names, is_wide)
+-- Returns how many they are, which must not be more than `most`.
+local function add_functions(calls, bytes, place, names, is_wide, most)
   local format, step, by_number = is_wide and "<I8" or "<I4", is_wide and 8 or 4, is_wide and math.mininteger or 1 << 31
-  for i = 0, MOST_NAMES do
+  for i = 0, most do
     local entry = string.unpack(format, bytes, place(names) + i * step)
-    if entry == 0 then return end
+    if entry == 0 then return i end
     if entry & by_number == 0 then calls[text_at(bytes, place(entry) + 2)] = true end
   end
+  error "too many functions"
 end
 
 -- {[DLL in lower case] = {[function] = true}}
 local function read_imports(bytes)
-  local found = {}
+  local found, left = {}, MOST_FUNCTIONS
   local place, imports, is_wide = read_headers(bytes)
   if not place or imports == 0 then return found end
-  for i = 0, MOST_NAMES do
+  for i = 0, MOST_DLLS do
     local names, _, _, name, table_of_addresses = string.unpack("<I4I4I4I4I4", bytes, place(imports) + i * 20)
     if name == 0 then return found end
     local dll = text_at(bytes, place(name)):lower()
     found[dll] = found[dll] or {}
-    add_functions(found[dll], bytes, place, names ~= 0 and names or table_of_addresses, is_wide)
+    left = left - add_functions(found[dll], bytes, place, names ~= 0 and names or table_of_addresses, is_wide, left)
   end
-  return found
+  error "too many DLLs"
 end
 
 -- What a driver calls to become what it is on the network; each has a page in

@@ -136,6 +136,16 @@ function Real.test_damaged_images()
   end
 end
 
+function Real.test_images_with_too_much()
+  local function roles(imports) return driver.inspect(case.write("m.sys", image(imports, true))).roles end
+  local long, functions, dlls = "NdisRegisterProtocol" .. ("x"):rep(100000), {"NdisFRegisterFilterDriver"}, {}
+  lu.assertEquals(roles {["ndis.sys"] = {long}}, {"protocol"})
+  for i = 2, 17000 do functions[i] = "#" end
+  lu.assertEquals(roles {["ndis.sys"] = functions}, {})
+  for i = 1, 4200 do dlls["d" .. i] = {} end
+  lu.assertEquals(roles(dlls), {})
+end
+
 function Real.test_installed_components()
   local key = [[HKLM\SYSTEM\CurrentControlSet\Control\Network\{4D36E974-E325-11CE-BFC1-08002BE10318}\{80808080-0000-0000-0000-000000000000}\Ndi]]
   case.reg {"add", key}
