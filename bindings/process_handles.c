@@ -21,11 +21,9 @@
  * https://learn.microsoft.com/windows/win32/api/winternl/nf-winternl-ntquerysysteminformation; the classes and their
  * structures are in System Informer's phnt/include/ntexapi.h. */
 
-enum { HANDLES_EXTENDED = 64, HANDLES = 16 };
+enum { HANDLES_EXTENDED = 64 };
 
 #define STATUS_LENGTH_MISMATCH ((NTSTATUS)0xC0000004)
-#define STATUS_NO_SUCH_CLASS ((NTSTATUS)0xC0000003)
-#define STATUS_UNIMPLEMENTED ((NTSTATUS)0xC0000002)
 
 typedef struct extended_handle {
   PVOID object;
@@ -44,28 +42,10 @@ typedef struct extended_handles {
   extended_handle handles[1];
 } extended_handles;
 
-/* Before Windows XP; pids above 65535 are cut. */
-typedef struct short_handle {
-  USHORT pid;
-  USHORT trace;
-  UCHAR type;
-  UCHAR attributes;
-  USHORT handle;
-  PVOID object;
-  ULONG access;
-} short_handle;
-
-typedef struct short_handles {
-  ULONG count;
-  short_handle handles[1];
-} short_handles;
-
 _Static_assert(sizeof(extended_handle) == (sizeof(void *) == 8 ? 40 : 28), "SYSTEM_HANDLE_TABLE_ENTRY_INFO_EX");
-_Static_assert(sizeof(short_handle) == (sizeof(void *) == 8 ? 24 : 16), "SYSTEM_HANDLE_TABLE_ENTRY_INFO");
 
 typedef struct snapshot {
-  const extended_handles *extended; /* one of the two is NULL */
-  const short_handles *narrow;
+  const extended_handles *list;
   size_t count;
 } snapshot;
 
@@ -76,12 +56,8 @@ typedef struct entry {
 } entry;
 
 static entry entry_at(const snapshot *s, size_t i) {
-  if (s->extended) {
-    const extended_handle *h = &s->extended->handles[i];
-    return (entry){h->handle, (DWORD)h->pid, h->type};
-  }
-  const short_handle *h = &s->narrow->handles[i];
-  return (entry){h->handle, h->pid, h->type};
+  const extended_handle *h = &s->list->handles[i];
+  return (entry){h->handle, (DWORD)h->pid, h->type};
 }
 
 static void free_pages(UINT_PTR base) { VirtualFree((void *)base, 0, MEM_RELEASE); }
@@ -94,38 +70,23 @@ static void *new_pages(lua_State *L, luax_handle *slot, SIZE_T size) {
   return (void *)slot->value;
 }
 
-/* The list of class `class` in pages that grow until it fits; NULL when this Windows does not know the class. */
-static void *query_handles(lua_State *L, luax_handle *pages, int class, ULONG *size) {
-  enum { FIRST = 1 << 20, LARGEST = 1 << 30 };
-  for (*size = FIRST;;) {
-    ULONG needed = 0;
-    void *list = new_pages(L, pages, *size);
-    NTSTATUS status = win32.NtQuerySystemInformation((SYSTEM_INFORMATION_CLASS) class, list, *size, &needed);
-    if (status >= 0) return list;
-    if (status == STATUS_NO_SUCH_CLASS || status == STATUS_UNIMPLEMENTED) return NULL;
-    if (status != STATUS_LENGTH_MISMATCH) luax_fail(L, "handles", win32.RtlNtStatusToDosError(status));
-    if (*size >= LARGEST) luax_fail(L, "handles", ERROR_NOT_ENOUGH_MEMORY);
-    *size = needed > *size && needed < LARGEST / 2 ? needed + needed / 4 : *size * 2;
-  }
-}
-
-/* All handles of the machine; the count is checked against the buffer. */
+/* All handles of the machine, in pages that grow until they fit; the count is checked against them. Windows XP
+ * brought this class. */
 static snapshot take_snapshot(lua_State *L, luax_handle *pages) {
-  ULONG size;
-  snapshot s = {NULL, NULL, 0};
-  s.extended = query_handles(L, pages, HANDLES_EXTENDED, &size);
-  size_t most;
-  if (s.extended) {
-    s.count = s.extended->count;
-    most = (size - offsetof(extended_handles, handles)) / sizeof(extended_handle);
-  } else {
-    s.narrow = query_handles(L, pages, HANDLES, &size);
-    if (s.narrow == NULL) luax_fail(L, "handles", ERROR_CALL_NOT_IMPLEMENTED);
-    s.count = s.narrow->count;
-    most = (size - offsetof(short_handles, handles)) / sizeof(short_handle);
+  enum { FIRST = 1 << 20, LARGEST = 1 << 30 };
+  for (ULONG size = FIRST;;) {
+    ULONG needed = 0;
+    extended_handles *list = new_pages(L, pages, size);
+    NTSTATUS status = win32.NtQuerySystemInformation((SYSTEM_INFORMATION_CLASS)HANDLES_EXTENDED, list, size, &needed);
+    if (status >= 0) {
+      size_t most = (size - offsetof(extended_handles, handles)) / sizeof(extended_handle);
+      if (list->count > most) luax_fail(L, "handles", ERROR_INVALID_DATA);
+      return (snapshot){list, list->count};
+    }
+    if (status != STATUS_LENGTH_MISMATCH) luax_fail(L, "handles", win32.RtlNtStatusToDosError(status));
+    if (size >= LARGEST) luax_fail(L, "handles", ERROR_NOT_ENOUGH_MEMORY);
+    size = needed > size && needed < LARGEST / 2 ? needed + needed / 4 : size * 2;
   }
-  if (s.count > most) luax_fail(L, "handles", ERROR_INVALID_DATA);
-  return s;
 }
 
 /* ---- Those that are asked ---- */
@@ -160,7 +121,6 @@ static int by_process(const void *a, const void *b) {
 /* The type number of files: that of p80's own handle `file`; 0 when it is not in the list. */
 static unsigned file_type(const snapshot *s, HANDLE file) {
   DWORD own = GetCurrentProcessId();
-  if (s->narrow) own &= 0xFFFF;
   for (size_t i = 0; i < s->count; i++) {
     entry e = entry_at(s, i);
     if (e.pid == own && e.handle == (ULONG_PTR)file) return e.type;
@@ -184,7 +144,6 @@ static int is_wished(const wish *w, entry e, DWORD own) {
 static search *new_search(lua_State *L, luax_handle *pages, const snapshot *s, const wish *w) {
   search *found = new_pages(L, pages, sizeof *found + s->count * sizeof(candidate));
   DWORD own = GetCurrentProcessId();
-  if (s->narrow) own &= 0xFFFF;
   for (size_t i = 0; i < s->count; i++) {
     entry e = entry_at(s, i);
     if (is_wished(w, e, own)) found->candidates[found->count++] = (candidate){e.handle, e.pid, e.type, 0};
@@ -256,7 +215,7 @@ typedef struct worker {
   DWORD pid;
   HANDLE copy;
   UNICODE_STRING
-      name; /* OBJECT_NAME_INFORMATION or the start of PUBLIC_OBJECT_TYPE_INFORMATION, its text behind it */
+  name; /* OBJECT_NAME_INFORMATION or the start of PUBLIC_OBJECT_TYPE_INFORMATION, its text behind it */
   wchar_t text[32768 + 64];
 } worker;
 

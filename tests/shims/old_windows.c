@@ -37,13 +37,6 @@ static BOOL WINAPI change_config2(SC_HANDLE service, DWORD level, LPVOID info) {
   return !refuse_level(level) && ChangeServiceConfig2W(service, level, info);
 }
 
-static NTSTATUS WINAPI query_system(SYSTEM_INFORMATION_CLASS class, PVOID buffer, ULONG size, PULONG needed) {
-  static const NTSTATUS invalid_info_class = (NTSTATUS)0xC0000003;
-  enum { EXTENDED_HANDLES = 64 };
-  if (is_on() && (int)class == EXTENDED_HANDLES) return invalid_info_class;
-  return NtQuerySystemInformation(class, buffer, size, needed);
-}
-
 static BOOL WINAPI token_information(HANDLE token, TOKEN_INFORMATION_CLASS class, LPVOID out, DWORD size,
                                      PDWORD needed) {
   if (!is_on() || class <= TokenOrigin) return GetTokenInformation(token, class, out, size, needed);
@@ -76,7 +69,6 @@ static NTSTATUS WINAPI get_version(PRTL_OSVERSIONINFOW info) {
 
 const shim_replacement shim_old_windows[] = {SHIM_REPLACE(QueryServiceConfig2W, query_config2),
                                              SHIM_REPLACE(ChangeServiceConfig2W, change_config2),
-                                             SHIM_REPLACE(NtQuerySystemInformation, query_system),
                                              SHIM_REPLACE(GetTokenInformation, token_information),
                                              SHIM_REPLACE(OpenProcess, open_process),
                                              SHIM_REPLACE(RtlGetVersion, get_version),
