@@ -9,7 +9,7 @@ end
 local function number_of(options)
   local result = test.spawn(options)
   assert(result.code == 0, result.stderr)
-  return assert(tonumber(result.stdout:match "^[%d.]+"), result.stdout), result
+  return assert(tonumber(result.stdout:match "^%-?[%d.]+"), result.stdout), result
 end
 
 local function folder(name) return test.folder .. "\\bench\\" .. name end
