@@ -9,9 +9,13 @@
 const char cli_usage[] =
     "usage: p80 [options] SCRIPT [script options]   run a playbook: a path or a name\n"
     "       p80 [options] -e CODE | -i | -          one-liner, prompt, standard input\n"
-    "       p80 list | help [NAME] | show NAME      the bundled playbooks\n"
+    "       p80 list | help [NAME] | show NAME      the playbooks that there are\n"
     "       p80 help win | p80 | win.scm.stop       the functions for scripts\n"
     "       p80 runs | undo [RUN] [--force]         what was changed; take it back\n"
+    "       p80 new | lint | test | capture         write a playbook and test it\n"
+    "       p80 sign | verify | policy              who may run what here\n"
+    "       p80 install | uninstall                 the playbooks of this machine\n"
+    "       p80 service install | status | remove   run one at every start\n"
     "\n"
     "options:\n"
     "  --check            say what would change, change nothing; exit code 3 if\n"
@@ -22,21 +26,23 @@ const char cli_usage[] =
     "  --timeout SECONDS  how long waits may take (default 30)\n"
     "  --state DIR        where runs are recorded (default: p80 in the common\n"
     "                     application data folder)\n"
+    "  --report SHAPE     the result as ansible, salt, bolt, intune or dsc wants it\n"
+    "  --model FILE       run on a modelled machine, not on this one\n"
     "  --verbose          say each change when it is made\n"
     "  --quiet            no progress, no summary\n"
     "  --no-color, --version, --help\n"
     "\n"
     "--check, --json, --quiet, --verbose and --no-color may also follow the script's\n"
     "name; -- ends that. Changes need a grant: from the playbook's manifest, or\n"
-    "--allow. `p80 undo` takes a run back.\n"
+    "--allow. `p80 undo` takes a run back. `p80 help sign` explains a command.\n"
     "\n"
     "exit codes: 0 done, 1 failed, 2 usage or syntax, 3 --check found changes to\n"
     "            make, 4 refused by grants, 5 needs elevation, 6 timed out,\n"
     "            3010 done but a restart is needed\n";
 
-static const char *const option_words[] = {"--check",    "--dry-run", "--what-if", "--json",    "--allow",
-                                           "--timeout",  "--state",   "--quiet",   "--verbose", "--force",
-                                           "--no-color", "--version", "--help",    NULL};
+static const char *const option_words[] = {
+    "--check", "--dry-run", "--what-if", "--json",  "--allow",    "--timeout", "--state", "--report",
+    "--model", "--quiet",   "--verbose", "--force", "--no-color", "--version", "--help",  NULL};
 
 /* Sets the switch that `word` names; returns whether it is one that may stand anywhere. */
 static int take_switch(cli *out, const char *word) {
@@ -78,26 +84,85 @@ static int take_timeout(cli *out, const char *value) {
   return 1;
 }
 
+/* Where the value of option `word` belongs, if it is kept as it comes; NULL for other options. */
+static const char **text_option(cli *out, const char *word) {
+  if (is_option(word, "--state")) return &out->state;
+  if (is_option(word, "--report")) return &out->report;
+  if (is_option(word, "--model")) return &out->model;
+  return NULL;
+}
+
+static int no_option(cli *out, const char *word) {
+  const char *meant = nearest_word(word, option_words);
+  if (meant == NULL) return wrong(out, "there is no option '%.80s'", word);
+  out->command = CLI_WRONG;
+  snprintf(out->error, sizeof out->error, "there is no option '%.80s'; did you mean %s?", word, meant);
+  return 0;
+}
+
+static int takes_value(cli *out, const char *word) {
+  return text_option(out, word) || is_option(word, "--allow") || is_option(word, "--timeout");
+}
+
 /* Takes the option at argv[*i] with its value; returns 0 with `error` set when it is wrong. */
 static int take_option(cli *out, int argc, const char **argv, int *i) {
   const char *word = argv[*i];
   if (take_switch(out, word)) return 1;
   if (strcmp(word, "--force") == 0) return wrong(out, "%s goes behind undo: p80 undo [RUN] --force", word);
-  int has_value = is_option(word, "--allow") || is_option(word, "--timeout") || is_option(word, "--state");
-  if (!has_value) {
-    const char *meant = nearest_word(word, option_words);
-    if (meant == NULL) return wrong(out, "there is no option '%.80s'", word);
-    snprintf(out->error, sizeof out->error, "there is no option '%.80s'; did you mean %s?", word, meant);
-    out->command = CLI_WRONG;
-    return 0;
-  }
-  const char *value = option_value(argc, argv, i);
+  if (!takes_value(out, word)) return no_option(out, word);
+  const char *value = option_value(argc, argv, i), **text = text_option(out, word);
   if (value == NULL || *value == 0) return wrong(out, "%.80s needs a value", word);
-  if (is_option(word, "--state")) out->state = value;
-  else if (is_option(word, "--timeout")) return take_timeout(out, value);
+  if (is_option(word, "--timeout")) return take_timeout(out, value);
+  if (text) *text = value;
   else if (out->allow_count == CLI_MOST_ALLOWS) return wrong(out, "too many --allow%s", "");
   else out->allow[out->allow_count++] = value;
   return 1;
+}
+
+/* ---- Commands ---- */
+
+/* What may stand behind a command. */
+typedef enum command_words {
+  PLAIN, /* words and p80's options */
+  OWN,   /* these and options of its own, which it parses itself */
+  RAW    /* whatever a script takes, and p80's switches */
+} command_words;
+
+typedef struct command {
+  const char *name;
+  command_words words;
+  int changes;     /* whether it may change the machine */
+  int least, most; /* how many, of PLAIN ones */
+} command;
+
+static const command commands[] = {
+    {"list", PLAIN, 0, 0, 0},  {"help", PLAIN, 0, 0, 1},    {"show", PLAIN, 0, 1, 1},  {"runs", PLAIN, 0, 0, 0},
+    {"undo", PLAIN, 1, 0, 1},  {"new", OWN, 0, 0, 0},       {"lint", OWN, 0, 0, 0},    {"test", OWN, 0, 0, 0},
+    {"capture", OWN, 0, 0, 0}, {"sign", OWN, 0, 0, 0},      {"verify", OWN, 0, 0, 0},  {"policy", OWN, 1, 0, 0},
+    {"install", OWN, 1, 0, 0}, {"uninstall", OWN, 1, 0, 0}, {"service", RAW, 1, 0, 0},
+};
+
+static const command *command_for(const char *word) {
+  for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+    if (strcmp(commands[i].name, word) == 0) return &commands[i];
+  return NULL;
+}
+
+/* Takes argv[first] up to argv[end - 1] as the words of a command. */
+static void set_words(cli *out, const char **argv, int first, int end) {
+  out->words = argv + first;
+  out->word_count = end - first;
+}
+
+/* Makes `p80 SCRIPT --help` and `p80 help COMMAND` the command that says it. argv[i] is what it is about. */
+static void ask_help(cli *out, const char **argv, int i) {
+  static const char *const asked[] = {"--help"};
+  const command *about = command_for(argv[i]);
+  out->command = about && about->words == PLAIN ? CLI_USAGE : CLI_COMMAND;
+  out->name = about ? about->name : "help";
+  out->changes = 0;
+  out->words = about ? asked : argv + i;
+  out->word_count = 1;
 }
 
 /* The words behind a script, code or "-": p80's switches are taken out up to "--". */
@@ -109,60 +174,61 @@ static void take_words(cli *out, int argc, const char **argv, int first) {
   }
   if (i < argc) i++;
   for (; i < argc; i++) argv[kept++] = argv[i];
-  out->words = argv + first;
-  out->word_count = kept - first;
-  if (asked_help) out->command = CLI_HELP;
+  set_words(out, argv, first, kept);
+  if (asked_help) ask_help(out, argv, first - 1);
 }
 
-/* The words behind a command; p80's options may stand among them. Returns 0 when one is wrong or help is wanted. */
-static int take_command_words(cli *out, int argc, const char **argv, int first) {
-  int kept = first;
-  for (int i = first; i < argc; i++) {
-    if (asks_help(argv[i])) {
-      out->command = CLI_USAGE;
-      return 0;
-    }
-    if (out->command == CLI_UNDO && strcmp(argv[i], "--force") == 0) out->force = 1;
-    else if (argv[i][0] != '-') argv[kept++] = argv[i];
-    else if (!take_option(out, argc, argv, &i)) return 0;
+/* Takes an option behind a command with PLAIN words. Returns 0 when it is wrong or help is wanted. */
+static int take_plain_option(cli *out, int argc, const char **argv, int *i) {
+  if (asks_help(argv[*i])) {
+    out->command = CLI_USAGE;
+    return 0;
   }
-  out->words = argv + first;
-  out->word_count = kept - first;
+  if (strcmp(out->name, "undo") != 0 || strcmp(argv[*i], "--force") != 0) return take_option(out, argc, argv, i);
+  out->force = 1;
   return 1;
 }
 
-static const struct {
-  const char *word;
-  cli_command command;
-} commands[] = {{"list", CLI_LIST}, {"help", CLI_HELP}, {"show", CLI_SHOW}, {"runs", CLI_RUNS}, {"undo", CLI_UNDO}};
-
-static cli_command command_for(const char *word) {
-  for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-    if (strcmp(commands[i].word, word) == 0) return commands[i].command;
-  return CLI_SCRIPT;
+/* The words behind a command; p80's options may stand among them. Returns 0 when one is wrong or help is wanted. */
+static int take_command_words(cli *out, const command *c, int argc, const char **argv, int first) {
+  int kept = first;
+  for (int i = first; i < argc; i++) {
+    const char *word = argv[i];
+    if (word[0] != '-') argv[kept++] = word;
+    else if (c->words == PLAIN) {
+      if (!take_plain_option(out, argc, argv, &i)) return 0;
+    } else if (takes_value(out, word)) {
+      if (!take_option(out, argc, argv, &i)) return 0;
+    } else if (!take_switch(out, word)) argv[kept++] = word;
+  }
+  set_words(out, argv, first, kept);
+  return 1;
 }
 
-/* Checks the words of a command: at most one, which becomes `script`. */
-static void take_name(cli *out) {
-  int takes_one = out->command == CLI_HELP || out->command == CLI_SHOW || out->command == CLI_UNDO;
-  if (out->word_count > takes_one) wrong(out, "unexpected '%.80s'", out->words[takes_one]);
-  else if (out->word_count == 1) out->script = out->words[0];
-  else if (out->command == CLI_SHOW) wrong(out, "show which playbook? `p80 list` lists them%s", "");
-  else if (out->command == CLI_HELP) out->command = CLI_USAGE;
-  if (out->command == CLI_UNDO && out->script && strspn(out->script, "0123456789") != strlen(out->script))
-    wrong(out, "undo takes the number of a run (`p80 runs` lists them), not '%.80s'", out->script);
-  if (out->command == CLI_HELP && command_for(out->script) != CLI_SCRIPT) out->command = CLI_USAGE; /* help undo */
+static void check_words(cli *out, const command *c, const char **argv) {
+  const char *word = out->word_count > 0 ? out->words[0] : NULL;
+  if (out->word_count > c->most) wrong(out, "unexpected '%.80s'", out->words[c->most]);
+  else if (out->word_count < c->least) wrong(out, "%s which playbook? `p80 list` lists them", c->name);
+  else if (strcmp(c->name, "help") == 0 && word == NULL) out->command = CLI_USAGE;
+  else if (strcmp(c->name, "help") == 0 && command_for(word)) ask_help(out, argv, (int)(out->words - argv));
+  else if (strcmp(c->name, "undo") == 0 && word && strspn(word, "0123456789") != strlen(word))
+    wrong(out, "undo takes the number of a run (`p80 runs` lists them), not '%.80s'", word);
 }
 
 /* argv[i] is the first word that is no option: a command or a script. */
 static void take_command(cli *out, int argc, const char **argv, int i) {
-  out->command = command_for(argv[i]);
-  if (out->command == CLI_SCRIPT) {
+  const command *c = command_for(argv[i]);
+  if (c == NULL) {
+    out->command = CLI_SCRIPT;
     out->script = argv[i];
     take_words(out, argc, argv, i + 1);
-  } else if (take_command_words(out, argc, argv, i + 1)) {
-    take_name(out);
+    return;
   }
+  out->command = CLI_COMMAND;
+  out->name = c->name;
+  out->changes = c->changes;
+  if (c->words == RAW) take_words(out, argc, argv, i + 1);
+  else if (take_command_words(out, c, argc, argv, i + 1) && c->words == PLAIN) check_words(out, c, argv);
 }
 
 /* -e, -i, -, -v and their words; returns whether argv[i] is one of them. */

@@ -3,15 +3,11 @@
 #define P80_CLI_H
 
 typedef enum cli_command {
-  CLI_SCRIPT, /* run `script` with `words` */
-  CLI_CODE,   /* -e CODE */
-  CLI_STDIN,  /* - */
-  CLI_REPL,   /* -i */
-  CLI_LIST,   /* list, and so on: `words` are their arguments */
-  CLI_HELP,
-  CLI_SHOW,
-  CLI_RUNS,
-  CLI_UNDO,
+  CLI_SCRIPT,  /* run `script` with `words` */
+  CLI_CODE,    /* -e CODE */
+  CLI_STDIN,   /* - */
+  CLI_REPL,    /* -i */
+  CLI_COMMAND, /* `name` ("list") with `words` */
   CLI_USAGE,   /* --help, or nothing at all */
   CLI_VERSION, /* --version, -v */
   CLI_WRONG    /* `error` says why */
@@ -21,11 +17,15 @@ enum { CLI_MOST_ALLOWS = 64 };
 
 typedef struct cli {
   cli_command command;
-  const char *script; /* path or bundled name; NULL unless CLI_SCRIPT or `help`/`show` */
+  const char *name;   /* of the command; NULL unless CLI_COMMAND */
+  int changes;        /* whether that command may change the machine */
+  const char *script; /* path or name; NULL unless CLI_SCRIPT */
   const char *code;
   int check, json, quiet, verbose, no_color, force;
   double timeout; /* seconds; negative: not given */
   const char *state;
+  const char *report; /* the shape of the result: "ansible" and so on; NULL: p80's own */
+  const char *model;  /* the file of a modelled machine to run on; NULL: this machine */
   const char *allow[CLI_MOST_ALLOWS];
   int allow_count;
   const char *const *words; /* what belongs to the script or command */

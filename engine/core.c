@@ -108,6 +108,8 @@ static void push_options(lua_State *L) {
   luax_setboolean(L, "quiet", options->quiet);
   luax_setboolean(L, "verbose", options->verbose);
   luax_setboolean(L, "force", options->force);
+  luax_settext(L, "report", options->report);
+  luax_settext(L, "model", options->model);
   if (options->timeout >= 0) {
     lua_pushnumber(L, options->timeout);
     lua_setfield(L, -2, "timeout");

@@ -401,10 +401,9 @@ static int run_stdin(lua_State *L) {
 /* help(name) at the prompt: what `p80 help NAME` prints; without a name what there is. */
 static int repl_help(lua_State *L) {
   if (lua_isnoneornil(L, 1)) {
-    lua_pushliteral(
-        L,
-        "help win lists what p80 knows about Windows, help win.scm the functions of one subject.\n"
-        "What changes something needs --allow, as in p80 --allow scm.state -i.");
+    lua_pushliteral(L,
+                    "help win lists what p80 knows about Windows, help win.scm the functions of one subject.\n"
+                    "What changes something needs --allow, as in p80 --allow scm.state -i.");
     return 1;
   }
   lua_pushliteral(L, "help");
@@ -431,16 +430,17 @@ static int run_repl(lua_State *L) {
   return run(L, 1);
 }
 
-/* list, help, show, runs, undo: the core does them. */
 static int call_command(lua_State *L) { return gate_call(L, "command", lua_gettop(L)); }
 
-static int run_command(lua_State *L, const char *name) {
+/* A command is done by the core. One that may change the machine ends as a run does. */
+static int run_command(lua_State *L) {
+  script = (core_script){options->name, NULL, "command"};
   if (!accept_allows(L)) return fail_to_begin(L);
   lua_pushcfunction(L, call_command);
-  lua_pushstring(L, name);
-  lua_pushstring(L, options->script);
+  lua_pushstring(L, options->name);
+  int words = push_words(L);
   running = L;
-  if (call_protected(L, 2, 2) != LUA_OK) {
+  if (call_protected(L, 1 + words, 2) != LUA_OK) {
     lua_pushnil(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &traceback_key); /* the user's words, not a script, were at fault */
     return finish(L, 1, -1);
@@ -449,7 +449,7 @@ static int run_command(lua_State *L, const char *name) {
   int code = lua_isnil(L, -1) ? -1 : (int)lua_tointeger(L, -1);
   restore_output();
   print(stdout, text);
-  if (options->command != CLI_UNDO) return code < 0 ? 0 : code;
+  if (!options->changes) return code < 0 ? 0 : code;
   return finish(L, 0, code);
 }
 
@@ -480,20 +480,8 @@ static int dispatch(lua_State *L) {
     case CLI_REPL:
       code = run_repl(L);
       break;
-    case CLI_LIST:
-      code = run_command(L, "list");
-      break;
-    case CLI_HELP:
-      code = run_command(L, "help");
-      break;
-    case CLI_SHOW:
-      code = run_command(L, "show");
-      break;
-    case CLI_RUNS:
-      code = run_command(L, "runs");
-      break;
-    case CLI_UNDO:
-      code = run_command(L, "undo");
+    case CLI_COMMAND:
+      code = run_command(L);
       break;
     case CLI_WRONG:
       lua_pushfstring(L, "%s; `p80 --help` shows what there is", options->error);

@@ -40,7 +40,6 @@ end
 
 --- p80 undo [RUN] [--force]: takes a run back.
 function commands.undo(word)
-  core.script = {name = "undo", kind = "undo"}
   local run = word and math.tointeger(tonumber(word))
   if word and not run then core.check.bad("run", word, "the number of a run (`p80 runs` lists them)") end
   local report = core.undo.run(run, core.options.force)

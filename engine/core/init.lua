@@ -73,7 +73,7 @@ core.manifest = part "manifest"
 core.playbook = part "playbook"
 
 -- What a run needs only sometimes.
-local LATE <const> = {undo = true, commands = true}
+local LATE <const> = {undo = true, commands = true, words = true}
 setmetatable(core, {__index = function(_, name)
   if not LATE[name] then return nil end
   core[name] = part(name)
@@ -142,10 +142,11 @@ function core.call(name, ...)
   return writes[name](...)
 end
 
---- What the command line calls: a command of commands.lua, its text and perhaps an exit code.
+--- What the command line calls: a command of commands.lua, or of a file of its own (cmd_lint.lua returns the function),
+-- with its words; returns its text and perhaps an exit code.
 function core.command(name, ...)
   running_op = name
-  return core.commands[name](...)
+  return (core.commands[name] or part("cmd_" .. name))(...)
 end
 
 core.finish = core.result.finish

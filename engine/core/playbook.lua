@@ -8,23 +8,22 @@ local declared -- the manifest of the running playbook
 function playbook.manifest() return declared end
 
 local SWITCHES = {"--check", "--json", "--quiet", "--verbose", "--no-color"} -- of p80 itself, behind a script's name
-local BEFORE = {["--allow"] = true, ["--timeout"] = true, ["--state"] = true}
+local BEFORE = {["--allow"] = true, ["--timeout"] = true, ["--state"] = true, ["--report"] = true, ["--model"] = true}
 
--- Raises what the parser says about the words behind the script, which may end with a line "Did you mean ...?".
+-- Raises what the parser says about the words behind the script.
 local function fail_words(problem)
-  local text, meant = problem:match "^(.-)%.?\n(.*)$"
-  text = (text or problem):gsub("%.$", "")
-  local unknown = text:match "^unknown option '(.*)'$"
+  local text, meant = core.words.problem(problem)
+  local unknown = text:match "^Unknown option '(.*)'%.$"
   local near = unknown and core.x.nearest(unknown, SWITCHES)
   local hint = ("`p80 %s --help` shows what there is"):format(core.script.name)
   if unknown and BEFORE[unknown] then
     hint = ("%s goes before the script: p80 %s ... %s"):format(unknown, unknown, core.script.name)
   elseif meant then
-    hint = ("d%s %s"):format(meant:sub(2), hint)
+    hint = ("%s %s"):format(meant, hint)
   elseif near then
     hint = ("did you mean '%s'? %s"):format(near, hint)
   end
-  core.fail(declared.name, core.code.P80_BAD_ARGUMENTS, text:sub(1, 1):upper() .. text:sub(2) .. ".", hint)
+  core.fail(declared.name, core.code.P80_BAD_ARGUMENTS, text, hint)
 end
 
 local from_file = {file = true, bundled = true}

@@ -42,6 +42,8 @@ static int words_are(const cli *c, const char *expected) {
   return strcmp(joined, expected) == 0;
 }
 
+static int is_command(const cli *c, const char *name) { return c->command == CLI_COMMAND && strcmp(c->name, name) == 0; }
+
 static void test_scripts(void) {
   cli c = parse("--check|--allow|a|--allow=b|--state|S|--timeout|1.5|x.lua|-p|--port|80|--json|rest");
   CHECK(c.command == CLI_SCRIPT && strcmp(c.script, "x.lua") == 0);
@@ -57,7 +59,7 @@ static void test_scripts(void) {
   c = parse("--what-if|x");
   CHECK(c.check && c.command == CLI_SCRIPT);
   c = parse("x|--help");
-  CHECK(c.command == CLI_HELP && strcmp(c.script, "x") == 0);
+  CHECK(is_command(&c, "help") && words_are(&c, "x"));
 }
 
 static void test_lone(void) {
@@ -76,12 +78,30 @@ static void test_lone(void) {
 
 static void test_commands(void) {
   cli c = parse("undo|12|--force|--state|S|--check");
-  CHECK(c.command == CLI_UNDO && strcmp(c.script, "12") == 0 && c.force && c.check && strcmp(c.state, "S") == 0);
+  CHECK(is_command(&c, "undo") && words_are(&c, "12") && c.force && c.check && c.changes && strcmp(c.state, "S") == 0);
   c = parse("undo");
-  CHECK(c.command == CLI_UNDO && c.script == NULL && !c.force);
+  CHECK(is_command(&c, "undo") && c.word_count == 0 && !c.force);
   c = parse("help|free80");
-  CHECK(c.command == CLI_HELP && strcmp(c.script, "free80") == 0);
-  CHECK(parse("list|--json").command == CLI_LIST && parse("runs").command == CLI_RUNS);
+  CHECK(is_command(&c, "help") && words_are(&c, "free80") && !c.changes);
+  c = parse("list|--json");
+  CHECK(is_command(&c, "list") && c.json);
+  c = parse("--report=salt|--model|M|runs");
+  CHECK(is_command(&c, "runs") && strcmp(c.report, "salt") == 0 && strcmp(c.model, "M") == 0);
+}
+
+static void test_own_options(void) {
+  cli c = parse("sign|x.lua|--key|K|--json|-W|--state=S");
+  CHECK(is_command(&c, "sign") && words_are(&c, "x.lua|--key|K|-W") && c.json && strcmp(c.state, "S") == 0);
+  c = parse("install|--force|x.zip|--timeout|5");
+  CHECK(is_command(&c, "install") && words_are(&c, "--force|x.zip") && c.changes && c.timeout == 5);
+  c = parse("service|install|--name|n|free80.lua|--timeout|5|--check|--|--json");
+  CHECK(is_command(&c, "service") && words_are(&c, "install|--name|n|free80.lua|--timeout|5|--json"));
+  CHECK(c.check && !c.json && c.timeout < 0);
+  CHECK(parse("sign|--timeout|x").command == CLI_WRONG);
+  c = parse("help|install");
+  CHECK(is_command(&c, "install") && words_are(&c, "--help") && !c.changes);
+  c = parse("install|--help");
+  CHECK(is_command(&c, "install") && words_are(&c, "--help"));
 }
 
 static void test_wrong(void) {
@@ -112,6 +132,7 @@ int main(void) {
   test_scripts();
   test_lone();
   test_commands();
+  test_own_options();
   test_wrong();
   test_absurd_sizes();
   return failures != 0;

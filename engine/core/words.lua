@@ -1,0 +1,35 @@
+-- The words of the command line behind a command or playbook, parsed with argparse.
+local core, host = ...
+local words = {}
+
+--- Adds -h and --help to a parser or to one of its commands: words.parse then returns the help text.
+function words.add_help(parser)
+  parser:usage_max_width(100):help_max_width(100)
+  return parser:add_help {action = function() error({help = parser:get_help()}, 0) end}
+end
+
+--- A parser for `p80 NAME ...`.
+function words.parser(name, summary) return words.add_help(host.lib "argparse"("p80 " .. name, summary)) end
+
+--- What argparse says of wrong words as a sentence, and what it believes was meant, or nil.
+function words.problem(text)
+  local sentence, meant = text:match "^(.-)%.?\n(.*)$"
+  sentence = (sentence or text):gsub("%.$", "")
+  return sentence:sub(1, 1):upper() .. sentence:sub(2) .. ".", meant and "d" .. meant:sub(2)
+end
+
+--- Parses the words of a command. Returns its arguments, or nil and the help text when that was asked for. Raises
+-- P80_BAD_ARGUMENTS.
+function words.parse(parser, list)
+  local ran, parsed, result = pcall(parser.pparse, parser, list)
+  if not ran then
+    if type(parsed) == "table" and parsed.help then return nil, parsed.help .. "\n" end
+    error(parsed, 0)
+  end
+  if parsed then return result end
+  local sentence, meant = words.problem(result)
+  local hint = ("`%s --help` shows what there is"):format(parser:get_usage():match "^Usage: (p80 [%w-]+)" or "p80")
+  core.fail(nil, core.code.P80_BAD_ARGUMENTS, sentence, meant and ("%s %s"):format(meant, hint) or hint)
+end
+
+return words
