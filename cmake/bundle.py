@@ -2,15 +2,22 @@
 
 LIST has a line "resource-type name path" for each file. FOLDER gets bundle.rc and a packed file for each: the length
 of the text (4 bytes, little-endian), then the text in the LZNT1 format, which every Windows unpacks with
-RtlDecompressBuffer (https://learn.microsoft.com/openspecs/windows_protocols/ms-xca/, 2.5).
+RtlDecompressBuffer (https://learn.microsoft.com/openspecs/windows_protocols/ms-xca/, 2.5). What nobody reads in the
+program goes in without comments and indentation; its lines stay where they are.
 """
 import os
+import re
 import struct
 import sys
 
 CHUNK = 4096
 SHORTEST = 3
 CANDIDATES = 64  # places that are tried for the longest match
+READ_BY_PEOPLE = ("script", "api")
+PART = re.compile(rb"""
+    (?P<comment> --(?: \[(?P<c>=*)\[ .*? \](?P=c)\] | [^\n]* ))
+  | \[(?P<s>=*)\[ .*? \](?P=s)\] | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*'
+  | (?P<break> [ \t]*\n[ \t]* )""", re.S | re.X)
 
 
 def shift_at(position):
@@ -61,6 +68,14 @@ def pack(data):
     return struct.pack("<I", len(data)) + b"".join(map(pack_chunk, chunks))
 
 
+def lean(text):
+    def of(part):
+        if part["comment"] is not None:
+            return b"\n" * part["comment"].count(b"\n")
+        return part[0] if part["break"] is None else b"\n"
+    return PART.sub(of, text)
+
+
 def write_changed(path, data):
     if not os.path.exists(path) or open(path, "rb").read() != data:
         with open(path, "wb") as file:
@@ -74,7 +89,8 @@ def main(list_path, folder):
         entries = [line.split(" ", 2) for line in file.read().splitlines()]
     for kind, name, path in entries:
         with open(path, "rb") as file:
-            packed = pack(file.read())
+            text = file.read()
+        packed = pack(text if kind in READ_BY_PEOPLE else lean(text))
         target = f"{folder}/{kind}.{name}.bin"
         write_changed(target, packed)
         lines.append(f'{name} {kind} "{target}"\n')
