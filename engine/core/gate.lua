@@ -6,6 +6,7 @@
 --     get = function(id) ... end,             -- the present state as a plain table, nil when absent
 --     set = function(id, want, have, options) ... end,
 --     same = function(have, want) ... end,    -- default: every field of `want` is in `have`
+--     restorable = function(state) ... end,   -- what taking back can bring back of a state; default: all
 --     lost = function(restored, before) ... end, -- what taking back could not restore, in words, or nil
 --     undo = false,                           -- when it cannot be taken back
 --     whole = true,                           -- when `want` is always the whole state
@@ -24,6 +25,7 @@ function gate.declare(declaration)
   assert(declaration.label and declaration.get and declaration.set, declaration.kind)
   assert(not resources[declaration.kind], declaration.kind)
   declaration.same = declaration.same or data.includes
+  declaration.restorable = declaration.restorable or function(state) return state end
   resources[declaration.kind] = declaration
   assert(data.contains(core.kinds[declaration.kind:match "^%l+"], declaration.kind), declaration.kind)
 end
