@@ -32,7 +32,7 @@ end
 
 --- The declaration of a kind, or nil.
 function gate.find(kind)
-  core.open(kind)
+  core.open(kind, resources)
   return resources[kind]
 end
 

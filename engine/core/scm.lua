@@ -5,7 +5,12 @@ local core, host = ...
 local check, code, data, gate = core.check, core.code, core.data, core.gate
 local raw = core.win.scm
 
-local scm = {LONGEST_NAME = 256} -- what the parts of this half share
+-- What the parts of this half share. CONFIG can be read back with win.scm.get; a password cannot.
+local scm = {
+  LONGEST_NAME = 256,
+  CONFIG = {"type", "interactive", "start", "delayed", "error_control", "account", "path", "display_name", "group", "dependencies"},
+}
+core.scm = scm
 
 -- Where a service in a pending state is going.
 local DESTINATION = {
@@ -349,11 +354,6 @@ core.write("scm.control", function(...)
   local before = gate.state("scm.control", {name = name})
   return change("scm.control", name, {control = control, sent = before.sent + 1}, options)
 end)
-
--- ---- The other parts ----
-
-host.chunk "scm_config"(core, scm)
-host.chunk "scm_service"(core, scm)
 
 -- ---- What --check has planned ----
 

@@ -1,5 +1,6 @@
 -- win.scm behind the gate: services that come and go.
-local core, scm = ...
+local core = ...
+local scm = core.scm
 local check, code, data, gate = core.check, core.code, core.data, core.gate
 local raw, change = core.win.scm, scm.change
 
