@@ -117,4 +117,26 @@ function gate.change(kind, id, want, options)
   return true
 end
 
+--- Brings a thing that is absent to the state `want` for as long as f() runs, also in --check; returns what f does. The
+-- journal announces it, so that undo finds what a kill leaves; it is a change only when it stays.
+function gate.meanwhile(kind, id, want, f)
+  local declaration, step = gate.find(kind), nil
+  grants.ask(kind, declaration.label(id))
+  if not core.checking then
+    journal.begin(core.run_header())
+    step = journal.intent(kind, id, declaration.label(id), nil, want)
+  end
+  local results = table.pack(pcall(declaration.set, id, want))
+  if results[1] then
+    results = table.pack(pcall(f))
+    local restored, problem = pcall(declaration.set, id, nil, want)
+    if not restored then results = {false, problem} end
+  end
+  local now = declaration.get(id)
+  if step then journal.outcome(step, now ~= nil, now) end
+  if now ~= nil then note(declaration, id, nil, now, true) end
+  if not results[1] then core.ask(error, results[2], 0) end
+  return table.unpack(results, 2, results.n)
+end
+
 return gate
