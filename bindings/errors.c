@@ -149,6 +149,7 @@ static const known_code codes[] = {
     P(P80_BAD_JOURNAL, "The journal cannot be read.", NULL),
     P(P80_BAD_MANIFEST, "The playbook's manifest is wrong.", NULL),
     P(P80_BAD_ARGUMENTS, "The playbook's arguments are wrong.", NULL),
+    P(P80_TOO_OLD, "The playbook needs something newer.", NULL),
 };
 
 static const known_code *find_code(DWORD code) {

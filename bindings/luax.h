@@ -30,6 +30,7 @@
 #define P80_BAD_JOURNAL 0x20000009  /* a journal line that cannot be read */
 #define P80_BAD_MANIFEST 0x2000000A  /* a playbook's manifest */
 #define P80_BAD_ARGUMENTS 0x2000000B /* what a playbook was given as arguments */
+#define P80_TOO_OLD 0x2000000C       /* p80 or Windows is older than a playbook needs */
 
 /* Raises an error object for `code` about `target` (UTF-8; NULL for none). Message and hint come from errors.c
  * and Windows. */
@@ -67,9 +68,6 @@ const wchar_t *luax_checkwide(lua_State *L, int index, const char *name, size_t 
 const char *luax_pushfullpath(lua_State *L, int index, const char *name);
 /* luax_checkwide that lets nil through as NULL (and pushes nil). */
 const wchar_t *luax_optwide(lua_State *L, int index, const char *name);
-/* The same for a password (+2, itself and its slot): it is wiped when the function returns or fails, and no message
- * shows it. */
-const wchar_t *luax_optsecret(lua_State *L, int index, const char *name);
 /* A string with any bytes as UTF-16 (+1); embedded NULs stay. */
 const wchar_t *luax_checkwidebytes(lua_State *L, int index, const char *name, size_t *length);
 /* A number with an integer value between `least` and `most`. */

@@ -21,13 +21,10 @@ local function check_pids(pids)
   end
 end
 
--- Whether it is the kernel: Windows says pid 4 (System), Wine none at all or the process in which it runs its drivers.
-local function is_kernel(pid, name) return pid == 0 or pid == 4 or name ~= nil and name:lower() == "winedevice.exe" end
-
--- Whether services may run in one of them; in the kernel none does.
+-- Whether services may run in one of them; in the kernel (pids 0 and 4) none does.
 local function serves_any(owners)
-  for _, owner in pairs(owners) do
-    if not owner.kernel then return true end
+  for pid in pairs(owners) do
+    if pid ~= 0 and pid ~= 4 then return true end
   end
   return false
 end
@@ -49,9 +46,7 @@ function tcp.owners(...)
   for _, pid in ipairs(pids) do
     if not owners[pid] then
       local process = find_process(pid)
-      owners[pid] = {
-        process = process.name, path = process.path, services = {}, kernel = is_kernel(pid, process.name),
-      }
+      owners[pid] = {process = process.name, path = process.path, services = {}}
     end
   end
   if not serves_any(owners) then return owners end

@@ -86,7 +86,6 @@ debian_name() {
     lua) echo lua5.4 ;;
     luafilesystem) echo lua-filesystem ;;
     luaunit) echo lua-unit ;;
-    libdeflate) echo libdeflate ;;
     *) echo "lua-$1" ;;
   esac
 }

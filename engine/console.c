@@ -420,13 +420,12 @@ static int lua_interrupted(lua_State *L) {
   return 1;
 }
 
-/* Done in one C function, so that Ctrl-C ends this line and nothing else. */
-static int lua_read(lua_State *L) {
+/* Pushes a line that is typed, or nil, and whether Ctrl-C ended it. */
+static int push_line(lua_State *L) {
   enum { PIECE = 256 };
   luaL_Buffer line;
   size_t n;
   int interrupted = 0;
-  console_print(stdout, luaL_checkstring(L, 1));
   luaL_buffinit(L, &line);
   do {
     char *room = luaL_prepbuffsize(&line, PIECE);
@@ -439,6 +438,27 @@ static int lua_read(lua_State *L) {
   if (n == 0 && (interrupted || lua_rawlen(L, -1) == 0)) lua_pushnil(L);
   lua_pushboolean(L, interrupted);
   return 2;
+}
+
+/* Done in one C function, so that Ctrl-C ends this line and nothing else. */
+static int lua_read(lua_State *L) {
+  console_print(stdout, luaL_checkstring(L, 1));
+  return push_line(L);
+}
+
+int console_read_secret(lua_State *L) {
+  const char *prompt = luaL_checkstring(L, 1);
+  stream_state *state = console_of(stdin);
+  DWORD mode;
+  if (state == NULL || console_of(stderr) == NULL || !GetConsoleMode(state->handle, &mode)) return 0;
+  console_print(stderr, prompt);
+  SetConsoleMode(state->handle, (mode | ENABLE_LINE_INPUT | ENABLE_PROCESSED_INPUT) & ~(DWORD)ENABLE_ECHO_INPUT);
+  lua_pushcfunction(L, push_line);
+  int status = lua_pcall(L, 0, 2, 0);
+  SetConsoleMode(state->handle, mode);
+  SecureZeroMemory(&input, sizeof input);
+  console_print(stderr, "\n");
+  return status == LUA_OK ? 2 : lua_error(L);
 }
 
 /* %APPDATA%\p80\history; its folder is made. */

@@ -143,10 +143,16 @@ static void push_program(lua_State *L) {
 }
 
 static void push_host(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"now", host_now},           {"chunk", host_chunk},   {"lib", host_lib},
-      {"names", host_names},       {"source", host_source}, {"load_manifest", host_load_manifest},
-      {"progress", host_progress}, {"log", host_log},       {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"now", host_now},
+                                       {"chunk", host_chunk},
+                                       {"lib", host_lib},
+                                       {"names", host_names},
+                                       {"source", host_source},
+                                       {"load_manifest", host_load_manifest},
+                                       {"progress", host_progress},
+                                       {"log", host_log},
+                                       {"read_secret", console_read_secret},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
   win_open(L, &raw_host);
   lua_setfield(L, -2, "win");

@@ -6,7 +6,7 @@ local p80 = require "p80"
 
 local args = p80.playbook {
   name = "delete-listen-address", version = "1.0.0", summary = "Take an address out of HTTP.SYS's listen list.",
-  args = {address = {type = "text", required = true, help = "the address"}},
+  args = {address = {type = "address", required = true, help = "the address"}},
   grants = {"http.iplisten"},
 }
 

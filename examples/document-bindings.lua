@@ -5,7 +5,7 @@ local p80 = require "p80"
 
 local args = p80.playbook {
   name = "document-bindings", version = "1.0.0", summary = "Write down every binding of this machine.",
-  args = {output = {type = "text", help = "the file to write; standard output when left out"}},
+  args = {output = {type = "path", help = "the file to write; standard output when left out"}},
   grants = {"file.write"},
 }
 

@@ -19,12 +19,13 @@ local args = p80.playbook {
         .. "HTTP.SYS to the loopback address (every port of it!); stop HTTP with its dependents; disable HTTP",
     },
     move_to = {type = "port", help = "first move the http bindings of IIS on the port to this one"},
-    service = {type = "text", help = "the service that holds the port, when p80 cannot tell"},
+    service = {type = "service", help = "the service that holds the port, when p80 cannot tell"},
     persist = {type = "flag", help = "also keep the service from starting when Windows starts"},
     kill = {type = "flag", help = "end a process that is no service"},
     timeout = {type = "seconds", default = 30, help = "how long each wait may take"},
   },
   grants = {"iis.binding", "scm.state", "scm.config", "http.iplisten", "process.state"},
+  reports = "who held the port, what was done, and whether it is free now",
 }
 
 local steps = {} -- what was done: {what=, took_down={...}, freed=, problem=}

@@ -81,7 +81,7 @@ function commands.help(name)
   local text = topics.help(name)
   if text then return text .. "\n" end
   local m, why = core.playbook.manifest_of(name)
-  if m then return core.manifest.help(m) end
+  if m then return core.arguments.help(m) end
   core.about "help"
   why = tostring(why):gsub("; `p80 list` lists those$", "")
   if why:sub(1, #name + 2) == name .. ": " then why = why:sub(#name + 3) end

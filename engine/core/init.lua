@@ -69,11 +69,12 @@ function core.view(name, view) views[name] = view end
 function core.answer(name, answer) answers[name] = answer end
 
 core.result = part "result"
-core.manifest = part "manifest"
 core.playbook = part "playbook"
 
 -- What a run needs only sometimes.
-local LATE <const> = {undo = true, commands = true, words = true}
+local LATE <const> = {
+  arguments = true, commands = true, manifest = true, secrets = true, types = true, undo = true, words = true,
+}
 setmetatable(core, {__index = function(_, name)
   if not LATE[name] then return nil end
   core[name] = part(name)
@@ -95,25 +96,14 @@ local function check_writes(subject)
   for name in pairs(writes) do assert(is_write[name], name) end
 end
 
-local later = {} -- the parts that are not open yet, by subject
-for subject, parts in pairs(core.kinds.later) do later[subject] = parts end
-
-local function open_later(subject)
-  for _, name in ipairs(later[subject]) do part(name) end
-  later[subject] = nil
-  check_writes(subject)
-end
-
---- Opens the subject of a function or kind ("scm.state"), if there is one; all of it when the name is not in `known`
--- after its first part.
-function core.open(name, known)
+--- Opens the subject of a function or kind ("scm.state"), if there is one.
+function core.open(name)
   local subject = name:match "^%l+"
   if unopened[subject] then
     unopened[subject] = nil
     part(subject)
-    if not later[subject] then check_writes(subject) end
+    check_writes(subject)
   end
-  if later[subject] and known and not known[name] then open_later(subject) end
 end
 
 --- Takes what --allow gives; raises for a grant that does not exist.
@@ -149,7 +139,7 @@ end
 function core.call(name, ...)
   running_op = name
   if not is_write[name] then return read(name, ...) end
-  core.open(name, writes)
+  core.open(name)
   return writes[name](...)
 end
 

@@ -7,7 +7,7 @@
 --   {"ended":"...","exit":0,"changed":1}
 --
 -- A field that is absent is nil: no "have" means that the thing was absent. A step without an outcome was cut off,
--- or could not be read back.
+-- or could not be read back. One with "secret" is not whole: a secret of its run is masked in what was there before.
 local core, host = ...
 local data, store = core.data, host.store
 local journal = {}
@@ -78,13 +78,16 @@ function journal.current() return open and open.run end
 --- Announces a step; returns its number.
 function journal.intent(kind, id, label, have, want)
   open.steps = open.steps + 1
-  append {step = open.steps, kind = kind, id = id, label = label, have = have, want = want}
+  local plain = {step = open.steps, kind = kind, id = id, label = label, have = have, want = want}
+  local line = core.secrets.masked(plain)
+  if line ~= plain and not (data.equal(line.id, id) and data.equal(line.have, have)) then line.secret = true end
+  append(line)
   return open.steps
 end
 
 --- Records what reading back showed after a step.
 function journal.outcome(step, taken, now, problem)
-  append {step = step, taken = taken, now = now, error = problem and tostring(problem)}
+  append(core.secrets.masked {step = step, taken = taken, now = now, error = problem and tostring(problem)})
 end
 
 function journal.finish(exit, changed)

@@ -1,10 +1,15 @@
--- A playbook's manifest: checked whole before the playbook's next line runs; its `args` become a parser.
-local core = ...
-local check = core.check
+-- A playbook's manifest: checked whole before the playbook's next line runs. core.arguments is about its `args`.
+local core, host = ...
+local check, types = core.check, core.types
 local manifest = {}
 
-local FIELDS = {"name", "version", "summary", "author", "license", "args", "grants"}
-local ARG_FIELDS = {"type", "default", "help", "values", "required", "least", "most"}
+local FIELDS = {"name", "version", "summary", "author", "license", "p80", "windows", "args", "grants", "reports", "recover", "watch"}
+local ARG_FIELDS = {"type", "default", "help", "values", "required", "least", "most", "of"}
+local RECOVER = {"report", "undo", "complete"}
+local WATCH = {"tcp", "services", "http"}
+
+-- Names that p80 takes for itself wherever they stand.
+local RESERVED = {"check", "dry_run", "what_if", "json", "quiet", "verbose", "no_color", "help", "args_file"}
 
 local function bad(field, message, hint) core.fail(field, core.code.P80_BAD_MANIFEST, message, hint) end
 
@@ -22,151 +27,166 @@ local function checked_fields(name, value, known)
   if not ok then bad(("%s.%s"):format(name, problem.target), "There is no such field.", problem.hint) end
 end
 
-local function to_number(text)
-  local number = tonumber(text)
-  if not number then return nil, ("a number expected, got '%s'"):format(text) end
-  return number
-end
+-- ---- Arguments ----
 
-local function to_integer(text)
-  local number = text:find("^%-?%d+$") and math.tointeger(tonumber(text))
-  if not number then return nil, ("an integer expected, got '%s'"):format(text) end
-  return number
-end
-
--- What each type of argument takes: convert(text) -> value or nil, reason; check(name, value, declaration).
-local TYPES = {
-  text = {check = check.text},
-  port = {convert = to_integer, check = check.port},
-  integer = {
-    convert = to_integer,
-    check = function(name, value, arg)
-      return check.integer(name, value, arg.least or math.mininteger, arg.most or math.maxinteger)
-    end,
-  },
-  number = {
-    convert = to_number,
-    check = function(name, value, arg) return check.number(name, value, arg.least or -math.huge, arg.most or math.huge) end,
-  },
-  seconds = {convert = to_number, check = check.seconds},
-  enum = {check = function(name, value, arg) return check.one_of(name, value, arg.values) end},
-  flag = {check = check.boolean},
-}
-
-local type_names = {}
-for name in pairs(TYPES) do type_names[#type_names + 1] = name end
-table.sort(type_names)
-
-local function option_name(name) return "--" .. name:gsub("_", "-") end
-
-local function check_arg(name, arg)
-  local field = "args." .. tostring(name)
-  if type(name) ~= "string" or not name:find("^%l[%w_]*$") then
-    bad(field, "An argument's name is lower-case letters, digits and underscores.")
+local type_names, item_names = {}, {}
+local NO_ITEM = {list = true, flag = true, secret = true}
+for name, kind in pairs(types) do
+  if type(kind) == "table" then
+    type_names[#type_names + 1] = name
+    if not NO_ITEM[name] then item_names[#item_names + 1] = name end
   end
-  checked_fields(field, arg, ARG_FIELDS)
-  checked(check.one_of, field .. ".type", arg.type, type_names)
-  checked(check.opt_text, field .. ".help", arg.help)
-  checked(check.opt_boolean, field .. ".required", arg.required)
+end
+table.sort(type_names)
+table.sort(item_names)
+
+-- One of `words`, with a suggestion when it is a misspelt one.
+local function checked_word(field, word, words)
+  local ok, problem = pcall(check.one_of, field, word, words)
+  local near = not ok and type(word) == "string" and core.x.nearest(word, words)
+  if not ok then bad(field, problem.message, near and ("did you mean '%s'?"):format(near) or nil) end
+end
+
+-- A field that only some types have.
+local function check_fitting(field, value, is_fitting, what)
+  if value ~= nil and not is_fitting then bad(field, ("Only %s has this."):format(what)) end
+end
+
+local function check_values(field, values)
+  checked(check.list_of_text, field, values)
+  if #values == 0 then bad(field, "At least one value expected.") end
+  for _, value in ipairs(values) do
+    if value == "" or value:find "[,%c]" then bad(field, "A value is not empty and has no comma.") end
+  end
+end
+
+local function check_bounds(field, arg, item)
+  check_fitting(field .. ".least", arg.least, item.bounds, "a number")
+  check_fitting(field .. ".most", arg.most, item.bounds, "a number")
   for _, bound in ipairs {"least", "most"} do
     if arg[bound] ~= nil then checked(check.number, field .. "." .. bound, arg[bound], -math.huge, math.huge) end
   end
-  if arg.type == "enum" then checked(check.list_of_text, field .. ".values", arg.values) end
-  if arg.default ~= nil then checked(TYPES[arg.type].check, field .. ".default", arg.default, arg) end
+  if arg.least and arg.most and arg.least > arg.most then bad(field .. ".least", "It is greater than `most`.") end
 end
 
---- Checks a manifest; returns it. Raises P80_BAD_MANIFEST that names the field.
-function manifest.check(m)
-  checked_fields("playbook", m, FIELDS)
-  checked(check.text, "name", m.name)
-  if not m.name:find("^[%w_%-]+$") then bad("name", "A playbook's name is letters, digits, '-' and '_'.") end
-  checked(check.text, "version", m.version)
-  if not m.version:find("^%d+%.%d+%.%d+") then bad("version", "A version reads like 1.0.0.") end
-  checked(check.text, "summary", m.summary)
-  checked(check.opt_text, "author", m.author)
-  checked(check.opt_text, "license", m.license)
-  if m.args ~= nil and type(m.args) ~= "table" then bad("args", "args must be a table of arguments by name.") end
-  for name, arg in pairs(m.args or {}) do check_arg(name, arg) end
-  checked(check.list_of_text, "grants", m.grants or {})
-  for i, grant in ipairs(m.grants or {}) do core.grants.parse(("grants[%d]"):format(i), grant) end
-  return m
+local function check_default(field, arg)
+  if arg.default == nil then return end
+  if arg.required then bad(field .. ".required", "An argument with a default is never missing.") end
+  if arg.type == "secret" then bad(field .. ".default", "A secret in a playbook is none: it has no default.") end
+  if arg.type == "flag" and arg.default then bad(field .. ".default", "A flag is false when it is not given.") end
+  checked(types[arg.type].check, field .. ".default", arg.default, arg)
 end
 
-local function sorted_args(m)
-  local names = {}
-  for name in pairs(m.args or {}) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
-
--- What the usage text shows for a value: <port>, or {move,service}.
-local function placeholder(arg)
-  return arg.type == "enum" and "{" .. table.concat(arg.values, ",") .. "}" or "<" .. arg.type .. ">"
-end
-
-local function help_text(arg)
-  local help = arg.help or ""
-  if arg.default ~= nil and arg.type ~= "flag" then help = ("%s (default %s)"):format(help, arg.default) end
-  return help
-end
-
-local function add_option(parser, name, arg)
-  local kind = TYPES[arg.type]
-  if arg.type == "flag" then
-    parser:flag(option_name(name)):target(name):description(help_text(arg))
-    return
+local function check_arg(name, arg)
+  local field = "args." .. tostring(name)
+  if type(name) ~= "string" or not name:find "^%l[%l%d_]*$" then
+    bad(field, "An argument's name is lower-case letters, digits and underscores.")
   end
-  parser:option(option_name(name)):target(name):description(help_text(arg)):argname(placeholder(arg))
-    :count(arg.required and 1 or "?"):convert(function(text)
-      local value, reason = text, nil
-      if kind.convert then value, reason = kind.convert(text) end
-      if value == nil then return nil, ("option '%s': %s"):format(option_name(name), reason) end
-      local ok, problem = pcall(kind.check, name, value, arg)
-      if not ok then return nil, ("option '%s': %s"):format(option_name(name), problem.message) end
-      return value
-    end)
+  if core.data.contains(RESERVED, name) then bad(field, "p80 itself has an option of this name.") end
+  checked_fields(field, arg, ARG_FIELDS)
+  checked_word(field .. ".type", arg.type, type_names)
+  checked(check.opt_text, field .. ".help", arg.help)
+  checked(check.opt_boolean, field .. ".required", arg.required)
+  check_fitting(field .. ".of", arg.of, arg.type == "list", "a list")
+  if arg.of ~= nil then checked_word(field .. ".of", arg.of, item_names) end
+  local item = arg.type == "list" and (arg.of or "text") or arg.type
+  check_fitting(field .. ".values", arg.values, item == "enum", "an enum")
+  if item == "enum" then check_values(field .. ".values", arg.values) end
+  check_bounds(field, arg, types[item])
+  if arg.type == "flag" and arg.required then bad(field .. ".required", "A flag is false when it is not given.") end
+  check_default(field, arg)
 end
 
-local function make_parser(m)
-  local parser = require "argparse"("p80 " .. m.name, m.summary):add_help(false)
-  parser:usage_max_width(100):help_max_width(100)
-  for _, name in ipairs(sorted_args(m)) do add_option(parser, name, m.args[name]) end
-  return parser
+-- ---- Versions ----
+
+-- The numbers of "10.0.17763", or nil.
+local function numbers(text)
+  if not text:find "^%d+%.%d+[%d.]*$" or text:find "%.%." or text:find "%.$" then return nil end
+  local list = {}
+  for number in text:gmatch "%d+" do list[#list + 1] = math.tointeger(tonumber(number)) end
+  return #list <= 4 and list or nil
 end
 
---- The usage text of a playbook.
-function manifest.help(m)
-  local lines = {make_parser(m):get_help(), "", ("Version %s."):format(m.version)}
-  if m.grants and #m.grants > 0 then
-    lines[#lines + 1] = "May change: " .. table.concat(m.grants, ", ") .. "."
-  else
-    lines[#lines + 1] = "Changes nothing."
-  end
-  lines[#lines + 1] = "Every playbook also takes --check (say what would change, change nothing) and --json."
-  return table.concat(lines, "\n") .. "\n"
-end
-
-local function requires_any(m)
-  for _, arg in pairs(m.args or {}) do
-    if arg.required then return true end
+local function is_older(have, want)
+  for i = 1, #want do
+    local a, b = have[i] or 0, want[i]
+    if a ~= b then return a < b end
   end
   return false
 end
 
---- Parses the command line of a playbook; returns its arguments by name with defaults filled in, or nil and what is
--- wrong with them.
-function manifest.parse(m, words)
-  local result = {}
-  if #words > 0 or requires_any(m) then
-    local ok, parsed = make_parser(m):pparse(words)
-    if not ok then return nil, parsed end
-    result = parsed
-  end
-  for name, arg in pairs(m.args or {}) do
-    if result[name] == nil then result[name] = arg.default end
-    if arg.type == "flag" then result[name] = result[name] or false end
-  end
-  return result
+local function checked_version(field, text, example)
+  checked(check.text, field, text)
+  if not numbers(text) then bad(field, ("A version such as %s expected, got '%s'."):format(example, text)) end
 end
+
+local function too_old(target, what, least, have)
+  core.fail(target, core.code.P80_TOO_OLD, ("It needs %s %s or newer; this is %s."):format(what, least, have))
+end
+
+-- Raises when the playbook was written for a newer p80, whose manifests may have more fields than this one knows.
+local function check_p80(m)
+  if m.p80 == nil then return end
+  checked_version("p80", m.p80, "0.1.0")
+  if is_older(numbers(host.version), numbers(m.p80)) then too_old(m.name, "p80", m.p80, host.version) end
+end
+
+--- Raises P80_TOO_OLD on a Windows that is older than the manifest asks for.
+function manifest.check_windows(m)
+  if not m.windows then return end
+  local version = core.win.host.version()
+  if is_older({version.major, version.minor, version.build}, numbers(m.windows)) then
+    too_old(m.name, "Windows", m.windows, ("%d.%d.%d"):format(version.major, version.minor, version.build))
+  end
+end
+
+-- ---- The whole ----
+
+local DEVICES = {con = true, prn = true, aux = true, nul = true}
+
+--- Why `name` is no name of a playbook, as a sentence, or nil. It is the name of a file, too.
+function manifest.name_problem(name)
+  if not name:find "^%w[%w_%-]*$" or #name > 64 then
+    return "A playbook's name is letters, digits, '-' and '_', 64 at most, and begins with a letter or digit."
+  end
+  local low = name:lower()
+  if DEVICES[low] or low:find "^com%d$" or low:find "^lpt%d$" then return "Windows keeps this name for a device." end
+end
+
+local function check_grants(list)
+  checked(check.list_of_text, "grants", list)
+  for i, grant in ipairs(list) do core.grants.parse(("grants[%d]"):format(i), grant) end
+end
+
+local function check_watch(list)
+  checked(check.list_of_text, "watch", list)
+  for i, word in ipairs(list) do checked_word(("watch[%d]"):format(i), word, WATCH) end
+end
+
+--- Checks a manifest; returns it. Raises P80_BAD_MANIFEST that names the field, P80_TOO_OLD when it needs a newer p80.
+function manifest.check(m)
+  if type(m) ~= "table" then bad("playbook", "playbook must be a table.") end
+  check_p80(m)
+  checked_fields("playbook", m, FIELDS)
+  checked(check.text, "name", m.name)
+  local problem = manifest.name_problem(m.name)
+  if problem then bad("name", problem) end
+  checked(check.text, "version", m.version)
+  if not m.version:find "^%d+%.%d+%.%d+$" and not m.version:find "^%d+%.%d+%.%d+[-+][%w.+-]+$" then
+    bad("version", "A version reads like 1.0.0.")
+  end
+  checked(check.text, "summary", m.summary)
+  for _, field in ipairs {"author", "license", "reports"} do checked(check.opt_text, field, m[field]) end
+  if m.windows ~= nil then checked_version("windows", m.windows, "6.1") end
+  if m.args ~= nil and type(m.args) ~= "table" then bad("args", "args must be a table of arguments by name.") end
+  for name, arg in pairs(m.args or {}) do check_arg(name, arg) end
+  check_grants(m.grants or {})
+  if m.recover ~= nil then checked_word("recover", m.recover, RECOVER) end
+  check_watch(m.watch or {})
+  return m
+end
+
+--- "safe" when it changes nothing, else "intrusive".
+function manifest.category(m) return m.grants and #m.grants > 0 and "intrusive" or "safe" end
 
 return manifest

@@ -40,7 +40,8 @@ core.write("p80.playbook", function(manifest)
   if from_file[core.script.kind] then
     for i, grant in ipairs(manifest.grants or {}) do core.grants.add(("grants[%d]"):format(i), grant) end
   end
-  local args, problem = core.manifest.parse(manifest, core.script.words or {})
+  core.manifest.check_windows(manifest)
+  local args, problem = core.arguments.take(manifest, core.script.words or {})
   if not args then fail_words(problem) end
   return args
 end)

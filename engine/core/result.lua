@@ -8,7 +8,7 @@ local ungated = {} -- {kind=, label=}: granted writes of io, os and lfs
 local warnings = {}
 
 function result.report(value)
-  if not data.is_document(value) then
+  if not pcall(data.document, value, {}) then
     core.check.bad("value", value, "plain data with text or numbers as keys, as JSON has it,")
   end
   reported = value
@@ -160,7 +160,9 @@ end
 --- Ends the run: `exit` when the script asked for a code, `problem` and `traceback` when it failed. Returns what goes
 -- to standard output and standard error, and the exit code.
 function result.finish(exit, problem, traceback)
-  local changes = all_changes()
+  local masked = core.secrets.masked
+  local changes = masked(all_changes())
+  problem, traceback, reported, warnings = masked(problem), masked(traceback), masked(reported), masked(warnings)
   if not exit then
     exit = problem ~= nil and result.exit_for(problem) or core.checking and #changes > 0 and 3 or restart and 3010 or 0
   end

@@ -54,6 +54,7 @@ local GOOD = {restored = true, planned = true, unchanged = true}
 local function take_back(step, force)
   local declaration = gate.find(step.kind)
   if not declaration then return "impossible", ("this p80 does not know '%s'"):format(step.kind) end
+  if step.secret then return "impossible", "a secret was in its earlier state, which is not recorded" end
   if step.done and data.equal(step.have, step.now) then return "unchanged" end
   local now = gate.state(step.kind, step.id)
   if declaration.same(now, step.have) and declaration.same(step.have, now) then return "unchanged" end
@@ -61,7 +62,7 @@ local function take_back(step, force)
   if not force and not is_ours(declaration, step, now) then
     return "conflict", "it has been changed since; --force sets it back anyway"
   end
-  if not gate.change(step.kind, step.id, declaration.restorable(step.have)) then return "unchanged" end
+  if not gate.change(step.kind, step.id, step.have) then return "unchanged" end
   return core.checking and "planned" or "restored", declaration.lost and declaration.lost(step.have, now)
 end
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """terminal.py BUILD-FOLDER LOADER, in wine-run.sh: p80 -i and Ctrl-C in a terminal, typed as a person does.
 
-Wine has a console only in a terminal. Left out is Ctrl-C while a line is typed: Wine's console does not end a read for
-it, as Windows' does."""
+Wine has a console only in a terminal. Left out are Ctrl-C and Ctrl-Z while a line is typed: Wine's console does not end
+a read for them, as Windows' does."""
 import fcntl
 import os
 import pty
@@ -146,12 +146,32 @@ def test_a_second_ctrl_c_ends_what_catches_the_first():
     t.exit_code()  # Windows' own, 0xC000013A; Wine's is 0
 
 
+SECRETIVE = """
+local args = require "p80".playbook {name = "x", version = "1.0.0", summary = "x",
+  args = {key = {type = "secret", required = true, help = "the key"}}}
+print("length " .. utf8.len(args.key))
+error("it was " .. args.key)
+"""
+
+
+def test_a_secret_is_asked_for_and_never_shown():
+    t = Terminal("-e", SECRETIVE)
+    t.await_text(r"x: key \(the key\):")
+    time.sleep(0.5)
+    t.enter("", r"x: key \(the key\):")
+    t.enter("pässword", r"length 8")
+    t.check(t.exit_code() == 1, "the exit code is not 1")
+    t.check("it was ***" in t.text, "the error is not there")
+    t.check("ssword" not in t.text, "the secret is shown")
+
+
 def main():
     subprocess.run(["wineserver", "-p"], check=True)
     test_repl()
     test_history_of_an_earlier_session()
     test_ctrl_c_ends_a_script()
     test_a_second_ctrl_c_ends_what_catches_the_first()
+    test_a_secret_is_asked_for_and_never_shown()
 
 
 main()

@@ -1,4 +1,4 @@
--- The change gate, the journal, undo, grants and manifests, on things that live in a Lua table.
+-- The change gate, the journal, undo and grants, on things that live in a Lua table.
 local lu = require "luaunit"
 local fakecore = require "fakecore"
 local failure = fakecore.failure
@@ -374,59 +374,6 @@ function TestGrants:test_an_unknown_kind_is_an_error_with_a_suggestion()
   local text, problem = failure(fakecore.open, {options = {allow = {"scm.stat"}}})
   lu.assertEquals(problem.name, "P80_BAD_MANIFEST")
   lu.assertStrContains(text, "did you mean 'scm.state'?")
-end
-
-TestManifest = {}
-
-local function manifest(changes)
-  local m = {name = "demo", version = "1.0.0", summary = "A demo.", grants = {"scm.state:x"}, args = {
-    port = {type = "port", default = 80, help = "the port"}, up_to = {type = "enum", values = {"a", "b"}},
-    kill = {type = "flag"}, wait = {type = "seconds"}, count = {type = "integer", least = 1, most = 3}, name = {type = "text"},
-  }}
-  for key, value in pairs(changes or {}) do m[key] = value end
-  return m
-end
-
-function TestManifest:test_arguments_are_parsed_checked_and_filled_in()
-  local core = fakecore.open()
-  lu.assertEquals(core.manifest.parse(manifest(), {}), {port = 80, kill = false})
-  lu.assertEquals(core.manifest.parse(manifest(), {"--port", "8080", "--up-to=b", "--kill", "--wait", "1.5", "--name", "ü"}),
-    {port = 8080, up_to = "b", kill = true, wait = 1.5, name = "ü"})
-end
-
-function TestManifest:test_wrong_arguments_name_the_option_and_the_value()
-  local core = fakecore.open()
-  for words, expected in pairs {
-    [{"--port", "0"}] = "--port", [{"--port", "65536"}] = "65536", [{"--port", "1.5"}] = "'1.5'", [{"--port", "80 "}] = "'80 '",
-    [{"--port", "4294967376"}] = "4294967376", [{"--port"}] = "--port", [{"--prot", "80"}] = "--port", [{"--up-to", "c"}] = "one of a, b",
-    [{"--count", "4"}] = "from 1 to 3", [{"--wait=-1"}] = "--wait", [{"extra"}] = "too many arguments", [{"--kill=1"}] = "--kill",
-  } do
-    local args, problem = core.manifest.parse(manifest(), words)
-    lu.assertNil(args, words[1])
-    lu.assertStrContains(problem, expected)
-  end
-end
-
-function TestManifest:test_wrong_manifests_name_the_field()
-  local core = fakecore.open()
-  for expected, change in pairs {
-    ["name"] = {name = 1}, ["version"] = {version = "one"}, ["playbook.summmary"] = {summmary = "x"}, ["grants[1]"] = {grants = {"nope"}},
-    ["args.x"] = {args = {x = 1}}, ["args.x.type"] = {args = {x = {type = "prt"}}}, ["args.x.defualt"] = {args = {x = {type = "port", defualt = 1}}},
-    ["args.x.default"] = {args = {x = {type = "port", default = 0}}}, ["args.X"] = {args = {X = {type = "port"}}}, ["args"] = {args = 1},
-    ["args.x.least"] = {args = {x = {type = "integer", least = "a"}}}, ["args.x.values"] = {args = {x = {type = "enum"}}},
-  } do
-    local _, problem = failure(core.manifest.check, manifest(change))
-    lu.assertEquals({problem.name, problem.target}, {"P80_BAD_MANIFEST", expected})
-    lu.assertEquals(core.result.exit_for(problem), 2)
-  end
-end
-
-function TestManifest:test_help_tells_arguments_defaults_and_grants()
-  local core = fakecore.open()
-  local help = core.manifest.help(manifest())
-  for _, expected in ipairs {"p80 demo", "A demo.", "--port <port>", "(default 80)", "--up-to {a,b}", "scm.state:x", "--check"} do
-    lu.assertStrContains(help, expected)
-  end
 end
 
 TestResult = {}
