@@ -89,13 +89,22 @@ void *com_create(lua_State *L, const char *target, const CLSID *class_id, DWORD 
 
 /* ---- Values ---- */
 
-BSTR com_text(lua_State *L, const wchar_t *text) {
-  luax_handle *slot = luax_newhandle(L, free_text);
+static BSTR copy_text(lua_State *L, const wchar_t *text, luax_closer close) {
+  luax_handle *slot = luax_newhandle(L, close);
   BSTR copy = win32.SysAllocString(text);
   if (copy == NULL) luax_fail(L, "COM", ERROR_OUTOFMEMORY);
   slot->value = (UINT_PTR)copy;
   return copy;
 }
+
+BSTR com_text(lua_State *L, const wchar_t *text) { return copy_text(L, text, free_text); }
+
+static void free_secret(UINT_PTR value) {
+  SecureZeroMemory((BSTR)value, wcslen((BSTR)value) * sizeof(wchar_t));
+  free_text(value);
+}
+
+BSTR com_secret(lua_State *L, const wchar_t *text) { return copy_text(L, text, free_secret); }
 
 static void clear(UINT_PTR value) { win32.VariantClear((VARIANT *)value); }
 

@@ -27,6 +27,8 @@ void *com_create(lua_State *L, const char *target, const CLSID *class_id, DWORD 
 
 /* A BSTR (+1, its slot). */
 BSTR com_text(lua_State *L, const wchar_t *text);
+/* The same of a password: it is wiped before it is freed. */
+BSTR com_secret(lua_State *L, const wchar_t *text);
 /* An empty VARIANT to be filled (+2, itself and its slot). */
 VARIANT *com_variant(lua_State *L);
 /* A VARIANT of a text or number that lives elsewhere, to be passed by value. */

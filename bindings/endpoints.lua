@@ -1,12 +1,6 @@
 -- The half in Lua that win.tcp and win.udp share: whose the listeners are, and watching them.
 local subject, win, x, name = ...
 
--- Whether it is the kernel that listens: Windows says pid 4 (System), Wine none at all or the process in which it runs
--- its drivers.
-local function is_kernel(pid, process)
-  return pid == 0 or pid == 4 or process ~= nil and process:lower() == "winedevice.exe"
-end
-
 -- Adds to rows what is known of their processes.
 local function add_owners(rows)
   local pids = {}
@@ -16,7 +10,7 @@ local function add_owners(rows)
     local owner = owners[row.pid]
     row.process, row.path = owner.process, owner.path
     row.services = table.move(owner.services, 1, #owner.services, 1, {})
-    row.kernel = is_kernel(row.pid, owner.process)
+    row.kernel = owner.kernel
   end
   return rows
 end

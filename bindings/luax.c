@@ -73,6 +73,31 @@ const wchar_t *luax_optwide(lua_State *L, int index, const char *name) {
   return NULL;
 }
 
+static void wipe(UINT_PTR value) {
+  wchar_t *text = (wchar_t *)value;
+  SecureZeroMemory(text, wcslen(text) * sizeof *text);
+}
+
+const wchar_t *luax_optsecret(lua_State *L, int index, const char *name) {
+  size_t bytes = 0;
+  if (lua_isnoneornil(L, index)) {
+    lua_pushnil(L);
+    lua_pushnil(L);
+    return NULL;
+  }
+  const char *text = lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &bytes) : NULL;
+  size_t units = text && strlen(text) == bytes ? wtf8_wide_length(text, bytes) : WTF8_INVALID;
+  if (units == WTF8_INVALID) {
+    lua_pushliteral(L, "something else (not shown)");
+    luax_badvalue(L, -1, name, "text without NUL in valid UTF-8");
+  }
+  wchar_t *wide = luax_buffer(L, (units + 1) * sizeof *wide);
+  luax_handle *slot = luax_newhandle(L, wipe);
+  wtf8_to_wide(text, bytes, wide);
+  slot->value = (UINT_PTR)wide;
+  return wide;
+}
+
 lua_Integer luax_checkinteger(lua_State *L, int index, const char *name, lua_Integer least, lua_Integer most) {
   int whole = 0;
   lua_Integer value = lua_type(L, index) == LUA_TNUMBER ? lua_tointegerx(L, index, &whole) : 0;

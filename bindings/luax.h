@@ -68,6 +68,9 @@ const wchar_t *luax_checkwide(lua_State *L, int index, const char *name, size_t 
 const char *luax_pushfullpath(lua_State *L, int index, const char *name);
 /* luax_checkwide that lets nil through as NULL (and pushes nil). */
 const wchar_t *luax_optwide(lua_State *L, int index, const char *name);
+/* The same for a password (+2, itself and its slot): it is wiped when the function returns or fails, and no message
+ * shows it. */
+const wchar_t *luax_optsecret(lua_State *L, int index, const char *name);
 /* A string with any bytes as UTF-16 (+1); embedded NULs stay. */
 const wchar_t *luax_checkwidebytes(lua_State *L, int index, const char *name, size_t *length);
 /* A number with an integer value between `least` and `most`. */

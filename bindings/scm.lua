@@ -179,20 +179,26 @@ local function branch(record, all, path)
   return row
 end
 
-function scm.dependents(...)
-  local check, name = x.check "scm.dependents", ...
-  check.arguments(select("#", ...), 1, 1)
-  check_name(check, name)
-  local record, hint = scm.get(name)
-  if not record then return nil, hint end
-  local all = {}
-  for _, name in ipairs(record.dependents or {}) do
-    local ok, other = pcall(scm.get, name)
-    all[#all + 1] = ok and other or {name = name}
-    if not all[#all].dependencies then all[#all].dependencies = {record.name} end -- p80 may not look: Windows says so
+-- win.scm.dependents composed from `get`: win.scm.get itself, or what --check sees.
+local function dependents_by(get)
+  return function(...)
+    local check, name = x.check "scm.dependents", ...
+    check.arguments(select("#", ...), 1, 1)
+    check_name(check, name)
+    local record, hint = get(name)
+    if not record then return nil, hint end
+    local all = {}
+    for _, name in ipairs(record.dependents or {}) do
+      local ok, other = pcall(get, name)
+      all[#all + 1] = ok and other or {name = name}
+      if not all[#all].dependencies then all[#all].dependencies = {record.name} end -- p80 may not look: Windows says so
+    end
+    return branch(record, all, {})
   end
-  return branch(record, all, {})
 end
+
+scm.dependents = dependents_by(scm.get)
+x.scm = {needs = needs, dependents_by = dependents_by}
 
 -- ---- The SID of a service ----
 

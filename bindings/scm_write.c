@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "scm_parts.h"
-#include "wtf8.h"
 
 enum {
   MOST_ARGUMENTS = 255,
@@ -168,30 +167,10 @@ static DWORD opt_word(lua_State *L, const char *key, const char *const words[], 
   return lua_isnil(L, field) ? missing : (DWORD)luax_checkword(L, field, key, words, -1);
 }
 
-/* The field `password` in memory that the caller wipes (+2); NULL when it is absent. No message shows it. */
-static wchar_t *opt_password(lua_State *L, size_t *bytes) {
-  size_t n;
-  *bytes = 0;
-  int field = luax_field(L, 2, "password");
-  if (lua_isnil(L, field)) return NULL;
-  const char *text = lua_type(L, field) == LUA_TSTRING ? lua_tolstring(L, field, &n) : NULL;
-  size_t units = text && strlen(text) == n ? wtf8_wide_length(text, n) : WTF8_INVALID;
-  if (units == WTF8_INVALID) {
-    lua_pushliteral(L, "something else (not shown)");
-    luax_badvalue(L, -1, "password", "text without NUL in valid UTF-8");
-  }
-  *bytes = (units + 1) * sizeof(wchar_t);
-  wchar_t *wide = luax_buffer(L, *bytes);
-  wtf8_to_wide(text, n, wide);
-  return wide;
-}
-
 /* What CreateServiceW and ChangeServiceConfigW take. */
 typedef struct settings {
   DWORD type, start, error_control;
-  const wchar_t *path, *group, *dependencies, *account, *display_name;
-  wchar_t *password;
-  size_t secret; /* bytes of the password */
+  const wchar_t *path, *group, *dependencies, *account, *display_name, *password;
 } settings;
 
 /* The number of a service's type, `missing` without one. */
@@ -214,17 +193,13 @@ static settings read_settings(lua_State *L, DWORD missing) {
   s.dependencies = scm_optlist(L, 2, "dependencies");
   s.account = opt_setting(L, "account");
   s.display_name = opt_setting(L, "display_name");
-  s.password = opt_password(L, &s.secret);
+  s.password = luax_optsecret(L, luax_field(L, 2, "password"), "password");
   return s;
 }
 
 static int is_empty(const settings *s) {
   return s->type == SERVICE_NO_CHANGE && s->start == SERVICE_NO_CHANGE && s->error_control == SERVICE_NO_CHANGE &&
          !s->path && !s->group && !s->dependencies && !s->account && !s->display_name && !s->password;
-}
-
-static void wipe(const settings *s) {
-  if (s->password) SecureZeroMemory(s->password, s->secret);
 }
 
 #define SETTINGS                                                                                               \
@@ -245,9 +220,7 @@ int scm_config(lua_State *L) {
   BOOL changed =
       is_empty(&s) || win32.ChangeServiceConfigW(service, s.type, s.start, s.error_control, s.path, s.group, NULL,
                                                  s.dependencies, s.account, s.password, s.display_name);
-  DWORD code = GetLastError();
-  wipe(&s);
-  if (!changed) luax_failwide(L, name, code);
+  if (!changed) luax_failwide(L, name, GetLastError());
   scm_change_details(L, service, name, 2);
   return 0;
 }
@@ -273,9 +246,7 @@ int scm_create(lua_State *L) {
     slot->value = (UINT_PTR)win32.CreateServiceW((SC_HANDLE)manager->value, name, s.display_name,
                                                  SERVICE_QUERY_STATUS, s.type, s.start, s.error_control, s.path,
                                                  s.group, NULL, s.dependencies, s.account, s.password);
-  DWORD code = GetLastError();
-  wipe(&s);
-  if (slot->value == 0) luax_failwide(L, name, code);
+  if (slot->value == 0) luax_failwide(L, name, GetLastError());
   return 0;
 }
 

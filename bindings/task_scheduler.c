@@ -221,7 +221,7 @@ static void put_triggers(lua_State *L, task_item *item, int index) {
  * https://learn.microsoft.com/windows/win32/api/mstask/nf-mstask-ischeduledworkitem-setaccountinformation */
 static void put_account(lua_State *L, task_item *item, int index) {
   const wchar_t *user = luax_optwide(L, luax_field(L, index, "user"), "user");
-  const wchar_t *password = luax_optwide(L, luax_field(L, index, "password"), "password");
+  const wchar_t *password = luax_optsecret(L, luax_field(L, index, "password"), "password");
   if (user) com_check(L, lua_tostring(L, 1), item->v->set_account(item, user, *user ? password : NULL));
 }
 

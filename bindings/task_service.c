@@ -144,16 +144,22 @@ void task_service_push(lua_State *L, const wchar_t *path) {
 
 /* ---- Changing ---- */
 
-/* A text of the record at `index` as a VARIANT (+ slots), empty where there is none. */
-static VARIANT text_field(lua_State *L, int index, const char *key) {
-  const wchar_t *text = luax_optwide(L, luax_field(L, index, key), key);
-  return text ? com_from_text(com_text(L, text)) : NOTHING;
+/* As whom a task runs (+ slots): VARIANTs that are empty where the record at `index` has none. */
+static VARIANT user_field(lua_State *L, int index) {
+  const wchar_t *user = luax_optwide(L, luax_field(L, index, "user"), "user");
+  return user ? com_from_text(com_text(L, user)) : NOTHING;
+}
+
+static VARIANT password_field(lua_State *L, int index) {
+  const wchar_t *password = luax_optsecret(L, luax_field(L, index, "password"), "password");
+  return password ? com_from_text(com_secret(L, password)) : NOTHING;
 }
 
 /* https://learn.microsoft.com/windows/win32/api/taskschd/nf-taskschd-itaskfolder-registertask */
 void task_service_put(lua_State *L, const wchar_t *path, int index) {
   const char *target = lua_tostring(L, 1);
-  VARIANT user = text_field(L, index, "user"), password = text_field(L, index, "password");
+  luaL_checkstack(L, 30, NULL);
+  VARIANT user = user_field(L, index), password = password_field(L, index);
   BSTR name = com_text(L, path), xml = com_text(L, luax_checkwide(L, luax_field(L, index, "xml"), "xml", NULL));
   int logon = (int)luax_checkinteger(L, luax_field(L, index, "logon"), "logon", 0, 6);
   task_folder *root = open_root(L);

@@ -21,10 +21,13 @@ local function check_pids(pids)
   end
 end
 
--- Whether services may run in one of them; in the kernel (pids 0 and 4) none does.
+-- Whether it is the kernel: Windows says pid 4 (System), Wine none at all or the process in which it runs its drivers.
+local function is_kernel(pid, name) return pid == 0 or pid == 4 or name ~= nil and name:lower() == "winedevice.exe" end
+
+-- Whether services may run in one of them; in the kernel none does.
 local function serves_any(owners)
-  for pid in pairs(owners) do
-    if pid ~= 0 and pid ~= 4 then return true end
+  for _, owner in pairs(owners) do
+    if not owner.kernel then return true end
   end
   return false
 end
@@ -46,7 +49,9 @@ function tcp.owners(...)
   for _, pid in ipairs(pids) do
     if not owners[pid] then
       local process = find_process(pid)
-      owners[pid] = {process = process.name, path = process.path, services = {}}
+      owners[pid] = {
+        process = process.name, path = process.path, services = {}, kernel = is_kernel(pid, process.name),
+      }
     end
   end
   if not serves_any(owners) then return owners end

@@ -84,7 +84,7 @@
 #define WINAPI_SHELL32(R, N) R(SHGetFolderPathW)
 
 #define WINAPI_NTDLL(R, N) R(NtQuerySystemInformation) R(NtQueryInformationProcess) R(NtQueryObject) R(RtlGetVersion) \
-  R(NtDeleteKey) R(RtlNtStatusToDosError) R(RtlDecompressBuffer) R(RtlUpcaseUnicodeChar)
+  R(NtDeleteKey) R(RtlNtStatusToDosError) R(RtlUpcaseUnicodeChar)
 
 #define WINAPI_OLE32(R, N) R(CoInitializeEx) R(CoUninitialize) R(CoCreateInstance) R(CoTaskMemFree)
 
@@ -130,7 +130,6 @@ typedef HANDLE EVT_HANDLE;
 struct evt_variant; /* evt.h */
 NTSTATUS WINAPI RtlGetVersion(PRTL_OSVERSIONINFOW);
 NTSTATUS NTAPI NtDeleteKey(HANDLE);
-NTSTATUS NTAPI RtlDecompressBuffer(USHORT, PUCHAR, ULONG, PUCHAR, ULONG, PULONG);
 WCHAR NTAPI RtlUpcaseUnicodeChar(WCHAR);
 
 #define WINAPI_FIELD(name) P80_TYPEOF(name) *name;

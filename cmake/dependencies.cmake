@@ -31,6 +31,8 @@ p80_dependency(lua 5.4.7 9fbf5e28ef86c69858f6d3d34eccc32e911c1a28b4120ff3e84aaa7
   lua-5.4.7 https://www.lua.org/ftp/lua-5.4.7.tar.gz)
 p80_dependency(luafilesystem 1.8.0 a1b7cf748ef2cdb6d75ebaa82a9c91b383fabc541b96febb1f9de98f06b8c188
   lua-filesystem-1.8.0 https://github.com/lunarmodules/luafilesystem/archive/refs/tags/v1_8_0.tar.gz)
+p80_dependency(libdeflate 1.23 1ab18349b9fb0ce8a0ca4116bded725be7dcbfa709e19f6f983d99df1fb8b25f
+  libdeflate-1.23 https://github.com/ebiggers/libdeflate/archive/refs/tags/v1.23.tar.gz)
 p80_dependency(dkjson 2.8 24e8cd3beb91c1c861eb7bb3fbc9bd418bbff9ad4aa5d0471816258236a31532
   dkjson-2.8 http://dkolf.de/dkjson-lua/dkjson-2.8.tar.gz)
 p80_dependency(argparse 0.7.1 d344e49404c3e7b3e7fa4fe6741c106f25909d9b24923cb08dcceda1f9754809

@@ -86,6 +86,7 @@ debian_name() {
     lua) echo lua5.4 ;;
     luafilesystem) echo lua-filesystem ;;
     luaunit) echo lua-unit ;;
+    libdeflate) echo libdeflate ;;
     *) echo "lua-$1" ;;
   esac
 }

@@ -1,93 +1,113 @@
 #include "bundle.h"
 
 #include <lauxlib.h>
-#include <stdlib.h>
+#include <libdeflate.h>
 #include <string.h>
 #include <windows.h>
 
-#include "luax.h"
-#include "winapi.h"
+/* One type of files, as cmake/bundle.py packed it; looked for when it is first meant. */
+typedef struct pack {
+  const char *name;
+  const wchar_t *resource;
+  const BYTE *index, *packed; /* NULL: not looked for yet */
+  DWORD files, text_size, packed_size;
+  char *text; /* of all files, which stays once it is unpacked; NULL before */
+} pack;
 
-enum { LONGEST_NAME = 64 };
+static pack packs[] = {{.name = "core", .resource = L"CORE"},
+                       {.name = "win", .resource = L"WIN"},
+                       {.name = "lib", .resource = L"LIB"},
+                       {.name = "script", .resource = L"SCRIPT"},
+                       {.name = "api", .resource = L"API"}};
 
-/* Resource names and types are looked up in upper case; they are plain ASCII here. */
-static int to_resource_name(const char *name, wchar_t out[LONGEST_NAME]) {
-  size_t i = 0;
-  for (; name[i] && i < LONGEST_NAME - 1; i++) {
-    if ((unsigned char)name[i] >= 0x80) return 0;
-    out[i] = (wchar_t)(name[i] >= 'a' && name[i] <= 'z' ? name[i] - 'a' + 'A' : name[i]);
-  }
-  out[i] = 0;
-  return name[i] == 0 && i > 0;
+static DWORD number_at(const BYTE *bytes) {
+  DWORD number;
+  memcpy(&number, bytes, sizeof number);
+  return number;
 }
 
-static HRSRC find(const char *folder, const char *name) {
-  wchar_t type[LONGEST_NAME], id[LONGEST_NAME];
-  if (!to_resource_name(folder, type) || !to_resource_name(name, id)) return NULL;
-  return FindResourceW(NULL, id, type);
-}
+/* The name in the entry of the index at `entry`; the next entry begins behind it. */
+static const char *name_at(const BYTE *entry) { return (const char *)entry + sizeof(DWORD); }
 
-int bundle_has(const char *folder, const char *name) { return find(folder, name) != NULL; }
+static const BYTE *next_entry(const BYTE *entry) { return entry + sizeof(DWORD) + strlen(name_at(entry)) + 1; }
 
-/* https://learn.microsoft.com/windows-hardware/drivers/ddi/ntifs/nf-ntifs-rtldecompressbuffer */
-const char *bundle_text(lua_State *L, const char *folder, const char *name, size_t *size) {
-  HRSRC found = find(folder, name);
+static int locate(pack *p) {
+  HRSRC found = FindResourceW(NULL, p->resource, L"BUNDLE");
   HGLOBAL loaded = found ? LoadResource(NULL, found) : NULL;
-  ULONG length, packed, got = 0;
-  if (loaded == NULL) return NULL;
-  winapi_load(L, "ntdll");
-  const BYTE *bytes = LockResource(loaded);
-  memcpy(&length, bytes, sizeof length);
-  packed = SizeofResource(NULL, found) - (ULONG)sizeof length;
-  char *text = luax_buffer(L, length);
-  NTSTATUS status = win32.RtlDecompressBuffer(COMPRESSION_FORMAT_LZNT1, (PUCHAR)text, length,
-                                              (PUCHAR)(bytes + sizeof length), packed, &got);
-  if (status < 0 || got != length) luaL_error(L, "p80.exe is damaged: %s/%s.lua", folder, name);
-  *size = length;
-  return text;
+  if (loaded == NULL) return 0;
+  const BYTE *bytes = LockResource(loaded), *entry = bytes + 2 * sizeof(DWORD);
+  p->text_size = number_at(bytes);
+  p->files = number_at(bytes + sizeof(DWORD));
+  p->index = entry;
+  for (DWORD i = 0; i < p->files; i++) entry = next_entry(entry);
+  p->packed = entry;
+  p->packed_size = SizeofResource(NULL, found) - (DWORD)(entry - bytes);
+  return 1;
+}
+
+static pack *find_pack(const char *name) {
+  for (size_t i = 0; i < sizeof packs / sizeof *packs; i++)
+    if (strcmp(packs[i].name, name) == 0 && (packs[i].index || locate(&packs[i]))) return &packs[i];
+  return NULL;
+}
+
+/* The entry of a file and where its text begins; NULL when there is none. */
+static const BYTE *find_file(const pack *p, const char *name, size_t *start) {
+  const BYTE *entry = p ? p->index : NULL;
+  *start = 0;
+  for (DWORD i = 0; p && i < p->files; i++, entry = next_entry(entry)) {
+    if (_stricmp(name_at(entry), name) == 0) return entry;
+    *start += number_at(entry);
+  }
+  return NULL;
+}
+
+static int unpack(pack *p, char *text) {
+  struct libdeflate_decompressor *unpacker = libdeflate_alloc_decompressor();
+  if (unpacker == NULL) return 0;
+  enum libdeflate_result result =
+      libdeflate_deflate_decompress(unpacker, p->packed, p->packed_size, text, p->text_size, NULL);
+  libdeflate_free_decompressor(unpacker);
+  return result == LIBDEFLATE_SUCCESS;
+}
+
+int bundle_has(const char *folder, const char *name) {
+  size_t start;
+  return find_file(find_pack(folder), name, &start) != NULL;
+}
+
+const char *bundle_text(lua_State *L, const char *folder, const char *name, size_t *size) {
+  size_t start;
+  pack *p = find_pack(folder);
+  const BYTE *entry = find_file(p, name, &start);
+  if (entry == NULL) return NULL;
+  if (p->text == NULL) {
+    char *text = VirtualAlloc(NULL, p->text_size, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE);
+    if (text == NULL) luaL_error(L, "not enough memory");
+    if (!unpack(p, text)) luaL_error(L, "p80.exe is damaged: its Lua files of type '%s' cannot be unpacked", p->name);
+    p->text = text;
+  }
+  *size = number_at(entry);
+  return p->text + start;
 }
 
 void bundle_push(lua_State *L, const char *folder, const char *name) {
   size_t size;
-  int top = lua_gettop(L);
   const char *text = bundle_text(L, folder, name, &size);
   if (text == NULL) luaL_error(L, "p80.exe lacks its bundled %s/%s.lua", folder, name);
   lua_pushfstring(L, "@p80:%s/%s.lua", folder, name);
   if (luaL_loadbufferx(L, text, size, lua_tostring(L, -1), "t") != LUA_OK) lua_error(L);
-  lua_replace(L, top + 1);
-  lua_settop(L, top + 1);
+  lua_remove(L, -2);
 }
 
 void bundle_push_win(lua_State *L, const char *name) { bundle_push(L, "win", name); }
 
-typedef struct name_list {
-  char names[64][LONGEST_NAME];
-  int count;
-} name_list;
-
-static BOOL CALLBACK collect_name(HMODULE module, LPCWSTR type, LPWSTR name, LONG_PTR context) {
-  name_list *list = (name_list *)context;
-  (void)module;
-  (void)type;
-  if (IS_INTRESOURCE(name) || list->count == 64) return TRUE;
-  char *out = list->names[list->count++];
-  size_t i = 0;
-  for (; name[i] && i < LONGEST_NAME - 1; i++)
-    out[i] = (char)(name[i] >= L'A' && name[i] <= L'Z' ? name[i] + 32 : name[i]);
-  out[i] = 0;
-  return TRUE;
-}
-
-static int by_name(const void *a, const void *b) { return strcmp(a, b); }
-
 void bundle_names(lua_State *L, const char *folder) {
-  wchar_t type[LONGEST_NAME];
-  name_list list = {.count = 0};
-  if (to_resource_name(folder, type)) EnumResourceNamesW(NULL, type, collect_name, (LONG_PTR)&list);
-  qsort(list.names, (size_t)list.count, sizeof list.names[0], by_name);
-  lua_createtable(L, list.count, 0);
-  for (int i = 0; i < list.count; i++) {
-    lua_pushstring(L, list.names[i]);
-    lua_rawseti(L, -2, i + 1);
+  const pack *p = find_pack(folder);
+  const BYTE *entry = p ? p->index : NULL;
+  lua_newtable(L);
+  for (DWORD i = 0; p && i < p->files; i++, entry = next_entry(entry)) {
+    lua_pushstring(L, name_at(entry));
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
 }

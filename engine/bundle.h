@@ -1,4 +1,4 @@
-/* The Lua files inside the executable: packed (cmake/bundle.py), but verbatim, so that line numbers in tracebacks match. */
+/* The Lua files inside the executable: packed (cmake/bundle.py), each line where it is in its file, so that tracebacks match. */
 #ifndef P80_BUNDLE_H
 #define P80_BUNDLE_H
 
@@ -8,7 +8,7 @@
 /* Whether there is a bundled file `name` ("free80") of `folder` ("script", "lib", "api", "core" or "win"). */
 int bundle_has(const char *folder, const char *name);
 
-/* Its text in a userdata that is pushed (+1), not terminated; NULL, and nothing pushed, when there is none. */
+/* Its text, not terminated, which stays as long as the program; NULL when there is none. */
 const char *bundle_text(lua_State *L, const char *folder, const char *name, size_t *size);
 
 /* Pushes it as a compiled chunk; its name in tracebacks is "p80:<folder>/<name>.lua". It must exist. */

@@ -354,6 +354,30 @@ static int processor_time(lua_State *L) {
   return 1;
 }
 
+/* How often `text` stands in `size` bytes at `at` as UTF-16. */
+static lua_Integer count_wide(const char *at, size_t size, const char *text, size_t n) {
+  lua_Integer count = 0;
+  for (size_t i = 0; i + 2 * n <= size; i += 2) {
+    size_t same = 0;
+    while (same < n && at[i + 2 * same] == text[same] && at[i + 2 * same + 1] == 0) same++;
+    count += same == n;
+  }
+  return count;
+}
+
+/* test.wide_copies(text) -> how often an ASCII text is in this process's memory as UTF-16 */
+static int wide_copies(lua_State *L) {
+  size_t n;
+  const char *text = luaL_checklstring(L, 1, &n), *at = NULL;
+  lua_Integer count = 0;
+  MEMORY_BASIC_INFORMATION part;
+  for (; VirtualQuery(at, &part, sizeof part); at = (const char *)part.BaseAddress + part.RegionSize)
+    if (part.State == MEM_COMMIT && part.Protect == PAGE_READWRITE)
+      count += count_wide(part.BaseAddress, part.RegionSize, text, n);
+  lua_pushinteger(L, count);
+  return 1;
+}
+
 /* test.handle_count([pid]) -> how many handles a process (this one) has open */
 static int handle_count(lua_State *L) {
   ULONG_PTR pid = (ULONG_PTR)luaL_optinteger(L, 1, GetCurrentProcessId());
@@ -615,6 +639,7 @@ static void new_class(lua_State *L, const char *name, const luaL_Reg *methods, l
 void runner_open(lua_State *L) {
   static const luaL_Reg functions[] = {{"start", start},
                                        {"handle_count", handle_count},
+                                       {"wide_copies", wide_copies},
                                        {"processor_time", processor_time},
                                        {"kill", kill_pid},
                                        {"pid", own_pid},

@@ -138,6 +138,15 @@ local function collect_keys(value, keys)
   return keys
 end
 
+--- Whether data.document can write a value: its keys are texts or numbers, as all plain data's but for true and false.
+function data.is_document(value)
+  if type(value) ~= "table" then return true end
+  for key, item in pairs(value) do
+    if type(key) == "boolean" or not data.is_document(item) then return false end
+  end
+  return true
+end
+
 --- JSON for other programs: the keys of `key_order` first, the others sorted, so that two documents can be compared.
 function data.document(value, key_order)
   local keys, others, order = collect_keys(value, {}), {}, {}

@@ -6,6 +6,7 @@
 --     get = function(id) ... end,             -- the present state as a plain table, nil when absent
 --     set = function(id, want, have, options) ... end,
 --     same = function(have, want) ... end,    -- default: every field of `want` is in `have`
+--     restorable = function(state) ... end,   -- what taking back can bring back of a state; default: all
 --     lost = function(restored, before) ... end, -- what taking back could not restore, in words, or nil
 --     undo = false,                           -- when it cannot be taken back
 --     whole = true,                           -- when `want` is always the whole state
@@ -24,13 +25,14 @@ function gate.declare(declaration)
   assert(declaration.label and declaration.get and declaration.set, declaration.kind)
   assert(not resources[declaration.kind], declaration.kind)
   declaration.same = declaration.same or data.includes
+  declaration.restorable = declaration.restorable or function(state) return state end
   resources[declaration.kind] = declaration
   assert(data.contains(core.kinds[declaration.kind:match "^%l+"], declaration.kind), declaration.kind)
 end
 
 --- The declaration of a kind, or nil.
 function gate.find(kind)
-  core.open(kind)
+  core.open(kind, resources)
   return resources[kind]
 end
 
@@ -113,6 +115,28 @@ function gate.change(kind, id, want, options)
   end
   carry_out(declaration, id, want, have, options)
   return true
+end
+
+--- Brings a thing that is absent to the state `want` for as long as f() runs, also in --check; returns what f does. The
+-- journal announces it, so that undo finds what a kill leaves; it is a change only when it stays.
+function gate.meanwhile(kind, id, want, f)
+  local declaration, step = gate.find(kind), nil
+  grants.ask(kind, declaration.label(id))
+  if not core.checking then
+    journal.begin(core.run_header())
+    step = journal.intent(kind, id, declaration.label(id), nil, want)
+  end
+  local results = table.pack(pcall(declaration.set, id, want))
+  if results[1] then
+    results = table.pack(pcall(f))
+    local restored, problem = pcall(declaration.set, id, nil, want)
+    if not restored then results = {false, problem} end
+  end
+  local now = declaration.get(id)
+  if step then journal.outcome(step, now ~= nil, now) end
+  if now ~= nil then note(declaration, id, nil, now, true) end
+  if not results[1] then core.ask(error, results[2], 0) end
+  return table.unpack(results, 2, results.n)
 end
 
 return gate

@@ -96,14 +96,25 @@ local function check_writes(subject)
   for name in pairs(writes) do assert(is_write[name], name) end
 end
 
---- Opens the subject of a function or kind ("scm.state"), if there is one.
-function core.open(name)
+local later = {} -- the parts that are not open yet, by subject
+for subject, parts in pairs(core.kinds.later) do later[subject] = parts end
+
+local function open_later(subject)
+  for _, name in ipairs(later[subject]) do part(name) end
+  later[subject] = nil
+  check_writes(subject)
+end
+
+--- Opens the subject of a function or kind ("scm.state"), if there is one; all of it when the name is not in `known`
+-- after its first part.
+function core.open(name, known)
   local subject = name:match "^%l+"
   if unopened[subject] then
     unopened[subject] = nil
     part(subject)
-    check_writes(subject)
+    if not later[subject] then check_writes(subject) end
   end
+  if later[subject] and known and not known[name] then open_later(subject) end
 end
 
 --- Takes what --allow gives; raises for a grant that does not exist.
@@ -139,7 +150,7 @@ end
 function core.call(name, ...)
   running_op = name
   if not is_write[name] then return read(name, ...) end
-  core.open(name)
+  core.open(name, writes)
   return writes[name](...)
 end
 

@@ -121,15 +121,24 @@ core.write("reg.copy", function(...)
   return apply(copies, view)
 end)
 
+-- Unloads what another p80 that was killed has left loaded; in --check there is no journal that would tell.
+local function unload_orphans()
+  local process = core.win.process
+  local me = process.get(core.host.pid)
+  for _, name in ipairs(raw.keys "HKLM") do
+    local pid = math.tointeger(tonumber(name:match "^p80%-restore%-(%d+)$"))
+    local owner = pid and pid ~= core.host.pid and process.get(pid)
+    if pid and not (owner and owner.name == me.name) then pcall(raw.unload, "HKLM\\" .. name) end
+  end
+end
+
 -- What is in a hive file, which is loaded for a moment. That is more than reading: Windows may mend the file meanwhile.
 local function hive_tree(path)
   local key = ("HKLM\\p80-restore-%d"):format(core.host.pid)
-  core.grants.ask("reg.hive", key)
-  core.ask(raw.load, key, path)
-  local read, tree = pcall(raw.tree, key)
-  if not pcall(raw.unload, key) then core.ask(raw.unload, key) end -- it must not stay
-  if not read then error(tree, 0) end
-  return tree
+  unload_orphans()
+  return core.gate.meanwhile("reg.hive", {key = key, file = path}, {file = path, loaded = true}, function()
+    return raw.tree(key)
+  end)
 end
 
 -- Adds to `sections` what makes a key that is as `have` one that is as `want`.

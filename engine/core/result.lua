@@ -8,7 +8,7 @@ local ungated = {} -- {kind=, label=}: granted writes of io, os and lfs
 local warnings = {}
 
 function result.report(value)
-  if not pcall(data.document, value, {}) then
+  if not data.is_document(value) then
     core.check.bad("value", value, "plain data with text or numbers as keys, as JSON has it,")
   end
   reported = value

@@ -5,7 +5,12 @@ local core, host = ...
 local check, code, data, gate = core.check, core.code, core.data, core.gate
 local raw = core.win.scm
 
-local scm = {LONGEST_NAME = 256} -- what the parts of this half share
+-- What the parts of this half share. CONFIG can be read back with win.scm.get; a password cannot.
+local scm = {
+  LONGEST_NAME = 256,
+  CONFIG = {"type", "interactive", "start", "delayed", "error_control", "account", "path", "display_name", "group", "dependencies"},
+}
+core.scm = scm
 
 -- Where a service in a pending state is going.
 local DESTINATION = {
@@ -43,8 +48,31 @@ local function planned_record(name, plan)
     dependencies = {}, dependents = {},
   }, plan.config)
 end
+scm.planned_record = planned_record
 
-function scm.record(name) return scm.read(name, raw.get, planned_record) end
+-- Lays what --check plans over a record, or a row of one.
+local function lay_over(planned, record, is_row)
+  local is_planned, state = planned("scm.state", {name = record.name})
+  if is_planned and state.state ~= record.state then
+    record.state, record.pid, record.checkpoint, record.wait_hint = state.state, nil, 0, 0.0
+    record.accepts = state.state == "stopped" and {} or record.accepts
+  end
+  local config
+  is_planned, config = planned("scm.config", {name = record.name})
+  if is_planned then
+    for _, key in ipairs(scm.CONFIG) do
+      if record[key] ~= nil or not is_row then record[key] = config[key] end
+    end
+  end
+  if not is_row and scm.planned_dependents then record.dependents = scm.planned_dependents(record) end
+  return record
+end
+
+function scm.record(name)
+  local record, hint = scm.read(name, raw.get, planned_record)
+  if not record or not gate.has_plans() then return record, hint end
+  return lay_over(gate.planned, record), hint
+end
 
 -- The record of a service; raises when there is none.
 function scm.existing(name)
@@ -350,29 +378,7 @@ core.write("scm.control", function(...)
   return change("scm.control", name, {control = control, sent = before.sent + 1}, options)
 end)
 
--- ---- The other parts ----
-
-host.chunk "scm_config"(core, scm)
-host.chunk "scm_service"(core, scm)
-
 -- ---- What --check has planned ----
-
--- Lays what is planned over a record or a row.
-local function lay_over(planned, record)
-  local is_planned, state = planned("scm.state", {name = record.name})
-  if is_planned and state.state ~= record.state then
-    record.state, record.pid, record.checkpoint, record.wait_hint = state.state, nil, 0, 0.0
-    record.accepts = state.state == "stopped" and {} or record.accepts
-  end
-  local config
-  is_planned, config = planned("scm.config", {name = record.name})
-  if is_planned then
-    for _, key in ipairs(scm.CONFIG) do
-      if record[key] ~= nil then record[key] = config[key] end
-    end
-  end
-  return record
-end
 
 -- What --check plans of services that come and go: `record` as it would be by now.
 local function come_and_gone(planned, name, record, of)
@@ -390,7 +396,7 @@ core.view("scm.status", function(planned, status, name)
   status = come_and_gone(planned, name, status, planned_status)
   if not status then return nil end
   status.name = name
-  lay_over(planned, status).name = nil
+  lay_over(planned, status, true).name = nil
   return status
 end)
 
@@ -406,26 +412,27 @@ core.view("scm.security", function(planned, sddl, name)
   return come_and_gone(planned, name, sddl, function(_, plan) return plan.security end)
 end)
 
-local function lay_over_tree(planned, row)
-  lay_over(planned, row)
-  for _, child in ipairs(row.dependents) do lay_over_tree(planned, child) end
-  row.checkpoint, row.wait_hint, row.accepts = nil, nil, nil
-  return row
+core.answer("scm.dependents", function(_, ...) return true, core.x.scm.dependents_by(scm.record)(...) end)
+
+-- Whether win.scm.list{type=wanted} has services of this type.
+local function is_listed(service_type, wanted)
+  return wanted == "all" or (wanted == "driver") == (service_type:find "driver$" ~= nil)
 end
 
-core.view("scm.dependents", function(planned, row) return row and lay_over_tree(planned, row) end)
-
 -- The rows that Windows has and those that are only planned.
-local function planned_rows(planned, rows)
-  local kept = {}
+local function planned_rows(planned, rows, wanted)
+  local kept, seen = {}, {}
   for _, row in ipairs(rows) do
     local is_planned, plan = planned("scm.service", {name = row.name})
-    if not is_planned or plan then kept[#kept + 1] = lay_over(planned, row) end
+    if not is_planned or plan then kept[#kept + 1] = lay_over(planned, row, true) end
+    seen[row.name:lower()] = true
   end
   for _, change in ipairs(gate.changes()) do
     local is_planned, plan = planned("scm.service", {name = change.label})
-    if change.kind == "scm.service" and change.before == nil and is_planned and plan then
-      kept[#kept + 1] = lay_over(planned, planned_record(change.label, plan))
+    if change.kind == "scm.service" and not seen[change.label:lower()] and is_planned and plan then
+      local record = lay_over(planned, planned_record(change.label, plan), true)
+      if is_listed(record.type, wanted) then kept[#kept + 1] = record end
+      seen[change.label:lower()] = true
     end
   end
   return kept
@@ -433,7 +440,8 @@ end
 
 core.view("scm.list", function(planned, rows, options)
   local wanted, kept = options and options.state or "all", {}
-  for _, row in ipairs(planned_rows(planned, wanted == "all" and rows or raw.list {type = options.type})) do
+  local all = wanted == "all" and rows or raw.list {type = options.type}
+  for _, row in ipairs(planned_rows(planned, all, options and options.type or "service")) do
     if wanted == "all" or (wanted == "active") == (row.state ~= "stopped") then kept[#kept + 1] = row end
   end
   return kept

@@ -1,5 +1,6 @@
 -- win.scm behind the gate: the configuration of services, and who may do what with them.
-local core, scm = ...
+local core = ...
+local scm = core.scm
 local check, code, data, gate = core.check, core.code, core.data, core.gate
 local raw, change, existing = core.win.scm, scm.change, scm.existing
 
@@ -11,11 +12,8 @@ local SID_WORDS <const> = {"none", "unrestricted", "restricted"}
 local ACTION_WORDS <const> = {"none", "restart", "reboot", "run"}
 local MOST_NAMES <const>, MOST_TRIGGERS <const> = 1024, 64
 
--- What can be read back with win.scm.get, and with win.scm.details; a password cannot.
-local CONFIG <const> = {"type", "interactive", "start", "delayed", "error_control", "account", "path", "display_name", "group",
-  "dependencies"}
+local CONFIG <const> = scm.CONFIG
 local DETAILS <const> = {"description", "failure", "sid_type", "privileges", "preshutdown_timeout", "preferred_node", "triggers"}
-scm.CONFIG = CONFIG
 
 -- The Windows that brought a detail.
 local SINCE <const> = {

@@ -1,5 +1,6 @@
 -- win.scm behind the gate: services that come and go.
-local core, scm = ...
+local core = ...
+local scm = core.scm
 local check, code, data, gate = core.check, core.code, core.data, core.gate
 local raw, change = core.win.scm, scm.change
 
@@ -192,4 +193,70 @@ core.write("scm.delete", function(...)
     gate.forget(kind, {name = record.name})
   end
   return changed
+end)
+
+-- ---- What --check has planned ----
+
+-- The names of the services that would be new, gone, or linked to others in another way by now.
+local function relinked()
+  local names = {}
+  for _, change in ipairs(gate.changes()) do
+    local before, after = change.before or {}, change.after or {}
+    local is_linked = not data.equal(before.dependencies, after.dependencies) or before.group ~= after.group
+    if change.kind == "scm.service" or change.kind == "scm.config" and is_linked then names[#names + 1] = change.label end
+  end
+  return names
+end
+
+-- What links a service to others, {name=, group=, dependencies=}; nil when it would be gone.
+local function links_of(name)
+  local readable, record = pcall(scm.read, name, raw.get, scm.planned_record)
+  if readable and not record then return nil end
+  local is_planned, config = gate.planned("scm.config", {name = name})
+  if not is_planned then config = readable and record or {} end
+  return {name = name, group = config.group, dependencies = config.dependencies}
+end
+
+-- The links of `names`, each once.
+local function all_links(names)
+  local links, seen = {}, {}
+  for _, name in ipairs(names) do
+    links[#links + 1] = not seen[name:lower()] and links_of(name) or nil
+    seen[name:lower()] = true
+  end
+  return links
+end
+
+--- The services that would need the one of `record` by now, in an order in which they could be stopped.
+function scm.planned_dependents(record)
+  local names, new = {table.unpack(record.dependents or {})}, relinked()
+  if #new == 0 then return names end
+  for _, name in ipairs(new) do
+    names[#names + 1] = name
+    local readable, known = pcall(raw.get, name)
+    table.move(readable and known and known.dependents or {}, 1, 1024, #names + 1, names)
+  end
+  local links, order, placed = all_links(names), {}, {[record.name:lower()] = true}
+  local function place_dependents(of)
+    for _, one in ipairs(links) do
+      if not placed[one.name:lower()] and core.x.scm.needs(one.dependencies, of) then
+        placed[one.name:lower()] = true
+        place_dependents(one)
+        order[#order + 1] = one.name
+      end
+    end
+  end
+  place_dependents(record)
+  return order
+end
+
+core.view("scm.name_of", function(_, name, display_name)
+  local function has_it(service)
+    local readable, record = pcall(scm.record, service)
+    return readable and record and (record.display_name or ""):lower() == display_name:lower()
+  end
+  for _, change in ipairs(gate.changes()) do
+    if (change.kind == "scm.service" or change.kind == "scm.config") and has_it(change.label) then return change.label end
+  end
+  return name and has_it(name) and name or nil
 end)

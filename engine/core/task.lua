@@ -27,7 +27,7 @@ local function facts(state)
   for i, trigger in ipairs(state.triggers) do triggers[i] = data.overlay(trigger, {user = sid_of(trigger.user)}) end
   return {
     actions = state.actions, triggers = triggers, description = state.description, enabled = state.enabled,
-    highest = state.highest or false, account = sid_of(state.account),
+    highest = state.highest or false, account = sid_of(state.account), logon = state.logon,
   }
 end
 
@@ -47,12 +47,21 @@ local function logon_of(state, account)
   return LOGON[state.logon] or LOGON_NONE
 end
 
-local function put(path, want, options)
-  local account, password = sid_of(want.account), options and options.password
+-- How a task logs on that had a password and comes back without.
+local WITHOUT_PASSWORD = {Password = "S4U", InteractiveTokenOrPassword = "InteractiveToken"}
+local LESS = {S4U = "without rights to other machines", InteractiveToken = "only while its user is logged on"}
+
+local function how_to_give_password(account)
+  return ("p80 keeps no passwords: win.task.create(path, {account=%q, password=..., ...}) gives it that of %s"):format(
+    account, account)
+end
+
+local function put_xml(path, want, password)
   local user = password and want.account or nil
-  if want.xml then
-    return raw.create(path, {xml = want.xml, logon = logon_of(want, account), user = user, password = password})
-  end
+  raw.create(path, {xml = want.xml, logon = logon_of(want, sid_of(want.account)), user = user, password = password})
+end
+
+local function put_record(path, want, password)
   if not can_restore(want.triggers) then
     core.fail(path, code.P80_NO_UNDO, "Task Scheduler 1.0 cannot be given this task's triggers again.")
   end
@@ -60,8 +69,16 @@ local function put(path, want, options)
   raw.create(path, {
     program = action.program, arguments = action.arguments, directory = action.directory, triggers = want.triggers,
     description = want.description, enabled = want.enabled, password = password,
-    user = account == LOCAL_SYSTEM and "" or want.account, -- nil where the scheduler has none
+    user = sid_of(want.account) == LOCAL_SYSTEM and "" or want.account, -- nil where the scheduler has none
   })
+end
+
+local function put(path, want, password)
+  local write = want.xml and put_xml or put_record
+  local ok, problem = pcall(write, path, want, password)
+  if ok then return end
+  if type(problem) ~= "table" or problem.code ~= code.ERROR_LOGON_FAILURE or password then error(problem, 0) end
+  core.fail(problem.target, problem.code, problem.message, how_to_give_password(want.account))
 end
 
 core.resource {
@@ -76,14 +93,25 @@ core.resource {
     return state
   end,
   set = function(id, want, _, options)
-    if want then put(id.path, want, options) else raw.delete(id.path) end
+    if want then put(id.path, want, options and options.password) else raw.delete(id.path) end
   end,
   same = function(have, want)
     if have == nil or want == nil then return have == want end
     if have.xml ~= nil and have.xml == want.xml then return true end
     local a, b = facts(have), facts(want)
     if not have.account or not want.account then a.account, b.account = nil, nil end -- 1.0 may not tell
+    if not a.logon or not b.logon then a.logon, b.logon = nil, nil end
     return data.equal(a, b)
+  end,
+  restorable = function(state)
+    local less = state and WITHOUT_PASSWORD[state.logon]
+    if not less then return state end
+    local xml = state.xml:gsub("(<LogonType>)" .. state.logon .. "(</LogonType>)", "%1" .. less .. "%2")
+    return data.overlay(state, {logon = less, xml = xml})
+  end,
+  lost = function(restored)
+    local less = restored and WITHOUT_PASSWORD[restored.logon]
+    return less and ("it now runs %s; %s"):format(LESS[less], how_to_give_password(restored.account)) or nil
   end,
 }
 

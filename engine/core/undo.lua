@@ -62,7 +62,7 @@ local function take_back(step, force)
   if not force and not is_ours(declaration, step, now) then
     return "conflict", "it has been changed since; --force sets it back anyway"
   end
-  if not gate.change(step.kind, step.id, step.have) then return "unchanged" end
+  if not gate.change(step.kind, step.id, declaration.restorable(step.have)) then return "unchanged" end
   return core.checking and "planned" or "restored", declaration.lost and declaration.lost(step.have, now)
 end
 

@@ -2,10 +2,15 @@
 local core, host = ...
 local words = {}
 
+local asked -- the help text that somebody asked for: argparse makes text of every error
+
 --- Adds -h and --help to a parser or to one of its commands: words.parse then returns the help text.
 function words.add_help(parser)
   parser:usage_max_width(100):help_max_width(100)
-  return parser:add_help {action = function() error({help = parser:get_help()}, 0) end}
+  return parser:add_help {action = function()
+    asked = parser:get_help() .. "\n"
+    error("", 0)
+  end}
 end
 
 --- A parser for `p80 NAME ...`.
@@ -21,11 +26,10 @@ end
 --- Parses the words of a command. Returns its arguments, or nil and the help text when that was asked for. Raises
 -- P80_BAD_ARGUMENTS.
 function words.parse(parser, list)
+  asked = nil
   local ran, parsed, result = pcall(parser.pparse, parser, list)
-  if not ran then
-    if type(parsed) == "table" and parsed.help then return nil, parsed.help .. "\n" end
-    error(parsed, 0)
-  end
+  if asked then return nil, asked end
+  if not ran then error(parsed, 0) end
   if parsed then return result end
   local sentence, meant = words.problem(result)
   local hint = ("`%s --help` shows what there is"):format(parser:get_usage():match "^Usage: (p80 [%w-]+)" or "p80")

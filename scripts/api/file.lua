@@ -1,6 +1,7 @@
 ---@meta
 ---Whole files: read at once, replaced at once, and taken back by `p80 undo`. For everything else there are Lua's own `io`
----and `lfs`, whose writes need the same grant but cannot be taken back.
+---and `lfs`, whose writes need the same grant but cannot be taken back. In `--check` only win.file.read sees what win.file.write
+---has planned; `io` and `lfs` see the disk.
 ---@class win.file
 local file = {}
 

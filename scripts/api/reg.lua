@@ -218,6 +218,7 @@ function reg.parse(bytes) end
 
 ---Makes a key and all below it what a hive file has that `win.reg.save` wrote; what is there besides goes. Access lists and
 ---registry links in the file are left out. The file is loaded for a moment, right below HKLM, to be read; so also in `--check`.
+---When p80 is killed meanwhile, `p80 undo` or the next restore unloads it.
 ---
 ---Errors: `ERROR_FILE_NOT_FOUND`; `ERROR_FILE_TOO_LARGE` beyond 64 MiB; `ERROR_PRIVILEGE_NOT_HELD`
 ---Rights: administrator

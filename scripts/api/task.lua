@@ -65,8 +65,9 @@ function task.list() end
 function task.get(path) end
 
 ---Makes a task, or changes one to exactly this. It runs whether or not the machine is on batteries, for as long as it takes, and
----once at a time. A password is passed on and kept nowhere; a task that had one comes back by undo only as Windows takes it
----without. A password alone, where all else is so already, changes nothing.
+---once at a time. A password is passed on and kept nowhere: a task that had one comes back by undo running without rights to
+---other machines, and undo says so; on Server 2003 undo fails and says what to do. Another password, where all else is so already,
+---changes nothing.
 ---
 ---Errors: `ERROR_NONE_MAPPED` for an account that there is not; `ERROR_NOT_SUPPORTED` for a folder or `highest` on Server 2003;
 ---what the scheduler says of the account and password.

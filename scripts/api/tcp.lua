@@ -44,6 +44,7 @@ local tcp = {}
 ---@field process? string the image's name
 ---@field path? string the image's path
 ---@field services string[] the names of the running services in the process
+---@field kernel boolean whether it is the kernel
 
 ---@class win.tcp.family_probe
 ---@field free boolean

@@ -45,7 +45,9 @@ function fakecom.read(path, name) return (win.reg.get(STATE .. "\\" .. path, nam
 
 function fakecom.clear()
   if win.reg.exists(STATE) then win.reg.delete(STATE, nil, {tree = true}) end
-  for _, name in ipairs {"LIVE", "CALLS", "FAIL", "STRUCK", "PRETEND", "LATE", "SAVED", "BUSY", "IIS70", "USER", "PASSWORD", "LOGON", "DENIED", "RUNS"} do
+  for _, name in ipairs {
+    "LIVE", "CALLS", "FAIL", "STRUCK", "PRETEND", "LATE", "SAVED", "BUSY", "IIS70", "USER", "PASSWORD", "HIDE", "LOGON", "DENIED", "RUNS",
+  } do
     fakecom.tell(name, nil)
   end
 end

@@ -52,6 +52,42 @@ function T:test_killed_after_every_flush() lu.assertTrue(at_every_step "KILL=Flu
 function T:test_disk_full_at_every_line() lu.assertTrue(at_every_step("FAIL=WriteFile:%d:112", 1) >= 10) end
 function T:test_flush_fails_at_every_line() lu.assertTrue(at_every_step("FAIL=FlushFileBuffers:%d:1117", 1) >= 10) end
 
+-- win.reg.restore loads the hive file for a moment.
+local function mounts()
+  local names = {}
+  for _, name in ipairs(win.reg.keys "HKLM") do
+    if name:find "^p80%-restore" then names[#names + 1] = name end
+  end
+  return names
+end
+
+local function restore_hive(options)
+  prepare()
+  local file = case.path "x.hiv"
+  if not lfs.attributes(file) then win.reg.save(ROOT, file) end
+  win.reg.set(ROOT, "a", "other", {type = "sz"})
+  options[#options + 1] = "--allow=reg.*"
+  options[#options + 1] = "-e"
+  options[#options + 1] = ("win.reg.restore([[%s]], [[%s]])"):format(ROOT, file)
+  return case.p80(options)
+end
+
+function T:test_killed_while_a_hive_is_loaded()
+  local struck = 0
+  for _, order in ipairs {"RegLoadKeyW:1", "RegLoadKeyW:1:after", "RegUnLoadKeyW:1", "RegUnLoadKeyW:1:after"} do
+    struck = struck + (restore_hive({env = {P80_SHIM_KILL = order}}).code ~= 0 and 1 or 0)
+    local left = #mounts()
+    lu.assertEquals(left, (order == "RegLoadKeyW:1" or order == "RegUnLoadKeyW:1:after") and 0 or 1, order)
+    case.exits(case.p80 {"undo"}, 0)
+    lu.assertEquals({mounts(), (win.reg.get(ROOT, "a"))}, {{}, "other"}, order)
+  end
+  lu.assertEquals(struck, 4)
+  restore_hive {"--check", env = {P80_SHIM_KILL = "RegUnLoadKeyW:1"}}
+  lu.assertEquals(#mounts(), 1)
+  case.exits(restore_hive {"--check"}, 3)
+  lu.assertEquals(mounts(), {})
+end
+
 function T:test_one_flush_per_line()
   prepare()
   local counts = case.path "counts"

@@ -92,6 +92,62 @@ function Create.test_check_makes_nothing_and_shows_it()
   core.finish()
 end
 
+local function names_of(rows)
+  local names = {}
+  for _, row in ipairs(rows) do
+    if row.name:find "^p80 " then names[#names + 1] = row.name end
+  end
+  table.sort(names)
+  return names
+end
+
+local function tree_of(row)
+  local tree = {}
+  for _, child in ipairs(row.dependents) do tree[child.name] = tree_of(child) end
+  return tree
+end
+
+function Create.test_check_knows_planned_services_by_kind_and_display_name()
+  local call = open {options = {check = true}}
+  local driver = {path = "x.sys", type = "kernel_driver", display_name = "p80 drives"}
+  lu.assertTrue(call.create(NAME, SETTINGS))
+  lu.assertTrue(call.create("p80 driver", driver))
+  lu.assertEquals({call.name_of "GR\u{F6}\u{DF}E", call.name_of "p80 DRIVES"}, {NAME, "p80 driver"})
+  lu.assertEquals({names_of(call.list()), names_of(call.list {type = "service"})}, {{NAME}, {NAME}})
+  lu.assertEquals(names_of(call.list {type = "driver"}), {"p80 driver"})
+  lu.assertEquals(names_of(call.list {type = "all", state = "inactive"}), {"p80 driver", NAME})
+  lu.assertTrue(call.delete "p80 driver")
+  lu.assertTrue(call.create("p80 driver", driver))
+  lu.assertEquals(names_of(call.list {type = "driver"}), {"p80 driver"})
+  lu.assertTrue(call.config("Spooler", {display_name = "p80 prints"}))
+  lu.assertEquals({call.name_of "p80 prints", call.name_of(scm.get("Spooler").display_name)}, {"Spooler"})
+  lu.assertTrue(call.delete "p80 driver")
+  lu.assertNil(call.name_of "p80 drives")
+  lu.assertEquals(call.name_of "HTTP Service" ~= nil, scm.name_of "HTTP Service" ~= nil)
+end
+
+function Create.test_check_knows_planned_dependents()
+  local call = open {options = {check = true}}
+  local function make(name, ...) lu.assertTrue(call.create(name, {path = HOLDER, dependencies = {...}})) end
+  make "p80 a"
+  make("p80 b", "P80 A")
+  make("p80 c", "p80 b", "p80 a")
+  make("p80 d", "+p80 group")
+  lu.assertEquals(call.get("p80 a").dependents, {"p80 c", "p80 b"})
+  lu.assertEquals(tree_of(call.dependents "p80 a"), {["p80 b"] = {["p80 c"] = {}}, ["p80 c"] = {}})
+  lu.assertTrue(call.config("p80 a", {group = "p80 group"}))
+  lu.assertEquals(call.get("p80 a").dependents, {"p80 c", "p80 b", "p80 d"})
+  lu.assertTrue(call.start "p80 c") -- and what it needs
+  lu.assertEquals({call.status("p80 a").state, call.dependents("p80 a").dependents[1].state}, {"running", "running"})
+  assert_problem(1051, "scm.stop", "p80 a", call.stop, "p80 a")
+  lu.assertTrue(call.stop("p80 a", {dependents = true}))
+  lu.assertEquals(call.status("p80 c").state, "stopped")
+  lu.assertTrue(call.config("p80 c", {dependencies = {}}))
+  lu.assertTrue(call.delete "p80 b")
+  lu.assertEquals(call.get("p80 a").dependents, {"p80 d"})
+  lu.assertEquals({call.dependents "p80 b"}, {})
+end
+
 function Create.test_refused_without_a_grant()
   local call = open {options = {allow = {"scm.config", "scm.state"}}}
   assert_problem(REFUSED, "scm.create", NAME, call.create, NAME, {path = HOLDER})

@@ -211,14 +211,56 @@ function Fake.test_a_password_goes_to_windows_alone()
     lu.assertNil(text:find("gehe1m", 1, true))
     lu.assertNil(text:find("password", 1, true))
   end
-  -- what had a password cannot come back without it, and says so
-  local report = undo(files)
-  lu.assertEquals(report.steps[1].outcome, "failed")
-  lu.assertEquals(report.steps[1].problem.code, LOGON_FAILURE)
   settings.password = "gehe1m\0"
   lu.assertNotStrContains(fakecore.failure(run.create, PATH, settings), "gehe1m")
   settings.password = {"gehe1m"}
   lu.assertNotStrContains(fakecore.failure(run.create, PATH, settings), "gehe1m")
+end
+
+local function an_account() return (win.account.get "Administrator" or win.account.get "S-1-5-32-544").name end
+
+function Fake.test_what_had_a_password_comes_back_without()
+  local settings = {program = PROGRAM, every = 3600, account = an_account(), password = "geheim"}
+  lu.assertTrue(open().create(PATH, settings))
+  lu.assertFalse(open().create(PATH, settings))
+  for name, change in pairs {
+    delete = function(run) return run.delete(PATH) end,
+    change = function(run) return run.create(PATH, STARTUP) end,
+  } do
+    local files = {}
+    local run = open(nil, files)
+    lu.assertTrue(change(run))
+    run.core.finish()
+    local row = undo(files).steps[1]
+    lu.assertEquals({row.outcome, task.get(PATH).logon, fakecom.count "LOGON"}, {"restored", "S4U", 2}, name)
+    lu.assertStrContains(row.reason, "without rights to other machines")
+    lu.assertStrContains(row.reason, "win.task.create(path, {account=")
+    lu.assertTrue(open().create(PATH, settings)) -- as the reason says
+    lu.assertEquals(task.get(PATH).logon, "Password")
+  end
+end
+
+function Fake.test_a_task_that_used_a_password_when_nobody_was_logged_on()
+  local xml = [[<Task><Triggers><LogonTrigger/></Triggers><Principals><Principal><UserId>%s</UserId>
+    <LogonType>InteractiveTokenOrPassword</LogonType></Principal></Principals><Actions><Exec><Command>x</Command></Exec></Actions></Task>]]
+  fakecom.write("tasks", {[ [[\x]] ] = {"sz", xml:format(an_account())}})
+  local files = {}
+  local run = open(nil, files)
+  lu.assertTrue(run.delete "x")
+  run.core.finish()
+  lu.assertStrContains(undo(files).steps[1].reason, "only while its user is logged on")
+  lu.assertEquals({task.get("x").logon, fakecom.count "LOGON"}, {"InteractiveToken", 3})
+end
+
+function Fake.test_a_password_is_wiped()
+  local secret, seen = "Xq7!" .. "geheimer", "Yq7!" .. "geheimer"
+  fakecom.tell("HIDE", 1)
+  task.create("x", {xml = "<Task><Exec>", logon = 1, user = "u", password = secret})
+  lu.assertErrorMsgContains("0x8004131A", task.create, "x", {xml = "none", logon = 1, user = "u", password = secret})
+  lu.assertEquals(test.wide_copies(secret), 0)
+  fakecom.tell("HIDE", nil)
+  task.create("x", {xml = "<Task><Exec>", logon = 1, user = "u", password = seen})
+  lu.assertTrue(test.wide_copies(seen) > 0) -- in the fake's environment: copies are found
 end
 
 local WINDOWS_XML = [[
@@ -510,6 +552,22 @@ function FakeOld.test_as_what_it_runs()
   lu.assertTrue(run.create("old", settings))
   lu.assertEquals({test.getenv "P80_FAKE_PASSWORD", task.get("old").account, task.get("old").state},
     {"geheim", settings.account, "disabled"})
+  local files = {}
+  run = open(nil, files)
+  lu.assertTrue(run.delete "old")
+  run.core.finish()
+  local row = undo(files).steps[1]
+  lu.assertEquals({row.outcome, row.problem.code}, {"failed", LOGON_FAILURE})
+  lu.assertStrContains(row.reason, "p80 keeps no passwords")
+  lu.assertTrue(open().create("old", settings))
+end
+
+function FakeOld.test_a_password_is_wiped()
+  local secret = "Zq7!" .. "geheimer"
+  fakecom.tell("HIDE", 1)
+  task.create("x", {program = PROGRAM, triggers = {}, user = "u", password = secret})
+  lu.assertErrorMsgContains("not shown", task.create, "x", {program = PROGRAM, triggers = {}, user = "u", password = {}})
+  lu.assertEquals(test.wide_copies(secret), 0)
 end
 
 function FakeOld.test_run_and_what_does_not_take()
