@@ -116,6 +116,19 @@ static void push_half(lua_State *L, const win_host *host, const char *chunk) {
   win_set_globals(L);
 }
 
+/* Sets functions of C, or what stands for them, in the table on top. */
+static void set_raw(lua_State *L, const win_host *host, const char *subject, const luaL_Reg *functions) {
+  luax_setfunctions(L, subject, functions);
+  for (; host->push_double && functions && functions->name; functions++) {
+    if (functions->func == NULL) continue;
+    const char *name = lua_pushfstring(L, "%s.%s", subject, functions->name);
+    lua_getfield(L, -2, functions->name);
+    host->push_double(L, name);
+    lua_setfield(L, -4, functions->name);
+    lua_pop(L, 2);
+  }
+}
+
 /* x.check, x.checks: most scripts need neither, so that they come when they are asked for. */
 static int x_index(lua_State *L) {
   const win_host *host = lua_touserdata(L, lua_upvalueindex(1));
@@ -131,12 +144,13 @@ static int x_index(lua_State *L) {
 
 void win_push_library(lua_State *L, const win_host *host) {
   static const luaL_Reg functions[] = {
-      {"fail", x_fail},     {"sleep", x_sleep},   {"clock", x_clock}, {"nearest", x_nearest},
-      {"decode", x_decode}, {"encode", x_encode}, {NULL, NULL}};
+      {"fail", x_fail}, {"nearest", x_nearest}, {"decode", x_decode}, {"encode", x_encode}, {NULL, NULL}};
+  static const luaL_Reg time[] = {{"sleep", x_sleep}, {"clock", x_clock}, {NULL, NULL}};
   if (lua_getfield(L, LUA_REGISTRYINDEX, LIBRARY) == LUA_TTABLE) return;
   lua_pop(L, 1);
   lua_newtable(L);
   luax_setfunctions(L, "x", functions);
+  set_raw(L, host, "x", time);
   lua_newtable(L);
   lua_pushlightuserdata(L, (void *)host);
   lua_pushcclosure(L, x_index, 1);
@@ -193,10 +207,10 @@ static void cross_reads(lua_State *L, const win_host *host, const char *subject)
 
 /* Fills the table on top with the functions of one subject. */
 static void fill(lua_State *L, const win_host *host, const luax_subject *subject) {
-  luax_setfunctions(L, subject->name, subject->reads);
+  set_raw(L, host, subject->name, subject->reads);
   if (subject->lua) run_lua_half(L, host, subject);
   if (host->push_crossing == NULL) {
-    luax_setfunctions(L, subject->name, subject->writes);
+    set_raw(L, host, subject->name, subject->writes);
     return;
   }
   if (host->reads_cross) cross_reads(L, host, subject->name);

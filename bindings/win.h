@@ -13,6 +13,9 @@ typedef struct win_host {
   void (*push_crossing)(lua_State *L, const char *name);
   /* Whether reads cross to the core, too: in --check they show the planned state. */
   int reads_cross;
+  /* Pushes what stands on a modelled machine for the C function on top, `name` ("scm.list", "x.sleep"); NULL on a real
+   * one. */
+  void (*push_double)(lua_State *L, const char *name);
 } win_host;
 
 /* Pushes the module. Its subjects open themselves when they are first used. `host` must outlive `L`. */

@@ -12,6 +12,7 @@
 #include "console.h"
 #include "host.h"
 #include "luax.h"
+#include "model.h"
 #include "searcher.h"
 #include "store.h"
 #include "win.h"
@@ -22,7 +23,8 @@ static const char *folder; /* of the runs; NULL: the default */
 static lua_State *core;
 static const char core_key;
 
-static const win_host raw_host = {bundle_push_win, NULL, 0};
+static const win_host raw_host = {bundle_push_win, NULL, 0, NULL};
+static const win_host modelled_host = {bundle_push_win, NULL, 0, model_push_double};
 
 void core_configure(const cli *given_options, const core_script *given_script) {
   options = given_options;
@@ -153,10 +155,12 @@ static void push_host(lua_State *L) {
                                        {"log", host_log},
                                        {"read_secret", console_read_secret},
                                        {NULL, NULL}};
+  const win_host *machine = model_is_on() ? &modelled_host : &raw_host;
   luaL_newlib(L, functions);
-  win_open(L, &raw_host);
+  if (model_is_on()) model_lend(L);
+  win_open(L, machine);
   lua_setfield(L, -2, "win");
-  win_push_library(L, &raw_host);
+  win_push_library(L, machine);
   lua_setfield(L, -2, "x");
   win_push_writes(L);
   lua_setfield(L, -2, "writes");
@@ -198,10 +202,26 @@ lua_State *core_state(void) {
     if (lua_pcall(core, 0, 0, 0) == LUA_OK) return core;
   }
   const char *text = core ? luaL_tolstring(core, -1, NULL) : "not enough memory";
+  model_give_up();
   console_print(stderr, "p80: ");
   console_print(stderr, text);
   console_print(stderr, "\n");
   exit(EXIT_FAILURE);
+}
+
+core_run core_suspend(void) {
+  core_run run = {options, script, folder, core};
+  folder = NULL;
+  core = NULL;
+  return run;
+}
+
+void core_resume(core_run run) {
+  core_close();
+  options = run.options;
+  script = run.script;
+  folder = run.folder;
+  core = run.core;
 }
 
 void core_close(void) {

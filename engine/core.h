@@ -25,6 +25,16 @@ lua_State *core_state(void);
 int core_is_open(void);
 void core_close(void);
 
+/* What a run within this one must not touch: core_suspend lets the next core_state open another core. */
+typedef struct core_run {
+  const cli *options;
+  const core_script *script;
+  const char *folder;
+  lua_State *core;
+} core_run;
+core_run core_suspend(void);
+void core_resume(core_run run);
+
 /* Pushes core.<field> on the core's stack. */
 void core_push_function(lua_State *core, const char *field);
 

@@ -127,6 +127,7 @@ static int core_traceback(lua_State *core) {
 static int is_shut;
 
 void gate_shut(void) { is_shut = 1; }
+void gate_open(void) { is_shut = 0; }
 int gate_is_shut(void) { return is_shut; }
 
 int gate_call(lua_State *L, const char *field, int count) {
@@ -156,13 +157,23 @@ int gate_call(lua_State *L, const char *field, int count) {
   return lua_gettop(L) - top;
 }
 
+/* The upvalues are the name and the core's function. */
 static int crossing(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
-  return gate_call(L, "call", lua_gettop(L));
+  return gate_call(L, lua_tostring(L, lua_upvalueindex(2)), lua_gettop(L));
 }
 
-void gate_push_crossing(lua_State *L, const char *name) {
+static void push_crossing(lua_State *L, const char *name, const char *field) {
   lua_pushstring(L, name);
-  lua_pushcclosure(L, crossing, 1);
+  lua_pushstring(L, field);
+  lua_pushcclosure(L, crossing, 2);
+}
+
+void gate_push_crossing(lua_State *L, const char *name) { push_crossing(L, name, "call"); }
+void gate_push_raw_crossing(lua_State *L, const char *name) { push_crossing(L, name, "raw"); }
+
+void gate_copy(lua_State *from, int index, lua_State *to) {
+  copy c = {.from = from, .to = to, .first = lua_absindex(from, index), .count = 1};
+  if (!copy_values(&c)) luaL_error(to, "plain data expected, got %s", c.fault);
 }

@@ -5,6 +5,7 @@
 #include <lauxlib.h>
 #include <lfs.h>
 #include <lualib.h>
+#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,9 @@
 #include "core.h"
 #include "gate.h"
 #include "guard.h"
+#include "kit.h"
 #include "luax.h"
+#include "model.h"
 #include "searcher.h"
 #include "win.h"
 
@@ -24,6 +27,15 @@ static core_script script = {"p80", NULL, "none"};
 static lua_State *running;   /* the playbook's state, for Ctrl-C */
 static int json_output = -1; /* the real standard output while --json keeps it clean */
 static const char traceback_key;
+
+/* A run within this process's own: on a modelled machine. */
+typedef struct inner_run {
+  jmp_buf end; /* where os.exit goes, and what takes too long */
+  ULONGLONG deadline;
+  int code;
+  int timed_out;
+} inner_run;
+static inner_run *inner; /* NULL: the run is the process's own */
 
 /* ---- Ctrl-C ---- */
 
@@ -105,8 +117,15 @@ static int call_core(lua_State *L) {
   return gate_call(L, "call", lua_gettop(L));
 }
 
-static const win_host playbook_host = {bundle_push_win, gate_push_crossing, 0};
-static const win_host checking_host = {bundle_push_win, gate_push_crossing, 1};
+static const win_host playbook_host = {bundle_push_win, gate_push_crossing, 0, NULL};
+static const win_host checking_host = {bundle_push_win, gate_push_crossing, 1, NULL};
+static const win_host modelled_host = {bundle_push_win, gate_push_crossing, 0, gate_push_raw_crossing};
+static const win_host modelled_checking_host = {bundle_push_win, gate_push_crossing, 1, gate_push_raw_crossing};
+
+static const win_host *machine(void) {
+  if (model_is_on()) return options->check ? &modelled_checking_host : &modelled_host;
+  return options->check ? &checking_host : &playbook_host;
+}
 
 /* package.preload.p80: runs scripts/lib/p80.lua with what it needs. */
 static int open_p80(lua_State *L) {
@@ -114,7 +133,7 @@ static int open_p80(lua_State *L) {
   bundle_push(L, "lib", "p80");
   lua_pushcfunction(L, call_core);
   lua_newtable(L);
-  win_push_library(L, &playbook_host);
+  win_push_library(L, machine());
   for (size_t i = 0; i < sizeof shared / sizeof *shared; i++) {
     lua_getfield(L, -1, shared[i]);
     lua_setfield(L, -3, shared[i]);
@@ -146,8 +165,9 @@ static int open_playbook(lua_State *L) {
   luaL_openlibs(L);
   luaL_requiref(L, "lfs", luaopen_lfs, 1);
   guard_install(L, for_manifest ? end_manifest : end_script);
+  if (model_is_on()) model_open_playbook(L);
   searcher_install(L, 0);
-  win_open(L, options->check ? &checking_host : &playbook_host);
+  win_open(L, machine());
   lua_pushvalue(L, -1);
   lua_setglobal(L, "win");
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
@@ -263,11 +283,29 @@ static int finish(lua_State *L, int failed, int code) {
   return (int)lua_tointeger(L, -1);
 }
 
-/* os.exit: the process ends without unwinding the script. */
+/* Leaves without unwinding the script. */
+P80_NORETURN static void leave(int code) {
+  if (inner == NULL) exit(code);
+  inner->code = code;
+  longjmp(inner->end, 1);
+}
+
+/* os.exit */
 static void end_run(lua_State *L, int code) {
   if (gate_is_shut()) luaL_error(L, "the run has ended");
   fflush(NULL);
-  exit(finish(L, 0, code));
+  leave(finish(L, 0, code));
+}
+
+/* Ends an inner run that takes too long, whatever it is doing. */
+static void end_late_run(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  if (luax_clock() < inner->deadline) return;
+  inner->timed_out = 1;
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  luax_pusherror(L, NULL, script.name, ERROR_TIMEOUT, "It does not end.", NULL);
+  keep_traceback(L);
+  leave(finish(L, 1, -1));
 }
 
 static int call_accept(lua_State *L) { return gate_call(L, "accept", 0); }
@@ -453,6 +491,19 @@ static int run_command(lua_State *L) {
   return finish(L, 0, code);
 }
 
+/* A bundled chunk of the kit does what the command line says: chunk(kit, words...) -> text, exit code. */
+static int run_kit(lua_State *L, const char *name) {
+  script = (core_script){name + strlen("cmd_"), NULL, "command"};
+  bundle_push(L, "core", name);
+  kit_push(L, options, machine());
+  int words = push_words(L);
+  running = L;
+  if (call_protected(L, 1 + words, 2) != LUA_OK) return finish(L, 1, -1);
+  restore_output();
+  print(stdout, luaL_optstring(L, -2, ""));
+  return (int)lua_tointeger(L, -1);
+}
+
 static const char *arch(void) { return sizeof(void *) == 8 ? "x64" : "x86"; }
 
 static int print_version(void) {
@@ -466,6 +517,10 @@ static int dispatch(lua_State *L) {
   if (options->state) {
     lua_pushstring(L, options->state);
     core_set_folder(luax_pushfullpath(L, -1, "--state")); /* stays on the stack */
+  }
+  if (options->model && inner == NULL && options->command != CLI_WRONG) {
+    lua_pushinteger(L, run_kit(L, "cmd_model"));
+    return 1;
   }
   switch (options->command) {
     case CLI_SCRIPT:
@@ -481,7 +536,7 @@ static int dispatch(lua_State *L) {
       code = run_repl(L);
       break;
     case CLI_COMMAND:
-      code = run_command(L);
+      code = strcmp(options->name, "test") == 0 ? run_kit(L, "cmd_test") : run_command(L);
       break;
     case CLI_WRONG:
       lua_pushfstring(L, "%s; `p80 --help` shows what there is", options->error);
@@ -504,6 +559,49 @@ static int run_in_playbook(void) {
   fflush(NULL);
   lua_close(L);
   core_close();
+  return code;
+}
+
+/* Runs in states of its own, up to `finished` (or to the end of what is too late). */
+static int run_inner(void (*finished)(void *), void *context) {
+  lua_State *volatile L = new_playbook(0);
+  if (L == NULL) return EXIT_FAILURE;
+  if (setjmp(inner->end) == 0) {
+    lua_sethook(L, end_late_run, LUA_MASKCOUNT, 1000000);
+    lua_pushcfunction(L, dispatch);
+    if (lua_pcall(L, 0, 1, 0) == LUA_OK) inner->code = (int)lua_tointeger(L, -1);
+    else complain(luaL_tolstring(L, -1, NULL));
+  }
+  fflush(NULL);
+  finished(context);
+  lua_sethook(L, NULL, 0, 0);
+  lua_close(L);
+  return inner->code;
+}
+
+int host_run_within(const cli *given, double seconds, int *timed_out, void (*finished)(void *), void *context) {
+  const cli *outer_options = options;
+  core_script outer_script = script;
+  lua_State *outer_running = running;
+  int outer_json = json_output;
+  core_run outer_core = core_suspend();
+  inner_run own = {.deadline = luax_clock() + (ULONGLONG)(seconds * 1000), .code = EXIT_FAILURE};
+  options = given;
+  script = (core_script){"p80", NULL, "none"};
+  json_output = -1;
+  inner = &own;
+  core_configure(options, &script);
+  keep_output_clean();
+  int code = run_inner(finished, context);
+  restore_output();
+  core_resume(outer_core);
+  gate_open();
+  inner = NULL;
+  options = outer_options;
+  script = outer_script;
+  running = outer_running;
+  json_output = outer_json;
+  *timed_out = own.timed_out;
   return code;
 }
 

@@ -9,6 +9,10 @@
 /* Does what the command line says; returns the exit code. */
 int host_main(const cli *options);
 
+/* Does within this process what another command line says: in Lua states of its own, for at most `seconds`. Calls
+ * finished(context) while its core is still there. Returns the exit code. */
+int host_run_within(const cli *given, double seconds, int *timed_out, void (*finished)(void *), void *context);
+
 /* Runs a script in a state of its own until it declares its manifest. Returns whether it ran without an error, which
  * is put into `problem`. */
 int host_run_for_manifest(const char *script, char *problem, size_t size);

@@ -13,7 +13,7 @@
 #include "runner.h"
 #include "win.h"
 
-static const win_host raw = {bundle_push_win, NULL, 0};
+static const win_host raw = {bundle_push_win, NULL, 0, NULL};
 
 /* test.bundled(folder, name) -> the bundled file as a function */
 static int bundled(lua_State *L) {

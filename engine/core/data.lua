@@ -125,6 +125,14 @@ local function to_document(value)
   return list
 end
 
+--- A copy without metatables.
+function data.plain(value)
+  if type(value) ~= "table" then return value end
+  local copy = {}
+  for key, item in pairs(value) do copy[key] = data.plain(item) end
+  return copy
+end
+
 --- An array, so that it is written as [] even when it is empty.
 function data.array(list) return setmetatable(list, {__jsontype = "array"}) end
 

@@ -15,6 +15,8 @@ local core = {
   script = host.script, -- what runs: {name=, path=, kind="file"|"bundled"|"code"|"stdin"|"repl", words=}
 }
 
+if host.model then host.model.take_over(core) end
+
 local running_op -- the name of the public function that is being called
 
 --- Names the operation that is running.
@@ -158,9 +160,21 @@ end
 -- with its words; returns its text and perhaps an exit code.
 function core.command(name, ...)
   running_op = name
+  if host.model then host.model.refuse_command(name) end
   return (core.commands[name] or part("cmd_" .. name))(...)
 end
 
 core.finish = core.result.finish
+
+-- ---- On a modelled machine ----
+
+--- What stands for C's function `name` there.
+function core.raw(name, ...) return host.model.call(name, ...) end
+
+--- Gives the run what the user's own command implies.
+function core.grant(grant) core.grants.add("p80", grant) end
+
+--- What remains of the run: its record, and {machine=, difference=}.
+function core.remains() return core.data.plain(core.result.last()), core.data.plain(host.model.remains()) end
 
 return core

@@ -72,7 +72,8 @@ core.write("p80.ask", function(kind, label, op, shown)
   core.about(op)
   core.grants.ask(kind, label)
   core.result.note_ungated(kind, shown)
-  return core.checking and "plan" or "go"
+  if host.model then host.model.refuse_program(kind, shown) end
+  return (core.checking or host.model) and "plan" or "go"
 end)
 
 return playbook

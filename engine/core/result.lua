@@ -144,17 +144,22 @@ local function error_record(problem, traceback)
   return record
 end
 
-local function document(run, exit, changes, problem, traceback)
+local last -- the record of the run that has ended
+
+--- What the run ended with, as --json has it.
+function result.last() return last end
+
+local function record_of(run, exit, changes, problem, traceback)
   local rows = data.array {}
   for i, change in ipairs(changes) do
     rows[i] = {kind = change.kind, label = change.label, before = change.before, after = change.after,
       undoable = change.undoable, error = change.error and tostring(change.error)}
   end
-  return data.document({
+  return {
     p80 = host.version, script = core.script.name, check = core.checking or false, run = run,
     exit = exit, failed = problem ~= nil, changed = #changes, restart_needed = restart or false, changes = rows,
     warnings = warnings[1] and data.array(warnings), result = reported, error = error_record(problem, traceback),
-  }, DOCUMENT) .. "\n"
+  }
 end
 
 --- Ends the run: `exit` when the script asked for a code, `problem` and `traceback` when it failed. Returns what goes
@@ -170,10 +175,11 @@ function result.finish(exit, problem, traceback)
   local run = core.journal.current()
   local ok, broken = pcall(core.journal.finish, exit, #changes)
   if not ok and problem == nil then problem, exit = broken, exit == 0 and 1 or exit end
+  last = record_of(run, exit, changes, problem, traceback)
   local out, err = "", problem ~= nil and error_text(problem, traceback) or ""
   for _, text in ipairs(not core.options.quiet and warnings or {}) do err = err .. ("p80: warning: %s\n"):format(text) end
   if core.options.json then
-    out = document(run, exit, changes, problem, traceback)
+    out = data.document(last, DOCUMENT) .. "\n"
   elseif core.checking then
     out = plan_text(changes, problem ~= nil)
   elseif not core.options.quiet then

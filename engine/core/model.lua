@@ -1,0 +1,173 @@
+-- A modelled machine: tables that behave as Windows is documented to, below the Lua halves of the bindings. The
+-- machine (model_machine.lua says what is in it) is plain data, which the run changes; its time is its own. What stands
+-- for the functions of C is in a file for each part, which is opened when it is first needed.
+local host = ...
+local machine = host.machine
+
+local model = {machine = machine}
+
+local ERROR_CALL_NOT_IMPLEMENTED <const> = 120
+local FILETIME_OF_1970 <const> = 11644473600 -- seconds
+
+-- ---- What stands for C ----
+
+local FILE <const> = {
+  scm = "scm", tcp = "net", udp = "net", process = "process", reg = "reg", iis = "iis", http = "http",
+  ["http.iplisten"] = "http", ["http.urlacl"] = "http", ["http.sslcert"] = "http", ["http.timeout"] = "http",
+  ["http.cache"] = "http", ["http.setting"] = "http", host = "host", account = "host", file = "host",
+}
+
+local parts = {}
+
+--- One of the files, as the table that it returns: functions by the name of C's ("scm.list"), true for C's own.
+function model.part(name)
+  parts[name] = parts[name] or host.chunk("model_" .. name)(model, host)
+  return parts[name]
+end
+
+local running -- the function of C that is stood for
+
+--- Raises an error object about it.
+function model.fail(target, code, message, hint) host.x.fail(running, target, code, message, hint) end
+
+--- The checks of arguments, which raise about it.
+function model.check() return host.x.check(running) end
+
+--- Raises because the model does not know such a thing.
+function model.unmodelled(what, hint)
+  model.fail(nil, ERROR_CALL_NOT_IMPLEMENTED, ("Not modelled: %s."):format(what),
+    hint or "`p80 help test` says what a modelled machine has")
+end
+
+local functions = {} -- by name
+
+--- What stands for C's function `name`, which is `real`.
+function model.choose(name, real)
+  if functions[name] then return functions[name] end
+  local file = FILE[name:match "^(.+)%."]
+  functions[name] = function(...)
+    running = name
+    local found = file and model.part(file)[name]
+    if found == true then return real(...) end
+    if not found then model.unmodelled("win." .. name) end
+    return found(...)
+  end
+  return functions[name]
+end
+
+--- Calls it for the playbook's state.
+function model.call(name, ...)
+  if not functions[name] then -- opening the subject chooses
+    local at = host.win
+    for step in name:match "^(.+)%.":gmatch "[^.]+" do at = at[step] end
+  end
+  return functions[name](...)
+end
+
+-- ---- Time ----
+
+local function seconds_of(text)
+  local y, mo, d, h, mi, s = text:match "^(%d+)%-(%d+)%-(%d+)T(%d+):(%d+):(%d+)"
+  local days = os.time {year = y, month = mo, day = d, hour = 12} - os.time {year = 1970, month = 1, day = 1, hour = 12}
+  return (days + 43200) // 86400 * 86400 + h * 3600 + mi * 60 + s
+end
+
+local begun = seconds_of(machine.time)
+
+--- Seconds since 1970 (UTC), as text, and as Windows counts.
+function model.time() return begun + machine.clock // 1 | 0 end
+function model.time_text() return os.date("!%Y-%m-%dT%H:%M:%SZ", model.time()) end
+function model.filetime(seconds) return ((begun + FILETIME_OF_1970) * 10000000 + seconds * 10000000) // 1 | 0 end
+function model.filetime_text(filetime) return os.date("!%Y-%m-%dT%H:%M:%SZ", filetime // 10000000 - FILETIME_OF_1970) end
+
+--- Has `event` happen in so many seconds: model.part(event.part).happen(event).
+function model.later(seconds, event)
+  event.at = machine.clock + seconds
+  local place = #machine.due + 1
+  while place > 1 and machine.due[place - 1].at > event.at do place = place - 1 end
+  table.insert(machine.due, place, event)
+end
+
+-- Lets the next event happen, if it is due by `deadline`.
+local function happen(deadline)
+  local event = machine.due[1]
+  if not event or event.at > deadline then return false end
+  table.remove(machine.due, 1)
+  machine.clock = math.max(machine.clock, event.at)
+  model.part(event.part).happen(event)
+  return true
+end
+
+--- Lets time pass until done() is true, at most so many seconds; returns whether it is.
+function model.await(seconds, done)
+  local deadline = machine.clock + seconds
+  while happen(machine.clock) do end
+  while not done() do
+    if not happen(deadline) then
+      machine.clock = deadline
+      return done()
+    end
+  end
+  return true
+end
+
+function model.pass(seconds) model.await(seconds, function() return false end) end
+
+functions["x.time"] = model.time
+functions["x.clock"] = function() return machine.clock end
+
+local LONGEST <const> = 2592000
+functions["x.sleep"] = function(seconds)
+  running = "x.sleep"
+  model.pass(host.x.check(running).number("seconds", seconds or 0, 0, LONGEST))
+end
+
+-- ---- What the engine lends ----
+
+-- The journals of runs, in the machine.
+local store = {}
+
+function store.prepare() end
+function store.lock() return true end
+function store.close() end
+function store.read(name) return machine.runs[name] end
+
+function store.list()
+  local names = {}
+  for name in pairs(machine.runs) do names[#names + 1] = name end
+  return names
+end
+
+function store.create(name)
+  machine.runs[name] = ""
+  return name
+end
+
+function store.append(name, text) machine.runs[name] = machine.runs[name] .. text end
+
+--- Puts the machine's own in the place of what the engine lends the core.
+function model.take_over(core)
+  model.core = core
+  host.store, host.default_state, host.now = store, true, model.time_text
+  model.before = model.part "view".take()
+end
+
+local COMMANDS <const> = {undo = true, runs = true, list = true, help = true, show = true, lint = true}
+
+--- Raises for commands that are about this machine.
+function model.refuse_command(name)
+  running = name
+  if not COMMANDS[name] then model.unmodelled("p80 " .. name, "it is about this machine") end
+end
+
+--- Raises for what io and os would really run.
+function model.refuse_program(kind, shown)
+  if kind ~= "process.run" or model.core.checking then return end
+  running = "p80.ask"
+  model.unmodelled(("running '%s'"):format(shown), "win.process.run runs what the machine's programs say")
+end
+
+--- The machine as the run leaves it, and what is different since.
+function model.remains() return {machine = machine, difference = model.part "view".compare(model.before)} end
+
+return model

@@ -1,0 +1,322 @@
+-- The endpoints of a modelled machine: what services and processes listen on, and HTTP.SYS for the URLs that they have
+-- registered. All of it is derived from who runs now.
+local model, host = ...
+local machine = model.machine
+local net = {}
+
+local SHARING_VIOLATION <const>, WSAEACCES <const>, WSAEADDRINUSE <const>, NO_IPV6 <const> = 32, 10013, 10048, 10047
+local KERNEL <const> = 4
+
+local function family_of(address) return address:find ":" and "ipv6" or "ipv4" end
+local function is_any(address) return address == "0.0.0.0" or address == "::" end
+
+local function is_old() return machine.windows:find "^5%." ~= nil end
+
+-- ---- Who holds what ----
+
+-- Those that hold something now: {pid=, listens=, urls=, queue=, service=}.
+local function holders()
+  local list = {}
+  for name, service in pairs(machine.services) do
+    local is_there = service.state ~= "stopped" and service.state ~= "start_pending"
+    if is_there and name:lower() ~= "http" then
+      list[#list + 1] = {pid = service.pid or KERNEL, listens = service.listens, urls = service.urls, queue = service.queue, service = name}
+    end
+  end
+  for _, process in ipairs(machine.processes) do
+    list[#list + 1] = {pid = process.pid, listens = process.listens, urls = process.urls, queue = process.queue}
+  end
+  table.sort(list, function(a, b) return a.pid ~= b.pid and a.pid < b.pid or a.pid == b.pid and (a.service or "") < (b.service or "") end)
+  return list
+end
+
+-- The URL that IIS registers for a binding such as "http *:80:www.example.com"; nil for other protocols.
+local function url_of(binding)
+  local scheme, address, port, name = binding:match "^(https?) (.+):(%d+):([^:]*)$"
+  if not scheme then return nil end
+  return ("%s://%s:%s/"):format(scheme, name ~= "" and name or address, port)
+end
+
+-- The queues of IIS, which WAS (or W3SVC) controls.
+local function add_sites(queues)
+  local service = model.part "scm".find "W3SVC"
+  if not service or service.state ~= "running" then return end
+  local was = model.part "scm".find "WAS"
+  local by_name = {}
+  for _, site in pairs(machine.sites) do
+    local name = site.queue or "DefaultAppPool"
+    local queue = by_name[name] or {name = name, urls = {}, pids = {}, controller = was and was.pid or service.pid}
+    if not by_name[name] then queues[#queues + 1], by_name[name] = queue, queue end
+    for _, binding in ipairs(site.state == "started" and site.bindings or {}) do queue.urls[#queue.urls + 1] = url_of(binding) end
+  end
+end
+
+--- The request queues: {name=, urls=, pids=, controller=, service=}.
+function net.queues()
+  local queues = {}
+  for _, holder in ipairs(holders()) do
+    if holder.urls[1] or holder.queue then
+      queues[#queues + 1] = {name = holder.queue, urls = holder.urls, pids = {holder.pid}, service = holder.service}
+    end
+  end
+  add_sites(queues)
+  return queues
+end
+
+--- Whether somebody has HTTP.SYS open.
+function net.is_http_used() return #net.queues() > 0 end
+
+local function is_http_up()
+  local http = model.part "scm".find "HTTP"
+  return http ~= nil and (http.state == "running" or http.state == "stop_pending")
+end
+
+local function port_of(url)
+  local parsed = host.win.http.url(url)
+  return parsed and parsed.port or 80
+end
+
+-- The ports that HTTP.SYS has open, each with the URLs.
+local function http_ports()
+  local ports = {}
+  if not is_http_up() then return ports end
+  local function add(url)
+    local port = port_of(url)
+    ports[port] = ports[port] or {}
+    table.insert(ports[port], url)
+  end
+  for _, queue in ipairs(net.queues()) do
+    for _, url in ipairs(queue.urls) do add(url) end
+  end
+  for _, url in ipairs(machine.http.urls) do add(url) end
+  return ports
+end
+
+local function families(addresses)
+  local list = {}
+  for _, address in ipairs(addresses) do
+    if machine.ipv6 or family_of(address) == "ipv4" then list[#list + 1] = address end
+  end
+  return list
+end
+
+--- Everything that listens: {family=, address=, port=, pid=, protocol=, exclusive=, urls=}.
+function net.listeners()
+  local rows = {}
+  local function add(address, port, pid, protocol, exclusive, urls)
+    rows[#rows + 1] = {family = family_of(address), address = address, port = port, pid = pid, protocol = protocol, exclusive = exclusive, urls = urls}
+  end
+  for _, holder in ipairs(holders()) do
+    for _, one in ipairs(holder.listens) do add(one.address, one.port, one.pid or holder.pid, one.protocol, one.exclusive) end
+  end
+  local addresses = families(machine.http.iplisten[1] and machine.http.iplisten or {"0.0.0.0", "::"})
+  for port, urls in pairs(http_ports()) do
+    for _, address in ipairs(addresses) do add(address, port, KERNEL, "tcp", false, urls) end
+  end
+  table.sort(rows, function(a, b)
+    if a.family ~= b.family then return a.family < b.family end
+    if a.port ~= b.port then return a.port < b.port end
+    if a.address ~= b.address then return a.address < b.address end
+    return a.pid < b.pid
+  end)
+  return rows
+end
+
+local function is_excluded(port)
+  for _, range in ipairs(machine.excluded) do
+    if port >= range[1] and port <= range[2] then return true end
+  end
+  return false
+end
+
+-- Windows' code for another socket on the endpoint; 0 when it can be had.
+local function code_of(address, port, exclusive, protocol)
+  if is_excluded(port) and protocol == "tcp" then return WSAEACCES end
+  for _, row in ipairs(net.listeners()) do
+    local meets = row.address == address or (exclusive or row.exclusive) and (is_any(row.address) or is_any(address))
+    if row.protocol == protocol and row.port == port and row.family == family_of(address) and meets then return WSAEADDRINUSE end
+  end
+  return 0
+end
+
+-- Whether some program's own socket is on the port.
+local function has_socket(port)
+  for _, row in ipairs(net.listeners()) do
+    if row.protocol == "tcp" and row.port == port and not row.urls then return true end
+  end
+end
+
+--- The code with which a service fails to start that does not get what it listens on; nil when it gets all.
+function net.conflict(service)
+  for _, one in ipairs(service.listens) do
+    local code = code_of(one.address, one.port, one.exclusive, one.protocol)
+    if code ~= 0 then return code end
+  end
+  if not service.urls[1] then return nil end
+  local http, name = model.part "scm".find "HTTP"
+  if http and http.state == "stopped" then
+    local code = model.part "scm".launch(name, {})
+    if code then return code end
+  end
+  for _, url in ipairs(service.urls) do
+    local port = port_of(url)
+    if is_excluded(port) then return WSAEACCES end
+    if has_socket(port) then return SHARING_VIOLATION end
+  end
+end
+
+-- ---- win.tcp and win.udp ----
+
+local function row_of(one)
+  return {family = one.family, local_address = one.address, local_port = one.port, pid = one.pid, state = one.protocol == "tcp" and "listen" or nil}
+end
+
+local function passes(row, filter)
+  return (not filter.family or row.family == "ipv" .. filter.family) and (not filter.port or row.local_port == filter.port)
+    and (not filter.state or row.state == filter.state)
+end
+
+local function rows_of(protocol, filter)
+  local rows = {}
+  for _, one in ipairs(net.listeners()) do
+    local row = row_of(one)
+    if one.protocol == protocol and passes(row, filter) then rows[#rows + 1] = row end
+  end
+  return rows
+end
+
+local STATES <const> = {
+  "closed", "listen", "syn_sent", "syn_received", "established", "fin_wait1", "fin_wait2", "close_wait", "closing", "last_ack", "time_wait", "delete_tcb",
+}
+
+local function check_filter(options, known)
+  local check = model.check()
+  options = check.options(options, known)
+  if options.family ~= nil and check.integer("family", options.family, 4, 6) == 5 then check.bad("family", 5, "4 or 6") end
+  if options.port ~= nil then check.port("port", options.port) end
+  if options.state ~= nil then check.one_of("state", options.state, STATES) end
+  return options
+end
+
+net["tcp.list"] = function(options)
+  local filter = check_filter(options, {"family", "port", "state", "module"})
+  local rows = rows_of("tcp", filter)
+  for _, one in ipairs(machine.connections) do
+    local row = {
+      family = family_of(one.local_address), local_address = one.local_address, local_port = one.local_port,
+      remote_address = one.remote_address, remote_port = one.remote_port, state = one.state or "established", pid = one.pid or 0,
+    }
+    if passes(row, filter) then rows[#rows + 1] = row end
+  end
+  return rows
+end
+
+local function listeners(protocol)
+  return function(port, options)
+    if port ~= nil then model.check().port("port", port) end
+    local filter = check_filter(options, {"family", "module"})
+    return rows_of(protocol, {port = port, family = filter.family})
+  end
+end
+
+net["tcp.listeners"], net["udp.listeners"] = listeners "tcp", listeners "udp"
+net["udp.list"] = function(options) return rows_of("udp", check_filter(options, {"family", "port", "module"})) end
+
+local function attempt(address, port, exclusive)
+  if family_of(address) == "ipv6" and not machine.ipv6 then return {step = "socket", code = NO_IPV6} end
+  local code = code_of(address, port, exclusive, "tcp")
+  for _, one in ipairs(machine.connections) do
+    local is_left = one.local_port == port and family_of(one.local_address) == family_of(address) and one.state ~= "time_wait"
+    if code == 0 and exclusive and is_left then code = WSAEADDRINUSE end
+  end
+  return {step = "bind", code = code}
+end
+
+net["tcp.probe"] = function(port, options)
+  local check = model.check()
+  check.port("port", port)
+  options = check.options(options, {"exclusive", "used"})
+  local exclusive, used = check.opt_boolean("exclusive", options.exclusive), check.opt_boolean("used", options.used)
+  exclusive = exclusive ~= false
+  return {ipv4 = attempt("0.0.0.0", port, exclusive), ipv6 = attempt("::", port, exclusive)}, used or nil
+end
+
+net["tcp.close"] = function(ends)
+  for i, one in ipairs(machine.connections) do
+    if one.local_address == ends.local_address and one.local_port == ends.local_port
+      and one.remote_address == ends.remote_address and one.remote_port == ends.remote_port then
+      table.remove(machine.connections, i)
+      return
+    end
+  end
+end
+
+-- ---- What HTTP.SYS says of itself ----
+
+local REPLY <const> = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\n%sConnection: close\r\n\r\n<h1>Bad Request (Invalid Verb)</h1>"
+
+--- What answers a malformed request on an endpoint; nil when it is not HTTP.SYS.
+function net.reply(port, address)
+  for _, row in ipairs(net.listeners()) do
+    if row.port == port and row.urls and (is_any(row.address) and row.family == family_of(address) or row.address == address) then
+      return REPLY:format(is_old() and "" or "Server: Microsoft-HTTPAPI/2.0\r\n")
+    end
+  end
+end
+
+local function image_of(pid)
+  local process = model.part "process".find(pid)
+  return process and process.path or "<?>"
+end
+
+local function add_processes(add, queue)
+  if tonumber(machine.windows:match "^%d+") < 10 then
+    add "    Process IDs:"
+    for _, pid in ipairs(queue.pids) do add(("        %d"):format(pid)) end
+    return
+  end
+  add "    Processes:"
+  for _, pid in ipairs(queue.pids) do
+    add(("        ID: %d, image: %s"):format(pid, image_of(pid)))
+    if queue.service then add(("        Services: %s"):format(queue.service)) end
+  end
+end
+
+local function add_urls(add, indent, urls)
+  add(("%sRegistered URLs:"):format(indent))
+  for _, url in ipairs(urls) do add(("%s    %s"):format(indent, url:upper())) end
+end
+
+local UNNAMED <const> = "Request queue is unnamed."
+
+local function add_session(add, i, name, urls)
+  add(("Server session ID: FF0000032000%04X"):format(i))
+  add "    Version: 2.0"
+  add(("    URL group ID: FE0000034000%04X"):format(i))
+  add "        State: Active"
+  add("        Request queue name: " .. name)
+  add "        Properties:"
+  add_urls(add, "            ", urls)
+end
+
+--- What `netsh http show servicestate` prints; nil before Windows Vista, which has no netsh for HTTP.
+function net.servicestate(view)
+  if is_old() then return nil, "missing" end
+  local lines, queues = {}, net.queues()
+  local function add(line) lines[#lines + 1] = line end
+  if view == "session" then
+    for i, queue in ipairs(queues) do add_session(add, i, queue.name or UNNAMED, queue.urls) end
+    if machine.http.urls[1] then add_session(add, #queues + 1, "?", machine.http.urls) end
+    add "Request queues:"
+  end
+  for _, queue in ipairs(queues) do
+    add("Request queue name: " .. (queue.name or UNNAMED))
+    add(("    Number of active processes attached: %d"):format(#queue.pids))
+    if queue.controller then add(("    Controller process ID: %d"):format(queue.controller)) end
+    add_processes(add, queue)
+    add_urls(add, "    ", queue.urls)
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+return net

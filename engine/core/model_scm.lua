@@ -1,0 +1,483 @@
+-- The services of a modelled machine. A service's own ways are fields of it:
+--   starts_in, stops_in     seconds that it takes
+--   hangs                   "start" or "stop": it never gets there
+--   start_error, stop_error what Windows answers to the request
+--   start_fails             with which code it stops instead of running
+--   lingers                 seconds for which its process goes on after it has stopped
+local model, host = ...
+local machine = model.machine
+local scm = {["scm.upper"] = true}
+
+local ACCESS_DENIED <const>, INVALID_PARAMETER <const> = 5, 87
+local DEPENDENTS_RUNNING <const>, INVALID_CONTROL <const>, ALREADY_RUNNING <const> = 1051, 1052, 1056
+local DISABLED <const>, DOES_NOT_EXIST <const>, CANNOT_ACCEPT <const>, NOT_ACTIVE <const> = 1058, 1060, 1061, 1062
+local PROCESS_ABORTED <const>, DEPENDENCY_FAIL <const>, MARKED_FOR_DELETE <const> = 1067, 1068, 1072
+local EXISTS <const>, DEPENDENCY_DELETED <const>, CIRCULAR <const> = 1073, 1075, 1059
+local LONGEST_NAME <const> = 256
+local HTTP <const> = "http"
+
+local DRIVER <const> = {kernel_driver = true, file_system_driver = true, adapter = true, recognizer_driver = true}
+
+-- ---- Finding ----
+
+-- The record of a service and its name as the database has it.
+local function find(name)
+  if machine.services[name] then return machine.services[name], name end
+  for known, service in pairs(machine.services) do
+    if known:lower() == name:lower() then return service, known end
+  end
+end
+scm.find = find
+
+local function sorted_names()
+  local names = {}
+  for name in pairs(machine.services) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+local function name_of(display)
+  for _, name in ipairs(sorted_names()) do
+    if machine.services[name].display_name:lower() == display:lower() then return name end
+  end
+end
+
+local function hint_for(name)
+  local real = name_of(name)
+  return real and ("the service with this display name is '%s'"):format(real) or nil
+end
+
+local function check_name(name)
+  local check = model.check()
+  if check.text("name", name) == "" or utf8.len(name, 1, -1, true) > LONGEST_NAME then
+    check.bad("name", name, "the name of a service (1 to 256 characters)")
+  end
+  return name
+end
+
+local function existing(name)
+  local service, known = find(check_name(name))
+  if not service then model.fail(name, DOES_NOT_EXIST, nil, hint_for(name)) end
+  return service, known
+end
+
+-- ---- Records ----
+
+local function copy(value)
+  if type(value) ~= "table" then return value end
+  local same = {}
+  for key, item in pairs(value) do same[key] = copy(item) end
+  return same
+end
+
+local function status_of(service)
+  local accepts = (service.state == "running" or service.state == "paused") and copy(service.accepts) or {}
+  return {
+    type = service.type, state = service.state, pid = service.pid, exit_code = service.exit_code,
+    service_exit_code = service.service_exit_code, checkpoint = service.checkpoint, wait_hint = service.wait_hint + 0.0,
+    accepts = accepts,
+  }
+end
+
+local function needs(service, name, other)
+  for _, needed in ipairs(service.dependencies) do
+    local group = needed:match "^%+(.*)"
+    if (group or needed):lower() == (group and other.group or name or ""):lower() then return true end
+  end
+  return false
+end
+
+-- The names of those that depend on a service, directly or not, in the order in which they are to be stopped.
+local function dependents_of(name, seen, order)
+  seen, order = seen or {}, order or {}
+  for _, other in ipairs(sorted_names()) do
+    if not seen[other] and needs(machine.services[other], name, machine.services[name]) then
+      seen[other] = true
+      dependents_of(other, seen, order)
+      order[#order + 1] = other
+    end
+  end
+  return order
+end
+
+local function has_details() return tonumber(machine.windows:match "^%d+") >= 6 end
+
+scm["scm.list"] = function(options)
+  local check = model.check()
+  options = check.options(options, {"type", "state"})
+  local kind = options.type == nil and "service" or check.one_of("type", options.type, {"service", "driver", "all"})
+  local state = options.state == nil and "all" or check.one_of("state", options.state, {"active", "inactive", "all"})
+  local rows = {}
+  for _, name in ipairs(sorted_names()) do
+    local service = machine.services[name]
+    local is_driver, is_active = DRIVER[service.type] or false, service.state ~= "stopped"
+    if (kind == "all" or (kind == "driver") == is_driver) and (state == "all" or (state == "active") == is_active) then
+      local row = status_of(service)
+      row.name, row.display_name = name, service.display_name
+      rows[#rows + 1] = row
+    end
+  end
+  return rows
+end
+
+scm["scm.get"] = function(name)
+  local service, known = find(check_name(name))
+  if not service then return nil, hint_for(name) end
+  local record = status_of(service)
+  for _, key in ipairs {"start", "path", "display_name", "account", "error_control", "interactive", "group", "tag"} do
+    record[key] = service[key]
+  end
+  if has_details() and not DRIVER[service.type] then record.delayed = service.delayed or false end
+  record.name, record.dependencies, record.dependents = known, copy(service.dependencies), dependents_of(known)
+  return record
+end
+
+scm["scm.status"] = function(name)
+  local service = find(check_name(name))
+  if not service then return nil, hint_for(name) end
+  return status_of(service)
+end
+
+scm["scm.name_of"] = function(display) return name_of(model.check().text("display_name", display)) end
+
+-- ---- Details ----
+
+local TRIGGER_WORDS
+
+-- The number of a word of triggers, or the number itself.
+local function number_of(kind, word)
+  TRIGGER_WORDS = TRIGGER_WORDS or host.win.scm.trigger_words()
+  for number, known in pairs(TRIGGER_WORDS[kind]) do
+    if known == word then return number end
+  end
+  return word
+end
+
+local function from_hex(hex) return (hex:gsub("%x%x", function(pair) return string.char(tonumber(pair, 16)) end)) end
+
+local function guid_bytes(text)
+  local a, b, c, d, e = text:match "^{(%x+)%-(%x+)%-(%x+)%-(%x+)%-(%x+)}$"
+  return ("<I4I2I2"):pack(tonumber(a, 16), tonumber(b, 16), tonumber(c, 16)) .. from_hex(d .. e)
+end
+
+local function item_bytes(item)
+  if item.type == "text" then return table.concat(item.value, "\0") .. "\0\0" end
+  if item.type == "level" then return string.char(item.value) end
+  if type(item.value) == "number" then return ("<i8"):pack(item.value) end
+  return from_hex(item.value)
+end
+
+-- A trigger in words as C gives it, for the Lua half to put into words.
+local function raw_trigger(trigger)
+  local items = {}
+  for i, item in ipairs(trigger.data or {}) do items[i] = {type = number_of("data", item.type), value = item_bytes(item)} end
+  return {
+    type = number_of("type", trigger.type), action = number_of("action", trigger.action), data = items,
+    subtype = guid_bytes(number_of("subtype", trigger.subtype)),
+  }
+end
+
+scm["scm.details"] = function(name)
+  local service = find(check_name(name))
+  if not service then return nil, hint_for(name) end
+  local failure = copy(service.failure or {})
+  local details = {
+    description = service.description or "", failure = failure, protection = service.protection,
+    sid_type = has_details() and (service.sid_type or "none") or nil,
+    privileges = has_details() and copy(service.privileges or {}) or nil,
+    preshutdown_timeout = has_details() and (service.preshutdown_timeout or 180.0) or nil,
+    preferred_node = service.preferred_node, triggers = has_details() and {} or nil,
+  }
+  failure.reset_period, failure.reboot_message = failure.reset_period or 0, failure.reboot_message or ""
+  failure.command, failure.actions = failure.command or "", failure.actions or {}
+  for _, action in ipairs(failure.actions) do action.delay = (action.delay or 0) + 0.0 end
+  if has_details() and failure.on_non_crash == nil then failure.on_non_crash = false end
+  for i, trigger in ipairs(service.triggers or {}) do details.triggers[i] = trigger.data and type(trigger.type) == "number" and copy(trigger) or raw_trigger(trigger) end
+  return details
+end
+
+local SECURITY <const> = "O:SYG:SYD:(A;;CCLCSWRPWPDTLOCRRC;;;SY)(A;;CCDCLCSWRPWPDTLOCRSDRCWDWO;;;BA)(A;;CCLCSWLOCRRC;;;IU)(A;;CCLCSWLOCRRC;;;SU)"
+
+scm["scm.security"] = function(name)
+  local service = find(check_name(name))
+  if not service then return nil, hint_for(name) end
+  return service.security or SECURITY
+end
+
+scm["scm.set_security"] = function(name, sddl)
+  local service = existing(name)
+  local parts, order = {}, {"O", "G", "D", "S"}
+  local function read(text)
+    local found = model.core.data.split_sddl(text, {O = "O", G = "G", D = "D", S = "S"})
+    for key, part in pairs(found) do parts[key] = part end
+  end
+  read(service.security or SECURITY)
+  read(sddl)
+  service.security = ""
+  for _, key in ipairs(order) do
+    if parts[key] then service.security = service.security .. key .. ":" .. parts[key] end
+  end
+end
+
+-- ---- States ----
+
+local function process() return model.part "process" end
+
+local function to_state(service, state)
+  service.state = state
+  service.checkpoint, service.wait_hint = 0, 0.0
+end
+
+-- What goes when services stop: the service itself, if it is marked for deletion; the driver HTTP, when nobody uses it.
+local function settle_deleted(name)
+  local service = machine.services[name]
+  if service and service.deleting and service.state == "stopped" then machine.services[name] = nil end
+end
+
+local function stopped(name, code)
+  local service = machine.services[name]
+  local pid = service.pid
+  to_state(service, "stopped")
+  service.pid, service.exit_code = nil, code or 0
+  if pid then process().left_by_service(pid, service.lingers or 0) end
+  settle_deleted(name)
+  scm.release_http()
+end
+
+--- HTTP, once it was told to stop, stops when nobody uses it any more.
+function scm.release_http()
+  local http, name = find(HTTP)
+  if http and http.state == "stop_pending" and not model.part "net".is_http_used() then stopped(name) end
+end
+
+-- Drops what was still to happen to a service's state.
+local function forget_due(name)
+  for i = #machine.due, 1, -1 do
+    local event = machine.due[i]
+    if event.part == "scm" and event.service == name then table.remove(machine.due, i) end
+  end
+end
+
+local function running(name)
+  local service = machine.services[name]
+  if service.start_fails then
+    service.exit_code = service.start_fails
+    return stopped(name, service.start_fails)
+  end
+  local conflict = model.part "net".conflict(service)
+  if conflict then return stopped(name, conflict) end
+  to_state(service, "running")
+  service.exit_code = 0
+end
+
+--- What is due for a service: {service=, to="running"|"stopped"|"start"}.
+function scm.happen(event)
+  local service = machine.services[event.service]
+  if not service then return end
+  if event.to == "running" then running(event.service)
+  elseif event.to == "stopped" then stopped(event.service)
+  elseif event.to == "paused" then to_state(service, "paused")
+  elseif service.state == "stopped" then pcall(scm.launch, event.service, {}) end
+end
+
+-- Moves a service on its way to a state, in which it is after so many seconds; without them never.
+local function move(name, pending, to, seconds)
+  local service = machine.services[name]
+  to_state(service, pending)
+  forget_due(name)
+  if not seconds then return end
+  if seconds > 0 then service.wait_hint = seconds + 0.0 end
+  local event = {part = "scm", service = name, to = to}
+  if seconds == 0 then scm.happen(event) else model.later(seconds, event) end
+end
+
+-- ---- Starting ----
+
+local launch
+
+-- Starts what a service needs; returns Windows' code when that does not do.
+local function launch_dependencies(name, seen)
+  for _, needed in ipairs(machine.services[name].dependencies) do
+    if needed:sub(1, 1) ~= "+" then
+      local other, known = find(needed)
+      if not other then return DEPENDENCY_DELETED end
+      if seen[known] then return CIRCULAR end
+      if other.state == "stopped" and (launch(known, seen) or other.hangs == "start") then return DEPENDENCY_FAIL end
+      if other.state ~= "running" and not model.await(30, function() return other.state ~= "start_pending" end) then return DEPENDENCY_FAIL end
+      if other.state ~= "running" then return DEPENDENCY_FAIL end
+    end
+  end
+end
+
+--- Starts a service as the SCM does; returns Windows' code when it cannot.
+function launch(name, seen)
+  local service = machine.services[name]
+  if service.start == "disabled" then return DISABLED end
+  if service.deleting then return MARKED_FOR_DELETE end
+  if service.state ~= "stopped" then return ALREADY_RUNNING end
+  seen[name] = true
+  local code = launch_dependencies(name, seen)
+  seen[name] = nil
+  if code or service.start_error then
+    service.exit_code = code or service.start_error
+    return code or service.start_error
+  end
+  if not DRIVER[service.type] then service.pid = process().of_service(name, service) end
+  move(name, "start_pending", "running", service.hangs ~= "start" and (service.starts_in or 0) or nil)
+end
+scm.launch = launch
+
+scm["scm.start"] = function(name)
+  local _, known = existing(name)
+  local code = launch(known, {})
+  if code then model.fail(name, code) end
+end
+
+-- ---- Stopping ----
+
+local function active_dependent(name)
+  for _, other in ipairs(dependents_of(name)) do
+    if machine.services[other].state ~= "stopped" then return other end
+  end
+end
+
+local PENDING <const> = {start_pending = true, stop_pending = true, pause_pending = true, continue_pending = true}
+
+-- The service, which takes this control now; raises what Windows would answer.
+local function controllable(name, control)
+  local service, known = existing(name)
+  if service.state == "stopped" then model.fail(name, NOT_ACTIVE) end
+  if PENDING[service.state] then model.fail(name, CANNOT_ACCEPT) end
+  local takes = false
+  for _, word in ipairs(service.accepts) do takes = takes or word == control end
+  if control and not takes then model.fail(name, INVALID_CONTROL) end
+  return service, known
+end
+
+scm["scm.stop"] = function(name)
+  local service, known = controllable(name, "stop")
+  if active_dependent(known) then model.fail(name, DEPENDENTS_RUNNING) end
+  if service.stop_error then model.fail(name, service.stop_error) end
+  local is_http = known:lower() == HTTP and model.part "net".is_http_used()
+  move(known, "stop_pending", "stopped", service.hangs ~= "stop" and not is_http and (service.stops_in or 0) or nil)
+end
+
+scm["scm.pause"] = function(name)
+  local _, known = controllable(name, "pause")
+  move(known, "pause_pending", "paused", 0)
+end
+
+scm["scm.continue"] = function(name)
+  local _, known = controllable(name, "pause")
+  move(known, "continue_pending", "running", 0)
+end
+
+scm["scm.control"] = function(name, number)
+  model.check().integer("control", number, 4, 255)
+  controllable(name)
+end
+
+-- ---- Processes that end by themselves ----
+
+local ON_CRASH <const> = {running = true, start_pending = true, paused = true, continue_pending = true, pause_pending = true}
+
+--- The process of a service has ended without it: what its failure actions say happens.
+function scm.crashed(pid)
+  for _, name in ipairs(sorted_names()) do
+    local service = machine.services[name]
+    if service.pid == pid then
+      local is_failure = ON_CRASH[service.state]
+      service.pid = nil
+      forget_due(name)
+      stopped(name, is_failure and PROCESS_ABORTED or 0)
+      local actions = service.failure and service.failure.actions or {}
+      service.failures = is_failure and (service.failures or 0) + 1 or service.failures
+      local action = is_failure and actions[math.min(service.failures, #actions)]
+      if action and action.action == "restart" then model.later(action.delay or 0, {part = "scm", service = name, to = "start"}) end
+    end
+  end
+end
+
+-- ---- Waiting ----
+
+scm["scm.wait"] = function(name, wanted, options)
+  local check = model.check()
+  check_name(name)
+  check.one_of("state", wanted, {"running", "stopped", "paused"})
+  options = check.options(options, {"timeout", "requested"})
+  local timeout, on_the_way = check.opt_seconds("timeout", options.timeout, 30), options.requested
+  existing(name)
+  local service, begun = find(name), machine.clock
+  local moved, outcome = begun, "timeout"
+  local last = service.state
+  local there = model.await(timeout, function()
+    service = find(name)
+    if not service then model.fail(name, DOES_NOT_EXIST) end
+    if service.state ~= last then last, moved = service.state, machine.clock end
+    if service.state == wanted then return true end
+    on_the_way = on_the_way or service.state == "start_pending" or service.state == "continue_pending"
+    if service.state == "stopped" and on_the_way then outcome = "stopped" end
+    return outcome == "stopped"
+  end)
+  if there and service.state == wanted then return true end
+  return nil, outcome, status_of(service), machine.clock - moved, nil
+end
+
+scm["scm.await_change"] = function(name, state, pid, timeout)
+  check_name(name)
+  local service
+  local changed = model.await(model.check().seconds("timeout", timeout), function()
+    service = find(name)
+    return not service or service.state ~= state or (service.pid or 0) ~= pid
+  end)
+  if not changed then return nil end
+  return service and status_of(service) or false
+end
+
+-- ---- Settings ----
+
+local CONFIG <const> = {"type", "start", "error_control", "path", "group", "dependencies", "account", "display_name"}
+local DETAILS <const> = {"delayed", "description", "failure", "sid_type", "privileges", "preshutdown_timeout", "preferred_node", "triggers"}
+
+local function apply(service, settings)
+  for _, key in ipairs(CONFIG) do
+    if settings[key] ~= nil then service[key] = copy(settings[key]) end
+  end
+  if settings.type ~= nil then service.interactive = settings.interactive or nil end
+  if service.group == "" then service.group = nil end
+  for _, key in ipairs(DETAILS) do
+    if settings[key] ~= nil then service[key] = copy(settings[key]) end
+  end
+  if settings.preferred_node == false then service.preferred_node = nil end
+  for _, action in ipairs(settings.failure and service.failure.actions or {}) do action.delay = (action.delay or 0) + 0.0 end
+end
+
+scm["scm.config"] = function(name, settings)
+  local service = existing(name)
+  if service.deleting then model.fail(name, MARKED_FOR_DELETE) end
+  if service.protection and service.protection ~= "none" then model.fail(name, ACCESS_DENIED) end
+  apply(service, settings)
+end
+
+scm["scm.create"] = function(name, settings)
+  check_name(name)
+  local taken = find(name)
+  if taken then model.fail(name, taken.deleting and MARKED_FOR_DELETE or EXISTS) end
+  if not settings.path then model.fail(name, INVALID_PARAMETER) end
+  local service = {
+    state = "stopped", type = "own_process", start = "demand", error_control = "normal", display_name = name,
+    account = "LocalSystem", dependencies = {}, accepts = {"stop", "shutdown"}, exit_code = 1077, service_exit_code = 0,
+    checkpoint = 0, wait_hint = 0.0, listens = {}, urls = {}, children = {},
+  }
+  apply(service, settings)
+  machine.services[name] = service
+end
+
+scm["scm.delete"] = function(name)
+  local service, known = existing(name)
+  if service.deleting then model.fail(name, MARKED_FOR_DELETE) end
+  service.deleting = true
+  settle_deleted(known)
+end
+
+return scm
