@@ -1,7 +1,15 @@
 -- Modelled machines for tests and for --model, in a playbook's state. `kit` is what the engine lends (engine/kit.c).
 local kit = ...
 local x = kit.x
-local complete = kit.chunk "model_machine"(x, win)
+
+local function copy(value)
+  if type(value) ~= "table" then return value end
+  local same = {}
+  for key, item in pairs(value) do same[key] = copy(item) end
+  return same
+end
+
+local complete = kit.chunk "model_machine"(x, win, copy)
 
 local machines = {}
 local check = x.check "test"
@@ -100,6 +108,13 @@ function machine:run(script, arguments, options)
   return run(self, words, how, script)
 end
 
+--- m:code(text [, options]): runs Lua text.
+function machine:code(text, options)
+  local words, how = option_words(options)
+  add(words, "-e", check.text("text", text))
+  return run(self, words, how, "-e")
+end
+
 --- m:undo([run [, options]]): takes a run back (nil: the newest).
 function machine:undo(number, options)
   local words, how, given = option_words(options)
@@ -112,7 +127,7 @@ end
 function machine:ask(expression)
   check.text("expression", expression)
   local code = ("require 'p80'.report((function() return %s end)())"):format(expression)
-  local made = run(self, {"-e", code}, {seconds = SECONDS}, expression)
+  local made = self:code(code)
   if made.error then error(made.error.message, 0) end
   return made.result
 end
@@ -120,18 +135,11 @@ end
 --- m:wait(seconds): lets time pass on the machine.
 function machine:wait(seconds)
   check.seconds("seconds", seconds)
-  run(self, {"-e", ("require 'p80'.sleep(%s)"):format(seconds)}, {seconds = SECONDS}, "wait"):exits(0)
+  self:code(("require 'p80'.sleep(%s)"):format(seconds)):exits(0)
 end
 
 --- Runs what the command line says.
 function machine:run_own(is_check) return run(self, nil, {check = is_check, seconds = math.huge}, kit.name) end
-
-local function copy(value)
-  if type(value) ~= "table" then return value end
-  local same = {}
-  for key, item in pairs(value) do same[key] = copy(item) end
-  return same
-end
 
 --- m:copy() -> another machine that is the same.
 function machine:copy()

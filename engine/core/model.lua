@@ -9,6 +9,14 @@ local model = {machine = machine}
 local ERROR_CALL_NOT_IMPLEMENTED <const> = 120
 local FILETIME_OF_1970 <const> = 11644473600 -- seconds
 
+--- A deep copy: what a run gets must not change when the machine does.
+function model.copy(value)
+  if type(value) ~= "table" then return value end
+  local same = {}
+  for key, item in pairs(value) do same[key] = model.copy(item) end
+  return same
+end
+
 -- ---- What stands for C ----
 
 local FILE <const> = {

@@ -1,6 +1,6 @@
 -- The configuration of HTTP.SYS on a modelled machine.
 local model, host = ...
-local machine = model.machine
+local machine, copy = model.machine, model.copy
 local http = {
   ["http.iplisten.normalize"] = true, ["http.urlacl.canonical"] = true, ["http.sslcert.named"] = true,
 }
@@ -64,12 +64,6 @@ http["http.urlacl.delete"] = function(url)
 end
 
 -- ---- Certificates ----
-
-local function copy(record)
-  local same = {}
-  for key, value in pairs(record) do same[key] = value end
-  return same
-end
 
 local function key_of(kind, key)
   local name = key.host and key.host:find ":" and "[" .. key.host .. "]" or key.host

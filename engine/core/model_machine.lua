@@ -1,6 +1,6 @@
 -- What is in a modelled machine: checks a table that was made by hand, or by `p80 capture`, and fills in what it leaves
 -- out. Returns complete(machine) -> another table, on which runs go.
-local x, win = ...
+local x, win, copy = ...
 
 local check = x.checks(function(name, code, message, hint) x.fail("machine", name, code, message, hint) end)
 
@@ -39,13 +39,6 @@ local function fields(name, value, known)
     end
   end
   return value
-end
-
-local function copy(value)
-  if type(value) ~= "table" then return value end
-  local same = {}
-  for key, item in pairs(value) do same[key] = copy(item) end
-  return same
 end
 
 -- ---- Windows ----

@@ -60,11 +60,17 @@ function net.queues()
     end
   end
   add_sites(queues)
+  if machine.http.urls[1] then queues[#queues + 1] = {urls = machine.http.urls, pids = {}} end -- nobody knows whose
   return queues
 end
 
---- Whether somebody has HTTP.SYS open.
-function net.is_http_used() return #net.queues() > 0 end
+--- Whether some process has HTTP.SYS open.
+function net.is_http_used()
+  for _, queue in ipairs(net.queues()) do
+    if queue.pids[1] or queue.controller then return true end
+  end
+  return false
+end
 
 local function is_http_up()
   local http = model.part "scm".find "HTTP"
@@ -88,7 +94,6 @@ local function http_ports()
   for _, queue in ipairs(net.queues()) do
     for _, url in ipairs(queue.urls) do add(url) end
   end
-  for _, url in ipairs(machine.http.urls) do add(url) end
   return ports
 end
 
@@ -306,7 +311,6 @@ function net.servicestate(view)
   local function add(line) lines[#lines + 1] = line end
   if view == "session" then
     for i, queue in ipairs(queues) do add_session(add, i, queue.name or UNNAMED, queue.urls) end
-    if machine.http.urls[1] then add_session(add, #queues + 1, "?", machine.http.urls) end
     add "Request queues:"
   end
   for _, queue in ipairs(queues) do

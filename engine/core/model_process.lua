@@ -1,6 +1,6 @@
 -- The processes of a modelled machine. What a process holds (endpoints, URLs) is there as long as it is.
 local model, host = ...
-local machine = model.machine
+local machine, copy = model.machine, model.copy
 local process = {}
 
 local ACCESS_DENIED <const>, NOT_FOUND <const> = 5, 1168
@@ -84,7 +84,7 @@ process["process.handles"] = function(options)
   if name:lower() ~= [[\device\http\*]] then model.unmodelled("the handles of processes, but for those of HTTP.SYS") end
   local rows = {}
   for _, queue in ipairs(model.part "net".queues()) do
-    for _, pid in ipairs(queue.pids) do
+    for _, pid in ipairs(queue.controller and {queue.controller} or queue.pids) do
       rows[#rows + 1] = {pid = pid, name = [[\Device\Http\ReqQueue]], object = [[\Device\Http\ReqQueue]], type = "File"}
     end
   end
@@ -102,13 +102,6 @@ local function add(row)
   row.name = row.name or row.path:match "[^\\]*$"
   table.insert(machine.processes, row)
   return row.pid
-end
-
-local function copy(value)
-  if type(value) ~= "table" then return value end
-  local same = {}
-  for key, item in pairs(value) do same[key] = copy(item) end
-  return same
 end
 
 --- The pid in which a service begins to run: its own, or that of those with which it shares a process.

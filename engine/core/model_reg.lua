@@ -1,7 +1,7 @@
 -- The registry of a modelled machine: machine.registry[key][name] = {type=, value=}. What Windows itself keeps of
 -- services and of HTTP.SYS in it shows there, and is changed through win.scm and win.http only.
 local model, host = ...
-local machine = model.machine
+local machine, copy = model.machine, model.copy
 local reg = {}
 
 local FILE_NOT_FOUND <const>, NOT_EMPTY <const>, ALREADY_EXISTS <const> = 2, 145, 183
@@ -87,11 +87,6 @@ local function value_of(path, name)
   for known, row in pairs(values_of(path)) do
     if known:lower() == name:lower() then return row, known end
   end
-end
-
-local function copy(value)
-  if type(value) ~= "table" then return value end
-  return table.move(value, 1, #value, 1, {})
 end
 
 local function rows_of(path)

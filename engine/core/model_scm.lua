@@ -5,7 +5,7 @@
 --   start_fails             with which code it stops instead of running
 --   lingers                 seconds for which its process goes on after it has stopped
 local model, host = ...
-local machine = model.machine
+local machine, copy = model.machine, model.copy
 local scm = {["scm.upper"] = true}
 
 local ACCESS_DENIED <const>, INVALID_PARAMETER <const> = 5, 87
@@ -62,13 +62,6 @@ local function existing(name)
 end
 
 -- ---- Records ----
-
-local function copy(value)
-  if type(value) ~= "table" then return value end
-  local same = {}
-  for key, item in pairs(value) do same[key] = copy(item) end
-  return same
-end
 
 local function status_of(service)
   local accepts = (service.state == "running" or service.state == "paused") and copy(service.accepts) or {}

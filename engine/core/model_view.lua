@@ -1,6 +1,6 @@
 -- What people want to know of a modelled machine before and after a run.
 local model = ...
-local machine = model.machine
+local machine, copy = model.machine, model.copy
 local view = {}
 
 local SERVICE <const> = {"state", "start", "type", "path", "account", "delayed", "display_name", "description", "dependencies", "failure"}
@@ -9,13 +9,6 @@ local function pick(record, keys)
   local picked = {}
   for _, key in ipairs(keys) do picked[key] = record[key] end
   return picked
-end
-
-local function copy(value)
-  if type(value) ~= "table" then return value end
-  local same = {}
-  for key, item in pairs(value) do same[key] = copy(item) end
-  return same
 end
 
 local function owner_of(row)
