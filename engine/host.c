@@ -261,7 +261,7 @@ static int finish(lua_State *L, int failed, int code) {
   lua_sethook(L, NULL, 0, 0);
   if (failed) describe_error(L);
   gate_shut();
-  if (!failed && !core_is_open() && !options->json && !options->check) {
+  if (!failed && !core_is_open() && !options->json && !options->check && !model_is_on()) {
     restore_output();
     return code < 0 ? 0 : code;
   }

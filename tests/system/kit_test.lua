@@ -1,0 +1,208 @@
+-- The test kit: p80 test and --model, on modelled machines; nothing of this machine changes.
+local lu = require "luaunit"
+local case = require "case"
+
+local T = case.suite "Kit"
+
+local HEAD <const> = 'local lu, test = require "luaunit", require "test"\n'
+
+-- Writes a test file of functions and runs it -> the document of p80 test --json, by the test's name.
+local function run_tests(text, code, files)
+  for name, content in pairs(files or {}) do case.write(name, content) end
+  case.write("own_test.lua", HEAD .. text)
+  local result = case.exits(case.p80 {"--json", "test", case.folder}, code)
+  lu.assertNotNil(result.json, case.describe(result))
+  local by_name = {}
+  for _, row in ipairs(result.json.tests) do by_name[row.name] = row end
+  return by_name, result
+end
+
+local function check_passed(by_name, names)
+  for _, name in ipairs(names) do
+    lu.assertNotNil(by_name[name], name)
+    lu.assertEquals(by_name[name].status, "passed", by_name[name].message)
+  end
+end
+
+function T:test_the_examples_pass()
+  local folder = test.folder:gsub("[\\/]tests$", "") .. "\\examples\\tests"
+  local result = case.exits(case.p80 {"test", folder}, 0)
+  lu.assertStrContains(result.stdout, "0 failures")
+  lu.assertNil(case.files(case.state .. "\\runs"))
+end
+
+function T:test_a_playbook_that_loops_exits_or_raises_fails_only_its_test()
+  local by_name = run_tests([[
+    local function machine() return test.machine {services = {Web = {state = "running", listens = {80}}}} end
+    local quick = {seconds = 0.3}
+    function test_loop() machine():code("while true do end", quick) end
+    function test_stubborn_loop() machine():code("while true do pcall(function() while true do end end) end", quick) end
+    function test_loop_in_a_coroutine() machine():code("coroutine.wrap(function() while true do end end)()", quick) end
+    function test_waits_for_ever() machine():code("while true do require 'p80'.sleep(1) end", quick) end
+    function test_exit() lu.assertEquals(machine():code("os.exit(7)").exit, 7) end
+    function test_exit_in_a_callback()
+      lu.assertEquals(machine():code("table.sort({3, 2, 1}, function() pcall(os.exit, 8) end)").exit, 8)
+    end
+    function test_raises()
+      local r = machine():code "error('no luck')"
+      lu.assertEquals(r.exit, 1)
+      lu.assertStrContains(r.error.message, "no luck")
+      lu.assertStrContains(r.errors, "stack traceback")
+    end
+    function test_exit_of_the_test_itself() os.exit(0) end
+    function test_states_are_fresh()
+      local m = machine()
+      m:code("x = 1; string.upper = nil"):exits(0)
+      m:code("assert(x == nil and string.upper)"):exits(0)
+    end
+  ]], 1)
+  for _, name in ipairs {"test_loop", "test_stubborn_loop", "test_loop_in_a_coroutine", "test_waits_for_ever"} do
+    lu.assertEquals(by_name[name].status, "failed", name)
+    lu.assertStrContains(by_name[name].message, "did not end within 0.3 seconds")
+  end
+  lu.assertEquals(by_name.test_exit_of_the_test_itself.status, "failed")
+  check_passed(by_name, {"test_exit", "test_exit_in_a_callback", "test_raises", "test_states_are_fresh"})
+end
+
+function T:test_a_playbook_beside_the_tests_and_its_modules()
+  local by_name = run_tests([[
+    function test_it()
+      local m = test.machine {registry = {["HKLM\\SOFTWARE\\Contoso"] = {Port = 80}}}
+      local r = m:run("book.lua", {"--to", 81}, {check = true}):exits(3)
+      lu.assertEquals(#r.changes, 1)
+      lu.assertEquals(m.registry["HKLM\\SOFTWARE\\Contoso"].Port.value, 80)
+      r = m:run("book.lua", {"--to", 81}):exits(0)
+      lu.assertEquals(r.result, {was = 80})
+      lu.assertEquals(m.registry["HKLM\\SOFTWARE\\Contoso"].Port.value, 81)
+      lu.assertEquals(r.difference, {"value HKLM\\SOFTWARE\\Contoso\\Port: value: 80 -> 81"})
+      m:run("book.lua", {"--to", 81}):exits(0)
+      m:undo():exits(0)
+      lu.assertEquals(m.registry["HKLM\\SOFTWARE\\Contoso"].Port.value, 80)
+      lu.assertStrContains(m:run("book.lua", {"--tu", 81}).errors, "--to")
+    end
+  ]], 0, {
+    ["book.lua"] = [[
+      local p80, helper = require "p80", require "helper"
+      local args = p80.playbook {name = "book", version = "1.0.0", summary = "A book.",
+        args = {to = {type = "integer", required = true}}, grants = {"reg.value"}}
+      p80.report {was = helper.port()}
+      win.reg.set("HKLM\\SOFTWARE\\Contoso", "Port", args.to)
+    ]],
+    ["helper.lua"] = [[return {port = function() return (win.reg.get("HKLM\\SOFTWARE\\Contoso", "Port")) end}]],
+  })
+  check_passed(by_name, {"test_it"})
+end
+
+function T:test_nothing_of_this_machine_is_touched()
+  local victim = case.write("victim.txt", "as it was")
+  local by_name = run_tests(([==[
+    local all = {allow = "*"}
+    function test_files() test.machine {}:code([=[io.open([[%s]], "w"):write "gone"]=], all):exits(0) end
+    function test_removal() test.machine {}:code([=[os.remove [[%s]] ]=], all):exits(0) end
+    function test_programs()
+      for _, code in ipairs {"os.execute 'exit'", "io.popen 'exit'", "win.process.run {program = 'cmd.exe'}"} do
+        lu.assertEquals(test.machine {}:code(code, all).exit, 1)
+      end
+    end
+    function test_the_file_is_written_on_the_machine()
+      local m = test.machine {}
+      m:code([=[win.file.write([[%s]], "new")]=], all):exits(0)
+      lu.assertEquals(m.files[ [[%s]] ], "new")
+    end
+    function test_commands_about_this_machine()
+      lu.assertStrContains(test.machine {}:code("win.task.list()").errors, "Not modelled")
+    end
+  ]==]):format(victim, victim, victim, victim), 0)
+  check_passed(by_name, {"test_files", "test_removal", "test_programs", "test_the_file_is_written_on_the_machine", "test_commands_about_this_machine"})
+  lu.assertEquals(case.read(victim), "as it was")
+  lu.assertNil(case.files(case.state .. "\\runs"))
+end
+
+function T:test_time_is_the_machines_own()
+  local by_name = run_tests([[
+    function test_clocks()
+      local m = test.machine {time = "2024-02-29T23:59:00Z"}
+      local r = m:code "local a, b = os.time(), os.clock(); require 'p80'.sleep(7200); require 'p80'.report {os.time() - a, os.clock() - b, os.date '!%Y-%m-%d %H:%M'}"
+      lu.assertEquals(r.result, {7200, 7200.0, "2024-03-01 01:59"})
+    end
+  ]], 0)
+  check_passed(by_name, {"test_clocks"})
+end
+
+function T:test_mistakes_in_a_machine_are_named()
+  local by_name = run_tests([[
+    local function problem(machine)
+      local ok, e = pcall(test.machine, machine)
+      lu.assertFalse(ok)
+      return tostring(e)
+    end
+    function test_them()
+      lu.assertStrContains(problem {services = {W3SVC = {stat = "running"}}}, "did you mean 'state'")
+      lu.assertStrContains(problem {services = {W3SVC = {state = "asleep"}}}, "machine.services.W3SVC.state")
+      lu.assertStrContains(problem {service = {}}, "did you mean 'services'")
+      lu.assertStrContains(problem {services = {X = {listens = {0}}}}, "machine.services.X.listens[1].port")
+      lu.assertStrContains(problem {services = {X = {urls = {"ftp://x"}}}}, "machine.services.X.urls[1]")
+      lu.assertStrContains(problem {sites = {X = {}}}, "W3SVC")
+      lu.assertStrContains(problem {windows = "eleven"}, "machine.windows")
+      lu.assertStrContains(problem {registry = {["SOFTWARE\\X"] = {}}}, "machine.registry")
+    end
+  ]], 0)
+  check_passed(by_name, {"test_them"})
+end
+
+function T:test_forms_of_the_report()
+  case.write("good_test.lua", "function test_good() end")
+  case.write("bad_test.lua", HEAD .. "function test_bad() lu.fail 'on purpose' end")
+  lu.assertStrContains(case.exits(case.p80 {"test", case.folder}, 1).stdout, "on purpose")
+  lu.assertStrContains(case.exits(case.p80 {"test", case.path "good_test.lua"}, 0).stdout, "OK")
+  local tap = case.exits(case.p80 {"test", "--tap", case.folder}, 1).stdout
+  lu.assertStrContains(tap, "1..2")
+  lu.assertStrContains(tap, "not ok 1")
+  case.exits(case.p80 {"test", "--junit", case.path "report.xml", case.folder}, 1)
+  lu.assertStrContains(case.read(case.path "report.xml"), "on purpose")
+  case.exits(case.p80 {"test", "--pattern", "good", case.folder}, 0)
+end
+
+function T:test_what_is_no_test()
+  lu.assertStrContains(case.exits(case.p80 {"test", case.folder}, 2).stderr, "no tests")
+  lu.assertStrContains(case.exits(case.p80 {"test", case.path "nowhere"}, 2).stderr, "nowhere")
+  case.exits(case.p80 {"test", "--nonsense"}, 2)
+  case.write("broken_test.lua", "function test_x(")
+  lu.assertStrContains(case.exits(case.p80 {"test", case.folder}, 2).stderr, "broken_test.lua:1")
+  lu.assertStrContains(case.exits(case.p80 {"help", "test"}, 0).stdout, "--junit")
+end
+
+-- ---- --model ----
+
+local WEB <const> = [[return {services = {Web = {state = "running", start = "auto", listens = {80}}}}]]
+
+function T:test_a_script_on_a_modelled_machine()
+  local model = case.write("web.lua", WEB)
+  local done = case.exits(case.p80 {"--model", model, "free80.lua"}, 0)
+  lu.assertStrContains(done.stdout, "IPv4 free, IPv6 free")
+  lu.assertStrContains(done.stdout, "service Web: state: running -> stopped")
+  lu.assertEquals(case.read(model), WEB)
+  lu.assertNil(case.files(case.state .. "\\runs"))
+  local code = case.p80 {"--model", model, "-e", "print(win.scm.get('Web').state, #win.tcp.listeners(80))"}
+  lu.assertStrContains(case.exits(code, 0).stdout, "running\t1")
+end
+
+function T:test_check_shows_what_the_machine_would_look_like()
+  local model = case.write("web.lua", WEB)
+  local planned = case.exits(case.p80 {"--check", "--model", model, "free80.lua", "--persist"}, 3)
+  lu.assertStrContains(planned.stdout, "--check: 2 changes would be made")
+  lu.assertStrContains(planned.stdout, "service Web: start: auto -> demand, state: running -> stopped")
+  lu.assertStrContains(planned.stdout, "tcp 0.0.0.0:80: removed")
+  local document = case.exits(case.p80 {"--json", "--check", "--model", model, "free80.lua"}, 3).json
+  lu.assertEquals({document.check, document.changed}, {true, 1})
+  lu.assertStrContains(table.concat(document.afterwards, "\n"), "tcp 0.0.0.0:80: removed")
+  lu.assertStrContains(case.exits(case.p80 {"--model", model, "free80.lua", "--port", "81"}, 0).stdout, "stays as it was")
+end
+
+function T:test_what_is_no_machine()
+  lu.assertStrContains(case.exits(case.p80 {"--model", case.path "none.lua", "free80.lua"}, 1).stderr, "none.lua")
+  local evil = case.write("evil.lua", "return {name = os.getenv 'PATH'}")
+  lu.assertStrContains(case.exits(case.p80 {"--model", evil, "free80.lua"}, 1).stderr, "evil.lua:1")
+  local model = case.write("web.lua", WEB)
+  lu.assertStrContains(case.exits(case.p80 {"--model", model, "policy"}, 1).stderr, "about this machine")
+end
