@@ -4,7 +4,12 @@ LIST has a line "type name path" for each file. FOLDER gets bundle.rc and a pack
 its text and the number of its files (4 bytes each, little-endian); for each file, by name, its length (4 bytes) and its
 name, which a zero byte ends; then the text of all of them as one stream of deflate (RFC 1951). What nobody reads in the
 program goes in without comments and indentation; its lines stay where they are.
+
+A page (.html) becomes a Lua file that returns its text. The hashes by which its Content-Security-Policy allows its own
+style and script stand there as sha256-STYLE and sha256-SCRIPT (https://www.w3.org/TR/CSP3/#match-element-to-source-list).
 """
+import base64
+import hashlib
 import os
 import re
 import struct
@@ -24,6 +29,15 @@ def lean(text):
             return b"\n" * part["comment"].count(b"\n")
         return part[0] if part["break"] is None else b"\n"
     return PART.sub(of, text)
+
+
+def page_as_lua(data):
+    data = re.sub(rb"(?m)^ +", b"", data.replace(b"\r\n", b"\n"))
+    for tag in (b"style", b"script"):
+        content = re.search(b"<%s>(.*?)</%s>" % (tag, tag), data, re.DOTALL)[1]
+        digest = base64.b64encode(hashlib.sha256(content).digest())
+        data = data.replace(b"sha256-" + tag.upper(), b"sha256-" + digest)
+    return b"return [==[\n" + data + b"]==]\n"
 
 
 def deflate(data):
@@ -51,7 +65,11 @@ def main(list_path, folder):
     for kind, name, path in entries:
         with open(path, "rb") as file:
             text = file.read()
-        types.setdefault(kind, []).append((name, text if kind in READ_BY_PEOPLE else lean(text)))
+        if path.endswith(".html"):
+            text = page_as_lua(text)
+        elif kind not in READ_BY_PEOPLE:
+            text = lean(text)
+        types.setdefault(kind, []).append((name, text))
     for kind, files in types.items():
         write_changed(f"{folder}/{kind}.bin", pack(files))
     with open(f"{folder}/bundle.rc", "w", encoding="utf-8") as file:

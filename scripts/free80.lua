@@ -121,21 +121,11 @@ end
 
 -- ---- move: what IIS is bound to ----
 
--- The bindings of running sites of IIS on a port; none where IIS cannot be asked and nobody wants them moved.
+-- The bindings of IIS on a port; none where IIS cannot be asked and nobody wants them moved.
 local function iis_bindings(port)
-  if not win.iis.store() then return {} end
-  local ok, sites = pcall(win.iis.sites)
-  if not ok and (args.move_to or args.up_to == "move") then error(sites, 0) end
-  local service, found = win.scm.get "W3SVC", {}
-  for _, site in ipairs(ok and sites or {}) do
-    local runs = site.state == "unknown" and service and service.state == "running" or site.state == "started"
-    for _, binding in ipairs(site.bindings) do
-      if runs and binding.port == port then
-        found[#found + 1] = {site = site.name, binding = binding.binding, protocol = binding.protocol}
-      end
-    end
-  end
-  return found
+  local ok, found = pcall(ports.iis_bindings, port)
+  if not ok and (args.move_to or args.up_to == "move") then error(found, 0) end
+  return ok and found or {}
 end
 
 -- A port for the bindings that is free: 8080 for 80, 8443 for 443, or one above.
@@ -189,17 +179,7 @@ end
 
 -- Says how the owners of the port, where they are known, can be told to use another.
 local function advise_about_products(holder)
-  local told = {}
-  local function tell(what)
-    local product = win.http.product(what)
-    if not product or told[product.name] then return end
-    told[product.name] = true
-    advise(("%s: %s"):format(product.name, product.remedy))
-  end
-  for _, url in ipairs(holder.urls) do tell(url) end
-  for _, process in ipairs(holder.certain and holder.processes or {}) do
-    for _, service in ipairs(process.services or {}) do tell(service) end
-  end
+  for _, product in ipairs(ports.products(holder)) do advise(("%s: %s"):format(product.name, product.remedy)) end
 end
 
 -- ---- The services ----
@@ -231,17 +211,6 @@ local function kill_process(process)
   return freed(row)
 end
 
--- Those of `services` that need HTTP, as W3SVC does beside WAS in one process.
-local function on_http(services)
-  local http, needing = win.scm.get "HTTP", {}
-  for _, name in ipairs(services) do
-    for _, dependent in ipairs(http and http.dependents or {}) do
-      if name:lower() == dependent:lower() then needing[#needing + 1] = name end
-    end
-  end
-  return needing
-end
-
 -- The service of a process that --service names.
 local function named_service(process)
   for _, name in ipairs(args.service and process.services or {}) do
@@ -253,14 +222,11 @@ end
 -- that netsh names, for HTTP.SYS the only one that needs HTTP; or nil with advice. And why that is to be doubted.
 local function service_of(process, is_http)
   if named_service(process) then return named_service(process) end
-  local services = process.services or {}
-  local needing = is_http and #services > 1 and on_http(services) or services
-  if not args.service and process.tagged then return process.tagged end
-  if not args.service and #needing == 1 then
-    local doubt = #services > 1 and "the only one in its process that needs HTTP"
-      or process.parent and ("process %d is its child"):format(process.pid)
-    return needing[1], doubt
+  if not args.service then
+    local name, doubt = ports.service_of(process, is_http)
+    if name then return name, doubt end
   end
+  local services = process.services or {}
   if #services > 0 then
     advise(("pid %d hosts %s: say which holds the port with --service NAME"):format(process.pid, table.concat(services, ", ")))
   end

@@ -10,6 +10,18 @@ local function add_once(list, value)
   list[#list + 1] = value
 end
 
+-- ---- What several holders are found with ----
+
+local READ = {http = function() return win.http.state() end} -- and those below
+
+--- One look at the machine: its `http` and `running` are read when they are first needed, and kept.
+function ports.look()
+  return setmetatable({}, {__index = function(look, key)
+    look[key] = READ[key]()
+    return look[key]
+  end})
+end
+
 -- ---- HTTP.SYS ----
 
 local LOOPBACK = {["0.0.0.0"] = "127.0.0.1", ["::"] = "::1"}
@@ -43,8 +55,8 @@ end
 
 -- What the kernel's listeners `rows` on a port are: HTTP.SYS's when a URL says so, or, where URLs are not known, when
 -- HTTP.SYS itself answers there. Without URLs every process that has a request queue may be the one behind it.
-local function kernel_holder(port, rows)
-  local state = win.http.state()
+local function kernel_holder(port, rows, look)
+  local state = look.http
   local urls = win.http.urls_on(state, port)
   local holder = {kind = "http", source = state.source, urls = {}, processes = processes_of(urls or state.queues)}
   for _, row in ipairs(urls or {}) do add_once(holder.urls, row.url) end
@@ -58,17 +70,16 @@ end
 
 -- ---- Whose service a process is ----
 
-local running -- {processes= by pid, services= by pid, mine= p80's ancestors by pid}, read when it is first needed
-
 -- The process that started `process`; nil when that has ended, for its pid may be another's by now, who started later.
-local function parent_of(process)
+local function parent_of(process, running)
   local parent = running.processes[process.parent]
   if not parent or parent.pid == process.pid or not parent.created or not process.created then return nil end
   return parent.created <= process.created and parent or nil
 end
 
-local function read_running()
-  running = {processes = {}, services = {}, mine = {}}
+-- {processes= by pid, services= by pid, mine= p80's ancestors by pid}
+function READ.running()
+  local running = {processes = {}, services = {}, mine = {}}
   for _, process in ipairs(win.process.list()) do running.processes[process.pid] = process end
   for _, service in ipairs(win.scm.list {state = "active"}) do
     if service.pid and service.pid ~= 0 then
@@ -79,19 +90,19 @@ local function read_running()
   local row = running.processes[p80.pid]
   while row do
     running.mine[row.pid] = true
-    row = parent_of(row)
+    row = parent_of(row, running)
   end
+  return running
 end
 
 -- Finds the service that a process works for which is none itself: that of its nearest ancestor with services, when it
 -- is the only one there and has the process to itself (nssm, srvany, RSPortal.exe). A shared process such as Windows'
 -- svchost.exe starts programs for others, and so does the service that started p80 (sshd, an agent).
-local function adopt(process)
-  if not running then read_running() end
+local function adopt(process, running)
   local row = running.processes[process.pid]
   process.created = row and row.created
   while row do
-    row = parent_of(row)
+    row = parent_of(row, running)
     local services = row and running.services[row.pid]
     if services then
       if #services > 1 or not services[1].type:find "own_process" or running.mine[row.pid] then return end
@@ -103,17 +114,17 @@ local function adopt(process)
 end
 
 -- Looks for the service behind each process that has none.
-local function adopt_all(processes)
+local function adopt_all(processes, look)
   for _, process in ipairs(processes) do
-    if #(process.services or {}) == 0 then adopt(process) end
+    if #(process.services or {}) == 0 then adopt(process, look.running) end
   end
 end
 
 -- ---- All holders ----
 
-local function process_holder(row)
+local function process_holder(row, look)
   local process = {pid = row.pid, name = row.process, path = row.path, services = row.services}
-  adopt_all {process}
+  adopt_all({process}, look)
   process.kind = #process.services > 0 and "service" or "process"
   return process
 end
@@ -126,20 +137,21 @@ local function kernel_rows(rows)
   return kernel
 end
 
-local function holders_of(rows, port)
-  local holders, by_key = {}, {}
+function ports.holders(rows, port, look)
+  local holders, by_key, of = {}, {}, {}
   for _, row in ipairs(rows) do
     local key = row.kernel and "kernel" or row.pid
     local holder = by_key[key]
     if not holder then
-      holder = row.kernel and kernel_holder(port, kernel_rows(rows)) or process_holder(row)
+      holder = row.kernel and kernel_holder(port, kernel_rows(rows), look) or process_holder(row, look)
       holder.families = {}
       by_key[key], holders[#holders + 1] = holder, holder
     end
     add_once(holder.families, row.family)
+    of[row] = holder
   end
-  for _, holder in ipairs(holders) do adopt_all(holder.processes or {}) end
-  return holders
+  for _, holder in ipairs(holders) do adopt_all(holder.processes or {}, look) end
+  return holders, of
 end
 
 -- The one family (4 or 6) that a probe found taken, nil for both.
@@ -176,10 +188,98 @@ function ports.who(port)
   local found = {port = port, probe = win.tcp.probe(port, {used = true}), holders = {}}
   found.free = found.probe.free
   if found.free then return found end
-  found.holders = holders_of(win.tcp.listeners(port, {family = taken_family(found.probe)}), port)
+  found.holders = ports.holders(win.tcp.listeners(port, {family = taken_family(found.probe)}), port, ports.look())
   if #found.holders == 0 then found.holders[1] = hidden_holder(port, found.probe) end
   return found
 end
+
+-- ---- The mildest remedy ----
+
+function READ.sites() return win.iis.store() and win.iis.sites() or {} end
+
+function ports.iis_bindings(port, look)
+  local found, service = {}, nil
+  for _, site in ipairs((look or ports.look()).sites) do
+    if site.state == "unknown" then service = service or win.scm.get "W3SVC" end
+    local runs = site.state == "unknown" and service and service.state == "running" or site.state == "started"
+    for _, binding in ipairs(site.bindings) do
+      if runs and binding.port == port then
+        found[#found + 1] = {site = site.name, binding = binding.binding, protocol = binding.protocol}
+      end
+    end
+  end
+  return found
+end
+
+function ports.products(holder)
+  local products, told = {}, {}
+  local function tell(what)
+    local product = win.http.product(what)
+    if not product or told[product.name] then return end
+    told[product.name] = true
+    products[#products + 1] = product
+  end
+  for _, url in ipairs(holder.urls or {}) do tell(url) end
+  for _, process in ipairs(holder.certain and holder.processes or {}) do
+    for _, service in ipairs(process.services or {}) do tell(service) end
+  end
+  return products
+end
+
+-- Those of `services` that need HTTP, as W3SVC does beside WAS in one process.
+local function on_http(services)
+  local http, needing = win.scm.get "HTTP", {}
+  for _, name in ipairs(services) do
+    for _, dependent in ipairs(http and http.dependents or {}) do
+      if name:lower() == dependent:lower() then needing[#needing + 1] = name end
+    end
+  end
+  return needing
+end
+
+function ports.service_of(process, is_http)
+  local services = process.services or {}
+  if process.tagged then return process.tagged end
+  local needing = is_http and #services > 1 and on_http(services) or services
+  if #needing ~= 1 then return nil end
+  return needing[1], #services > 1 and "the only one in its process that needs HTTP"
+    or process.parent and ("process %d is its child"):format(process.pid) or nil
+end
+
+-- The step that frees a port from a process, and the options of free80 that allow it.
+local function process_remedy(process, is_http)
+  local services = process.services or {}
+  local service = ports.service_of(process, is_http)
+  if service then return "stop service " .. service, "" end
+  if #services > 0 then return "stop one of the services " .. table.concat(services, ", "), " --service NAME" end
+  return ("end process %s (pid %d)"):format(process.name or "?", process.pid), " --kill"
+end
+
+local function http_remedy(port, holder, look)
+  local ran, bindings = pcall(ports.iis_bindings, port, look)
+  for _, one in ipairs(ran and bindings or {}) do
+    if one.protocol == "http" then
+      return ("move %s of IIS site '%s' to another port"):format(one.binding, one.site), " --move-to PORT"
+    end
+  end
+  if #holder.processes == 0 then return "stop HTTP with its dependents", " --up-to stop" end
+  local steps, options = {}, nil
+  for i, process in ipairs(holder.processes) do
+    local step, more = process_remedy(process, true)
+    steps[i], options = step, options or more
+  end
+  return table.concat(steps, " or "), options
+end
+
+function ports.remedy(port, holder, look)
+  local step, options
+  if holder.kind == "http" then step, options = http_remedy(port, holder, look)
+  elseif holder.kind == "service" or holder.kind == "process" then step, options = process_remedy(holder)
+  else return nil end
+  return step, ("p80 free80 --port %d%s"):format(port, options)
+end
+
+-- ---- Waiting and describing ----
 
 -- Probes `port` with `how` until it is free, at most `seconds`; returns the last probe.
 local function wait_for(port, seconds, how)

@@ -1,0 +1,109 @@
+-- Writes down every port binding of the machine: who listens where, behind HTTP.SYS, too, and what would free each port.
+local p80 = require "p80"
+local formats = require "formats"
+
+local FORMATS = {"table", "csv", "json", "markdown", "html"}
+local BY_ENDING = {csv = "csv", json = "json", md = "markdown", markdown = "markdown", html = "html", htm = "html"}
+
+local args = p80.playbook {
+  name = "report",
+  version = "1.0.0",
+  summary = "Write down every port binding of the machine, and what would free each.",
+  author = "the p80 authors",
+  license = "MIT",
+  args = {
+    format = {type = "enum", values = FORMATS, help = "the form; by default that of the ending of --output, or a table"},
+    output = {type = "text", help = "the file to write instead of standard output"},
+    port = {type = "port", help = "only the bindings of this port"},
+  },
+  grants = {"file.write"},
+}
+
+local ending = args.output and args.output:match "%.(%w+)$"
+local format = args.format or ending and BY_ENDING[ending:lower()] or "table"
+
+local function add(report, list, notes)
+  for _, row in ipairs(list) do
+    if not args.port or row.port == args.port then report.bindings[#report.bindings + 1] = row end
+  end
+  report.notes = notes
+end
+
+local function look_around()
+  local bindings, look = require "bindings", require "ports".look()
+  local report = {
+    machine = win.host.name(), windows = win.host.version().text, p80 = p80.version, time = os.date "!%Y-%m-%dT%H:%M:%SZ",
+    elevated = win.host.elevated(), bindings = {}, http = bindings.http(look),
+  }
+  add(report, bindings.list(look))
+  return report
+end
+
+local COLUMNS = {
+  {key = "port", title = "port", right = true}, {key = "protocol", title = "protocol"}, {key = "address", title = "address"},
+  {key = "pid", title = "pid", right = true}, {key = "process", title = "process"}, {key = "path", title = "path"},
+  {key = "services", title = "services"}, {key = "start", title = "start"}, {key = "urls", title = "HTTP.SYS URLs"},
+  {key = "reservations", title = "reservations"}, {key = "product", title = "product"},
+  {key = "remedy", title = "what would free it"}, {key = "command", title = "command"}, {key = "advice", title = "advice"},
+}
+local IN_TABLE = {port = true, protocol = true, address = true, process = true, services = true, urls = true, remedy = true}
+
+-- The rows with text in every cell, and the columns that are shown.
+local function flat(report, is_shown)
+  local rows, columns = {}, {}
+  for i, row in ipairs(report.bindings) do
+    rows[i] = {}
+    for key, value in pairs(row) do rows[i][key] = type(value) == "table" and table.concat(value, " ") or value end
+  end
+  for _, column in ipairs(COLUMNS) do
+    if not is_shown or is_shown[column.key] then columns[#columns + 1] = column end
+  end
+  return rows, columns
+end
+
+-- JSON has Unicode text only.
+local function clean(value)
+  if type(value) == "string" then return formats.clean(value) end
+  if type(value) ~= "table" then return value end
+  local copy = {}
+  for key, item in pairs(value) do copy[key] = clean(item) end
+  return copy
+end
+
+local WRITE = {}
+
+function WRITE.table(report)
+  local rows, columns = flat(report, IN_TABLE)
+  local width = not args.output and require "console".is_terminal() and require "console".width() or math.huge
+  return require "show".table(rows, columns, {width = width}) .. "\n"
+end
+
+-- Standard output makes CR LF of each line's end by itself.
+function WRITE.csv(report)
+  local rows, columns = flat(report)
+  for _, column in ipairs(columns) do column.title = column.key end
+  return formats.csv(rows, columns, not args.output and "\n" or nil)
+end
+
+function WRITE.markdown(report)
+  local rows, columns = flat(report)
+  local lines = {("# Port bindings of %s\n\n%s, %s, p80 %s.\n\n"):format(formats.markdown_text(report.machine), report.windows,
+    report.time, report.p80)}
+  for _, note in ipairs(report.notes) do lines[#lines + 1] = formats.markdown_text(note) .. "\n\n" end
+  lines[#lines + 1] = formats.markdown(rows, columns)
+  return table.concat(lines)
+end
+
+function WRITE.json(report)
+  return require "dkjson".encode(clean(report), {indent = true, keyorder = {"machine", "windows", "p80", "time", "elevated",
+    "notes", "bindings", "http", "name", "state", "port", "protocol", "address", "pid", "process", "path", "kind", "services", "start", "urls",
+    "reservations", "product", "remedy", "command", "advice", "depends", "children"}}) .. "\n"
+end
+
+function WRITE.html(report) return require "page".write(report) end
+
+local report = look_around()
+if p80.json then p80.report(clean(report)) end
+local text = (args.output or not p80.json) and WRITE[format](report)
+if args.output then win.file.write(args.output, text)
+elseif text then io.write(text) end
