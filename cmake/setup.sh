@@ -41,6 +41,7 @@ cc gcc
 x86_64-w64-mingw32-gcc-win32 gcc-mingw-w64-x86-64-win32
 i686-w64-mingw32-gcc-win32 gcc-mingw-w64-i686-win32
 x86_64-w64-mingw32-objdump binutils-mingw-w64
+chromium-headless-shell chromium-headless-shell
 LIST
 }
 

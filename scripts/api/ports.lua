@@ -33,6 +33,11 @@ local ports = {}
 ---@field states table<win.tcp.state, integer>
 ---@field pids integer[] of those whose process is known
 
+---@class ports.look
+---@field http win.http.state
+---@field running table the processes, and the services in them
+---@field sites win.iis.site[]
+
 ---The connections that have a port of this machine without listening on it.
 ---@param port integer
 ---@return ports.connections? connections nil when there are none
@@ -47,6 +52,45 @@ function ports.describe(holder) end
 ---@param connections ports.connections
 ---@return string text
 function ports.describe_connections(connections) end
+
+---Who holds a port on which there are these listeners, and by row which of them.
+---@param rows win.tcp.listener[] all on that port
+---@param port integer
+---@param look ports.look
+---@return ports.holder[] holders
+---@return table<win.tcp.listener, ports.holder> of
+function ports.holders(rows, port, look) end
+
+---The bindings of running sites of IIS on a port. Raises what `win.iis.sites` does.
+---@param port integer
+---@param look? ports.look
+---@return {site: string, binding: string, protocol: string}[] bindings
+function ports.iis_bindings(port, look) end
+
+---One look at the machine, for finding several holders: what it needs is read when it is first needed, and kept.
+---@return ports.look look
+function ports.look() end
+
+---The products that hold a port through HTTP.SYS, where they are known, and how each is told to use another port.
+---@param holder ports.holder
+---@return {name: string, remedy: string, certain: boolean}[] products
+function ports.products(holder) end
+
+---The mildest step by which `free80` would free the port from its holder.
+---@param port integer
+---@param holder ports.holder
+---@param look? ports.look
+---@return string? step nil when free80 has none
+---@return string? command the command that does it
+function ports.remedy(port, holder, look) end
+
+---The service of a process that holds a port: the one that netsh names, its only one, or for HTTP.SYS the only one there
+---that needs HTTP.
+---@param process ports.process
+---@param is_http boolean
+---@return string? name nil when nothing tells which it is
+---@return string? doubt why it may be another
+function ports.service_of(process, is_http) end
 
 ---Waits until a port can be bound in both families.
 ---@param port integer

@@ -1,4 +1,4 @@
--- The report as one page of HTML; described in scripts/api/page.lua.
+-- The report of report.lua as one page of HTML: scripts/report.html, filled in.
 local formats = require "formats"
 local html = formats.html
 local page = {}
@@ -81,7 +81,7 @@ local function picture(http)
   local out, says = {}, summary(http)
   draw(http, out)
   local width, height = deepest * ACROSS + WIDE + 2, leaves * DOWN - DOWN + HIGH + 2
-  return ([[<figure><svg role="img" aria-labelledby="pt pd" viewBox="0 0 %d %d" width="%d" height="%d">]]
+  return ([[<figure><svg role="img" aria-labelledby="pt" aria-describedby="pd" viewBox="0 0 %d %d" width="%d" height="%d">]]
     .. [[<title id="pt">Who depends on HTTP</title><desc id="pd">%s</desc>%s</svg><figcaption class="faint">%s</figcaption>]]
     .. [[</figure><details><summary>As a list</summary><ul>%s</ul></details>]]):format(width, height, width, height,
     says, table.concat(out), says, list(http))
