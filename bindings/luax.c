@@ -249,6 +249,7 @@ void luax_closehandle(luax_handle *handle) {
 }
 
 void luax_closekernel(UINT_PTR value) { CloseHandle((HANDLE)value); }
+void luax_freelocal(UINT_PTR value) { LocalFree((HLOCAL)value); }
 
 static int handle_close(lua_State *L) {
   luax_closehandle(lua_touserdata(L, 1));

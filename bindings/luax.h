@@ -31,6 +31,9 @@
 #define P80_BAD_MANIFEST 0x2000000A  /* a playbook's manifest */
 #define P80_BAD_ARGUMENTS 0x2000000B /* what a playbook was given as arguments */
 #define P80_TOO_OLD 0x2000000C       /* p80 or Windows is older than a playbook needs */
+#define P80_BAD_SIGNATURE 0x2000000D /* a signature that is missing, wrong or of a key that nobody trusts */
+#define P80_UNPROTECTED 0x2000000E   /* a file or folder that others may change, and p80 runs elevated */
+#define P80_BAD_POLICY 0x2000000F    /* policy.json */
 
 /* Raises an error object for `code` about `target` (UTF-8; NULL for none). Message and hint come from errors.c
  * and Windows. */
@@ -117,6 +120,7 @@ typedef struct luax_handle {
 luax_handle *luax_newhandle(lua_State *L, luax_closer close);
 void luax_closehandle(luax_handle *handle); /* idempotent */
 void luax_closekernel(UINT_PTR value);      /* CloseHandle as a luax_closer */
+void luax_freelocal(UINT_PTR value);        /* LocalFree as a luax_closer */
 
 /* ---- Waiting ---- */
 

@@ -46,7 +46,7 @@
   R(ConvertStringSecurityDescriptorToSecurityDescriptorW) R(GetSecurityDescriptorLength)                        \
   R(ConvertSecurityDescriptorToStringSecurityDescriptorW) R(IsValidSecurityDescriptor) R(RegDeleteKeyExW)        \
   R(OpenEventLogW) R(CloseEventLog) R(ReadEventLogW) R(RegisterEventSourceW) R(DeregisterEventSource)           \
-  R(ReportEventW)
+  R(ReportEventW) R(SystemFunction036)
 
 #define WINAPI_WS2_32(R, N)                                                                                     \
   R(WSAStartup) R(WSACleanup) R(WSAGetLastError) R(socket) R(bind) R(closesocket) R(setsockopt) R(getaddrinfo)  \
@@ -128,6 +128,7 @@
 /* Not in every SDK's headers, or hidden from NT 5.2. */
 typedef HANDLE EVT_HANDLE;
 struct evt_variant; /* evt.h */
+BOOLEAN WINAPI SystemFunction036(PVOID, ULONG); /* RtlGenRandom */
 NTSTATUS WINAPI RtlGetVersion(PRTL_OSVERSIONINFOW);
 NTSTATUS NTAPI NtDeleteKey(HANDLE);
 WCHAR NTAPI RtlUpcaseUnicodeChar(WCHAR);

@@ -39,5 +39,7 @@ p80_dependency(argparse 0.7.1 d344e49404c3e7b3e7fa4fe6741c106f25909d9b24923cb08d
   argparse-0.7.1 https://github.com/luarocks/argparse/archive/refs/tags/0.7.1.tar.gz)
 p80_dependency(inspect 3.1.1 0292f4960ef0ccb2c7334911981b280f9016c57a29c90c5ff5d3823621f6e0db
   inspect.lua-3.1.1 https://github.com/kikito/inspect.lua/archive/refs/tags/v3.1.1.tar.gz)
+p80_dependency(libsodium 1.0.18 d59323c6b712a1519a5daf710b68f5e7fde57040845ffec53850911f10a5d4f4
+  libsodium-1.0.18 https://github.com/jedisct1/libsodium/archive/refs/tags/1.0.18.tar.gz)
 p80_dependency(luaunit 3.4 b8aea5826f09749d149efa8ef1b13f81e6a9fc6abfbe4c1cbf87a558a6d4e8d0
   luaunit-LUAUNIT_V3_4 https://github.com/bluebird75/luaunit/archive/refs/tags/LUAUNIT_V3_4.tar.gz)

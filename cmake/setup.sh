@@ -42,6 +42,7 @@ x86_64-w64-mingw32-gcc-win32 gcc-mingw-w64-x86-64-win32
 i686-w64-mingw32-gcc-win32 gcc-mingw-w64-i686-win32
 x86_64-w64-mingw32-objdump binutils-mingw-w64
 chromium-headless-shell chromium-headless-shell
+minisign minisign
 LIST
 }
 
@@ -87,7 +88,7 @@ debian_name() {
     lua) echo lua5.4 ;;
     luafilesystem) echo lua-filesystem ;;
     luaunit) echo lua-unit ;;
-    libdeflate) echo libdeflate ;;
+    lib*) echo "$1" ;;
     *) echo "lua-$1" ;;
   esac
 }

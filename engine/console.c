@@ -208,6 +208,48 @@ size_t console_read(char *out, size_t n, int *interrupted) {
   return got;
 }
 
+static HANDLE open_console(const wchar_t *name) {
+  return CreateFileW(name, GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, OPEN_EXISTING, 0, NULL);
+}
+
+static void print_prompt(HANDLE console, const char *prompt) {
+  wchar_t units[200];
+  size_t n = wtf8_wide_length(prompt, strlen(prompt));
+  if (n == WTF8_INVALID || n > 200) return;
+  wtf8_to_wide(prompt, strlen(prompt), units);
+  write_units(console, units, (DWORD)n);
+}
+
+/* Reads a line from the console `in` as UTF-8, without its end. */
+static size_t read_secret(HANDLE in, char *out, size_t room) {
+  wchar_t units[UNITS / 2];
+  DWORD n = 0;
+  size_t size = CONSOLE_INTERRUPTED;
+  if (ReadConsoleW(in, units, UNITS / 2, &n, NULL) && n > 0 && units[n - 1] == L'\n') {
+    while (n > 0 && (units[n - 1] == L'\r' || units[n - 1] == L'\n')) n--;
+    if ((size_t)n * 3 <= room) size = wtf8_from_wide(units, n, out);
+  }
+  SecureZeroMemory(units, sizeof units);
+  return size;
+}
+
+size_t console_ask_secret(const char *prompt, char *out, size_t room) {
+  DWORD mode;
+  size_t size = CONSOLE_ABSENT;
+  HANDLE in = open_console(L"CONIN$"), screen = open_console(L"CONOUT$");
+  if (in != INVALID_HANDLE_VALUE && screen != INVALID_HANDLE_VALUE && GetConsoleMode(in, &mode)) {
+    progress_erase();
+    print_prompt(screen, prompt);
+    SetConsoleMode(in, ENABLE_LINE_INPUT | ENABLE_PROCESSED_INPUT);
+    size = read_secret(in, out, room);
+    SetConsoleMode(in, mode);
+    write_units(screen, L"\r\n", 2);
+  }
+  if (in != INVALID_HANDLE_VALUE) CloseHandle(in);
+  if (screen != INVALID_HANDLE_VALUE) CloseHandle(screen);
+  return size;
+}
+
 /* ---- Colour and width ---- */
 
 int console_width(FILE *stream) {

@@ -18,6 +18,12 @@ void console_print(FILE *stream, const char *text);
  * (Ctrl-Z), or Ctrl-C with *interrupted set. */
 size_t console_read(char *out, size_t n, int *interrupted);
 
+/* Shows `prompt` on the console, wherever the streams lead, and reads a line that does not show. Returns the bytes of
+ * UTF-8 in `out`, which the caller wipes, or one of the values below. */
+#define CONSOLE_ABSENT ((size_t)-1)
+#define CONSOLE_INTERRUPTED ((size_t)-2)
+size_t console_ask_secret(const char *prompt, char *out, size_t room);
+
 /* Columns of the console behind `stream`; 80 when it is none. */
 int console_width(FILE *stream);
 

@@ -14,6 +14,7 @@
 #include "luax.h"
 #include "model.h"
 #include "searcher.h"
+#include "sign.h"
 #include "store.h"
 #include "win.h"
 
@@ -168,6 +169,8 @@ static void push_host(lua_State *L) {
   lua_setfield(L, -2, "program");
   store_push(L, folder);
   lua_setfield(L, -2, "store");
+  sign_push(L);
+  lua_setfield(L, -2, "sign");
   luax_setboolean(L, "default_state", folder == NULL);
   push_options(L);
   lua_setfield(L, -2, "options");

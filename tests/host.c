@@ -11,6 +11,7 @@
 #include "bundle.h"
 #include "luax.h"
 #include "runner.h"
+#include "sign.h"
 #include "win.h"
 
 static const win_host raw = {bundle_push_win, NULL, 0, NULL};
@@ -68,6 +69,8 @@ static void open_modules(lua_State *L) {
   lua_setfield(L, -2, "x");
   win_push_writes(L);
   lua_setfield(L, -2, "writes");
+  sign_push(L);
+  lua_setfield(L, -2, "sign");
   luax_settext(L, "build", P80_TEST_BUILD);
   luax_settext(L, "path", P80_TEST_PATH);
   luax_settext(L, "folder", P80_TEST_FOLDER);

@@ -24,6 +24,9 @@ end
 
 local EXIT_FOR = {
   [code.P80_REFUSED] = 4,
+  [code.P80_BAD_SIGNATURE] = 4,
+  [code.P80_UNPROTECTED] = 4,
+  [code.P80_BAD_POLICY] = 4,
   [code.ERROR_ACCESS_DENIED] = 5,
   [code.ERROR_PRIVILEGE_NOT_HELD] = 5,
   [code.WAIT_TIMEOUT] = 6,
