@@ -10,6 +10,7 @@
 
 HANDLE luax_interrupt;
 void (*luax_waiting)(void);
+volatile long luax_waits;
 
 /* ---- Arguments ---- */
 
@@ -285,6 +286,7 @@ static DWORD wait_slice(HANDLE handle, DWORD ms) {
 int luax_wait(lua_State *L, HANDLE handle, DWORD ms) {
   enum { SLICE = 200 };
   ULONGLONG end = luax_clock() + ms;
+  luax_waits++;
   for (;;) {
     ULONGLONG now = luax_clock();
     DWORD left = ms == INFINITE ? INFINITE : now < end ? (DWORD)(end - now) : 0;

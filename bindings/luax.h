@@ -128,6 +128,8 @@ void luax_freelocal(UINT_PTR value);        /* LocalFree as a luax_closer */
 extern HANDLE luax_interrupt;
 /* Called again and again during waits, to show progress; the engine sets it. NULL: not called. */
 extern void (*luax_waiting)(void);
+/* How often something waited, for who watches over a script. */
+extern volatile long luax_waits;
 /* Waits `ms`; raises ERROR_OPERATION_ABORTED at once when Ctrl-C comes. */
 void luax_sleep(lua_State *L, DWORD ms);
 /* Waits at most `ms` for `handle`; returns whether it was set. Ctrl-C as in luax_sleep. */

@@ -14,6 +14,13 @@ static size_t live_blocks, live_bytes;
 size_t alloc_live_blocks(void) { return live_blocks; }
 size_t alloc_live_bytes(void) { return live_bytes; }
 
+/* What one state holds and may hold. */
+typedef struct budget {
+  size_t blocks, bytes;
+  size_t limit; /* in bytes; 0: none */
+  int was_short;
+} budget;
+
 #ifndef P80_PAGE_HEAP
 
 /* ---- Pool ---- */
@@ -50,7 +57,7 @@ typedef struct arena {
   HANDLE heap;          /* for larger blocks */
   spare spares[SPARES]; /* the big ones freed last, see put_large */
   size_t next_spare, spare_bytes;
-  size_t blocks;
+  budget budget;
 } arena;
 
 static chunk *new_chunk(size_t size) {
@@ -193,25 +200,11 @@ static void *resize(arena *a, void *block, size_t old_size, size_t new_size) {
   return moved;
 }
 
-void *alloc_lua(void *context, void *block, size_t old_size, size_t new_size) {
-  arena *a = context;
-  if (new_size == 0) {
-    if (block == NULL) return NULL;
-    put(a, block, old_size);
-    live_bytes -= old_size;
-    live_blocks--;
-    if (--a->blocks == 0) close_arena(a);
-    return NULL;
-  }
+static void release(arena *a, void *block, size_t size) { put(a, block, size); }
+
+static void *acquire(arena *a, void *block, size_t old_size, size_t new_size) {
   void *got = block ? resize(a, block, old_size, new_size) : take(a, new_size);
   if (got == NULL && drop_spares(a)) got = block ? resize(a, block, old_size, new_size) : take(a, new_size);
-  if (got == NULL) return NULL;
-  if (block == NULL) {
-    old_size = 0; /* it says what the block is for */
-    live_blocks++;
-    a->blocks++;
-  }
-  live_bytes += new_size - old_size;
   return got;
 }
 
@@ -247,7 +240,7 @@ typedef struct record {
 } record;
 
 typedef struct arena {
-  size_t blocks;
+  budget budget;
 } arena;
 
 static struct {
@@ -409,35 +402,58 @@ static int must_fail(size_t old_size, size_t new_size) {
 static arena *open_arena(void) { return HeapAlloc(GetProcessHeap(), HEAP_ZERO_MEMORY, sizeof(arena)); }
 static void close_arena(arena *a) { HeapFree(GetProcessHeap(), 0, a); }
 
-static void *free_block(arena *a, void *block, size_t size) {
-  if (block == NULL) return NULL;
+static void release(arena *a, void *block, size_t size) {
+  (void)a;
   put(block, size);
-  live_bytes -= size;
-  live_blocks--;
-  if (--a->blocks == 0) close_arena(a);
-  return NULL;
 }
 
-void *alloc_lua(void *context, void *block, size_t old_size, size_t new_size) {
-  arena *a = context;
-  if (new_size == 0) return free_block(a, block, old_size);
+static void *acquire(arena *a, void *block, size_t old_size, size_t new_size) {
+  (void)a;
   if (block) find(block, old_size);
-  else old_size = 0; /* it says what the block is for */
   if (new_size > old_size && must_fail(old_size, new_size)) return NULL;
   void *moved = take(new_size);
-  if (moved == NULL) return NULL;
-  if (block) {
+  if (moved && block) {
     memcpy(moved, block, old_size < new_size ? old_size : new_size);
     put(block, old_size);
-  } else {
-    live_blocks++;
-    a->blocks++;
   }
-  live_bytes += new_size - old_size;
   return moved;
 }
 
 #endif
+
+/* ---- What Lua calls ---- */
+
+static void *give_back(arena *a, void *block, size_t size) {
+  if (block == NULL) return NULL;
+  release(a, block, size);
+  live_bytes -= size;
+  live_blocks--;
+  a->budget.bytes -= size;
+  if (--a->budget.blocks == 0) close_arena(a);
+  return NULL;
+}
+
+static int may_grow(budget *b, size_t more) {
+  if (b->limit == 0 || (b->bytes <= b->limit && more <= b->limit - b->bytes)) return 1;
+  b->was_short = 1;
+  return 0;
+}
+
+void *alloc_lua(void *context, void *block, size_t old_size, size_t new_size) {
+  arena *a = context;
+  if (new_size == 0) return give_back(a, block, old_size);
+  if (block == NULL) old_size = 0; /* it says what the block is for */
+  if (new_size > old_size && !may_grow(&a->budget, new_size - old_size)) return NULL;
+  void *got = acquire(a, block, old_size, new_size);
+  if (got == NULL) return NULL;
+  live_bytes += new_size - old_size;
+  a->budget.bytes += new_size - old_size;
+  if (block == NULL) {
+    live_blocks++;
+    a->budget.blocks++;
+  }
+  return got;
+}
 
 /* ---- States ---- */
 
@@ -470,11 +486,20 @@ static void warn(void *context, const char *message, int to_continue) {
 lua_State *alloc_newstate(void) {
   arena *a = open_arena();
   if (a == NULL) return NULL;
-  a->blocks = 1; /* so that it outlives a failure of lua_newstate */
+  a->budget.blocks = 1; /* so that it outlives a failure of lua_newstate */
   lua_State *L = lua_newstate(alloc_lua, a);
-  if (--a->blocks == 0) close_arena(a);
+  if (--a->budget.blocks == 0) close_arena(a);
   if (L == NULL) return NULL;
   lua_atpanic(L, panic);
   lua_setwarnf(L, warn, NULL);
   return L;
 }
+
+static budget *budget_of(lua_State *L) {
+  void *a;
+  lua_getallocf(L, &a);
+  return &((arena *)a)->budget;
+}
+
+void alloc_limit(lua_State *L, size_t bytes) { budget_of(L)->limit = bytes; }
+int alloc_was_short(lua_State *L) { return budget_of(L)->was_short; }

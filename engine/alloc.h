@@ -15,6 +15,11 @@ lua_State *alloc_newstate(void);
 /* The lua_Alloc function of these states. */
 void *alloc_lua(void *arena, void *block, size_t old_size, size_t new_size);
 
+/* The most that a state may hold, in bytes; 0: no limit. Beyond it Lua raises "not enough memory". */
+void alloc_limit(lua_State *L, size_t bytes);
+/* Whether a state has wanted more than its limit. */
+int alloc_was_short(lua_State *L);
+
 /* What all states together hold; 0 when all are closed. */
 size_t alloc_live_blocks(void);
 size_t alloc_live_bytes(void);

@@ -24,6 +24,10 @@ const char cli_usage[] =
     "  --allow GRANT      allow a change, such as scm.state:W3SVC or '*' (may be\n"
     "                     repeated)\n"
     "  --timeout SECONDS  how long waits may take (default 30)\n"
+    "  --cpu-limit SECONDS\n"
+    "                     how long a script may compute without waiting or\n"
+    "                     changing anything (default 300; 0: any time)\n"
+    "  --memory-limit MIB how much it may hold (default 1024, x86: 512; 0: all)\n"
     "  --state DIR        where runs are recorded (default: p80 in the common\n"
     "                     application data folder)\n"
     "  --report SHAPE     the result as ansible, salt, bolt, intune or dsc wants it\n"
@@ -41,8 +45,9 @@ const char cli_usage[] =
     "            3010 done but a restart is needed\n";
 
 static const char *const option_words[] = {
-    "--check", "--dry-run", "--what-if", "--json",  "--allow",    "--timeout", "--state", "--report",
-    "--model", "--quiet",   "--verbose", "--force", "--no-color", "--version", "--help",  NULL};
+    "--check",     "--dry-run",      "--what-if",  "--json",    "--allow", "--timeout",
+    "--cpu-limit", "--memory-limit", "--state",    "--report",  "--model", "--quiet",
+    "--verbose",   "--force",        "--no-color", "--version", "--help",  NULL};
 
 /* Sets the switch that `word` names; returns whether it is one that may stand anywhere. */
 static int take_switch(cli *out, const char *word) {
@@ -76,12 +81,23 @@ static int wrong(cli *out, const char *format, const char *word) {
   return 0;
 }
 
-static int take_timeout(cli *out, const char *value) {
+/* Where the value of option `word` belongs, if it is a number; NULL for other options. */
+static double *number_option(cli *out, const char *word) {
+  if (is_option(word, "--timeout")) return &out->timeout;
+  if (is_option(word, "--cpu-limit")) return &out->cpu_limit;
+  if (is_option(word, "--memory-limit")) return &out->memory_limit;
+  return NULL;
+}
+
+static int take_number(cli *out, const char *word, const char *value, double *number) {
   char *end;
-  out->timeout = strtod(value, &end);
-  if (end == value || *end || !(out->timeout >= 0 && out->timeout <= 2592000))
-    return wrong(out, "--timeout takes seconds from 0 to 2592000 (30 days), not '%.80s'", value);
-  return 1;
+  *number = strtod(value, &end);
+  if (end != value && *end == 0 && *number >= 0 && *number <= 2592000) return 1;
+  if (is_option(word, "--memory-limit")) return wrong(out, "--memory-limit takes MiB from 0, not '%.80s'", value);
+  out->command = CLI_WRONG;
+  snprintf(out->error, sizeof out->error, "%.*s takes seconds from 0 to 2592000 (30 days), not '%.80s'",
+           (int)strcspn(word, "="), word, value);
+  return 0;
 }
 
 /* Where the value of option `word` belongs, if it is kept as it comes; NULL for other options. */
@@ -101,7 +117,7 @@ static int no_option(cli *out, const char *word) {
 }
 
 static int takes_value(cli *out, const char *word) {
-  return text_option(out, word) || is_option(word, "--allow") || is_option(word, "--timeout");
+  return text_option(out, word) || number_option(out, word) || is_option(word, "--allow");
 }
 
 /* Takes the option at argv[*i] with its value; returns 0 with `error` set when it is wrong. */
@@ -112,7 +128,7 @@ static int take_option(cli *out, int argc, const char **argv, int *i) {
   if (!takes_value(out, word)) return no_option(out, word);
   const char *value = option_value(argc, argv, i), **text = text_option(out, word);
   if (value == NULL || *value == 0) return wrong(out, "%.80s needs a value", word);
-  if (is_option(word, "--timeout")) return take_timeout(out, value);
+  if (number_option(out, word)) return take_number(out, word, value, number_option(out, word));
   if (text) *text = value;
   else if (out->allow_count == CLI_MOST_ALLOWS) return wrong(out, "too many --allow%s", "");
   else out->allow[out->allow_count++] = value;
@@ -254,7 +270,7 @@ static int take_lone(cli *out, int argc, const char **argv, int i) {
 void cli_parse(cli *out, int argc, const char **argv) {
   memset(out, 0, sizeof *out);
   out->command = CLI_USAGE;
-  out->timeout = -1;
+  out->timeout = out->cpu_limit = out->memory_limit = -1;
   for (int i = 1; i < argc; i++) {
     if (take_lone(out, argc, argv, i)) return;
     if (argv[i][0] != '-') {

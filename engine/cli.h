@@ -22,7 +22,8 @@ typedef struct cli {
   const char *script; /* path or name; NULL unless CLI_SCRIPT */
   const char *code;
   int check, json, quiet, verbose, no_color, force;
-  double timeout; /* seconds; negative: not given */
+  double timeout;                 /* seconds; negative: not given */
+  double cpu_limit, memory_limit; /* seconds and MiB; negative: not given */
   const char *state;
   const char *report; /* the shape of the result: "ansible" and so on; NULL: p80's own */
   const char *model;  /* the file of a modelled machine to run on; NULL: this machine */

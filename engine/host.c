@@ -16,6 +16,7 @@
 #include "core.h"
 #include "gate.h"
 #include "guard.h"
+#include "interrupt.h"
 #include "kit.h"
 #include "luax.h"
 #include "model.h"
@@ -24,7 +25,6 @@
 
 static const cli *options;
 static core_script script = {"p80", NULL, "none"};
-static lua_State *running;   /* the playbook's state, for Ctrl-C */
 static int json_output = -1; /* the real standard output while --json keeps it clean */
 static const char traceback_key;
 
@@ -37,32 +37,7 @@ typedef struct inner_run {
 } inner_run;
 static inner_run *inner; /* NULL: the run is the process's own */
 
-/* ---- Ctrl-C ---- */
-
-static void interrupt_hook(lua_State *L, lua_Debug *ar) {
-  (void)ar;
-  lua_sethook(L, NULL, 0, 0);
-  luax_pusherror(L, NULL, NULL, ERROR_OPERATION_ABORTED, "Interrupted.", NULL);
-  lua_error(L);
-}
-
-/* Runs in a thread of its own. The first Ctrl-C ends waits and the script in an orderly way; a second one ends the
- * process: the journal then lets `p80 undo` take back what was done. */
-static BOOL WINAPI on_console_event(DWORD event) {
-  if (event != CTRL_C_EVENT && event != CTRL_BREAK_EVENT) return FALSE;
-  if (WaitForSingleObject(luax_interrupt, 0) == WAIT_OBJECT_0) return FALSE;
-  SetEvent(luax_interrupt);
-  if (running) lua_sethook(running, interrupt_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
-  return TRUE;
-}
-
 static void show_waiting(void) { console_progress_step(-1); }
-
-static void catch_interrupts(void) {
-  luax_interrupt = CreateEventW(NULL, TRUE, FALSE, NULL);
-  SetConsoleCtrlHandler(on_console_event, TRUE);
-  luax_waiting = show_waiting;
-}
 
 /* ---- Standard output ---- */
 
@@ -166,6 +141,7 @@ static int open_playbook(lua_State *L) {
   luaL_requiref(L, "lfs", luaopen_lfs, 1);
   guard_install(L, for_manifest ? end_manifest : end_script);
   if (model_is_on()) model_open_playbook(L);
+  interrupt_install(L);
   searcher_install(L, 0);
   win_open(L, machine());
   lua_pushvalue(L, -1);
@@ -181,10 +157,18 @@ static int open_playbook(lua_State *L) {
   return 0;
 }
 
+static size_t memory_limit(void) {
+  enum { MIB = 1024 * 1024 };
+  static const double missing = sizeof(void *) == 8 ? 1024 : 512; /* of the 2 GiB that a 32-bit process has */
+  double most = (double)(SIZE_MAX / MIB), wanted = options->memory_limit < 0 ? missing : options->memory_limit;
+  return (size_t)(wanted < most ? wanted : most) * MIB;
+}
+
 /* A new playbook state; NULL without memory. */
 static lua_State *new_playbook(int for_manifest) {
   lua_State *L = alloc_newstate();
   if (L == NULL) return NULL;
+  alloc_limit(L, memory_limit());
   lua_pushcfunction(L, open_playbook);
   lua_pushboolean(L, for_manifest);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
@@ -236,8 +220,19 @@ static int plain_error(lua_State *L) {
   return 1;
 }
 
+/* Lua's own "not enough memory" does not say that a limit was reached. */
+static void explain_shortage(lua_State *L) {
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "";
+  if (strcmp(text, "not enough memory") != 0 || !alloc_was_short(L)) return;
+  const char *message =
+      lua_pushfstring(L, "Not enough memory: the limit of a script is %d MiB.", (int)(memory_limit() >> 20));
+  luax_pusherror(L, NULL, NULL, ERROR_NOT_ENOUGH_MEMORY, message, "--memory-limit MIB allows more");
+}
+
 /* Replaces the error on top by what can cross. */
 static void describe_error(lua_State *L) {
+  alloc_limit(L, 0);
+  explain_shortage(L);
   lua_pushcfunction(L, plain_error);
   lua_insert(L, -2);
   if (lua_pcall(L, 1, 1, 0) == LUA_OK) return;
@@ -257,8 +252,7 @@ static int call_finish(lua_State *L) {
 /* Ends the run in `L` with its error on top, if it failed, or with the exit code that the script asked for (-1:
  * none). Prints what there is to say; returns the exit code. */
 static int finish(lua_State *L, int failed, int code) {
-  running = NULL;
-  lua_sethook(L, NULL, 0, 0);
+  interrupt_leave(NULL);
   if (failed) describe_error(L);
   gate_shut();
   if (!failed && !core_is_open() && !options->json && !options->check && !model_is_on()) {
@@ -317,9 +311,17 @@ static int accept_allows(lua_State *L) {
   return lua_pcall(L, 0, 0, 0) == LUA_OK;
 }
 
+/* An inner run has a deadline instead, and at the prompt somebody watches. */
+static void limit_time(void) {
+  static const double missing = 300; /* seconds */
+  if (options->cpu_limit >= 0) interrupt_limit(options->cpu_limit);
+  else if (inner == NULL && options->command != CLI_REPL) interrupt_limit(missing);
+}
+
 static int run(lua_State *L, int arguments) {
   if (!accept_allows(L)) return finish(L, 1, 2);
-  running = L;
+  limit_time();
+  interrupt_enter(L);
   return finish(L, call_protected(L, arguments, 0) != LUA_OK, -1);
 }
 
@@ -477,7 +479,7 @@ static int run_command(lua_State *L) {
   lua_pushcfunction(L, call_command);
   lua_pushstring(L, options->name);
   int words = push_words(L);
-  running = L;
+  interrupt_enter(L);
   if (call_protected(L, 1 + words, 2) != LUA_OK) {
     lua_pushnil(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &traceback_key); /* the user's words, not a script, were at fault */
@@ -497,7 +499,7 @@ static int run_kit(lua_State *L, const char *name) {
   bundle_push(L, "core", name);
   kit_push(L, options, machine());
   int words = push_words(L);
-  running = L;
+  interrupt_enter(L);
   if (call_protected(L, 1 + words, 2) != LUA_OK) return finish(L, 1, -1);
   restore_output();
   print(stdout, luaL_optstring(L, -2, ""));
@@ -582,7 +584,7 @@ static int run_inner(void (*finished)(void *), void *context) {
 int host_run_within(const cli *given, double seconds, int *timed_out, void (*finished)(void *), void *context) {
   const cli *outer_options = options;
   core_script outer_script = script;
-  lua_State *outer_running = running;
+  lua_State *outer_running = interrupt_enter(NULL);
   int outer_json = json_output;
   core_run outer_core = core_suspend();
   inner_run own = {.deadline = luax_clock() + (ULONGLONG)(seconds * 1000), .code = EXIT_FAILURE};
@@ -599,7 +601,7 @@ int host_run_within(const cli *given, double seconds, int *timed_out, void (*fin
   inner = NULL;
   options = outer_options;
   script = outer_script;
-  running = outer_running;
+  interrupt_leave(outer_running);
   json_output = outer_json;
   *timed_out = own.timed_out;
   return code;
@@ -619,7 +621,8 @@ int host_main(const cli *given) {
       break;
   }
   core_configure(options, &script);
-  catch_interrupts();
+  interrupt_catch();
+  luax_waiting = show_waiting;
   keep_output_clean();
   return run_in_playbook();
 }
@@ -637,7 +640,9 @@ int host_run_for_manifest(const char *word, char *problem, size_t size) {
   if (L == NULL) return 0;
   lua_pushcfunction(L, run_for_manifest);
   lua_pushstring(L, word);
+  lua_State *before = interrupt_enter(L);
   int ok = lua_pcall(L, 1, 0, 0) == LUA_OK;
+  interrupt_leave(before);
   if (!ok) {
     describe_error(L);
     snprintf(problem, size, "%s", luaL_tolstring(L, -1, NULL));

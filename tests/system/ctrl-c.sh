@@ -43,16 +43,25 @@ says nterrupted || fail "it does not say that it was interrupted"
 "$loader" "$bin/p80.exe" undo || fail "undo failed"
 "$loader" "$sc" query Slow | grep -q RUNNING || fail "undo did not start the service again"
 
-script -qefc "$loader $bin/p80.exe -e 'print [[watching]] for _ in win.reg.watch [[HKLM\\SOFTWARE]] do end'" "$log" <"$keys" >/dev/null &
-terminal=$!
-exec 3>"$keys"
-for _ in 1 2 3 4 5 6 7 8 9 10; do
-  sleep 0.3
-  grep -q '^watching' "$log" && break
-done
-printf '\003' >&3
-code=0
-wait "$terminal" || code=$?
-exec 3>&-
-[ "$code" = 1 ] || fail "exit code $code instead of 1 while it watched the registry"
-says nterrupted || fail "it does not say that the watch was interrupted"
+# interrupts WHAT CODE: Ctrl-C ends code that never ends by itself, once it has printed "begun".
+interrupts() {
+  rm -f "$log"
+  script -qefc "$loader $bin/p80.exe -e 'print [[begun]] $2'" "$log" <"$keys" >/dev/null &
+  terminal=$!
+  exec 3>"$keys"
+  for _ in 1 2 3 4 5 6 7 8 9 10; do
+    sleep 0.3
+    grep -q '^begun' "$log" && break
+  done
+  printf '\003' >&3
+  code=0
+  wait "$terminal" || code=$?
+  exec 3>&-
+  [ "$code" = 1 ] || fail "exit code $code instead of 1: $1"
+  says nterrupted || fail "it does not say that it was interrupted: $1"
+}
+
+interrupts "a watch" 'for _ in win.reg.watch [[HKLM\SOFTWARE]] do end'
+interrupts "a busy coroutine" 'coroutine.wrap(function() coroutine.wrap(function() while true do end end)() end)()'
+interrupts "a coroutine whose errors are ignored" \
+  'local busy = coroutine.create(function() while true do end end) while true do coroutine.resume(busy) end'

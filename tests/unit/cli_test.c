@@ -50,6 +50,11 @@ static void test_scripts(void) {
   CHECK(c.check && c.json && !c.quiet && c.timeout == 1.5 && strcmp(c.state, "S") == 0);
   CHECK(c.allow_count == 2 && strcmp(c.allow[1], "b") == 0);
   CHECK(words_are(&c, "-p|--port|80|rest"));
+  c = parse("x");
+  CHECK(c.timeout < 0 && c.cpu_limit < 0 && c.memory_limit < 0);
+  c = parse("--cpu-limit|0.5|--memory-limit=64|x");
+  CHECK(c.cpu_limit == 0.5 && c.memory_limit == 64 && c.command == CLI_SCRIPT);
+  CHECK(parse("--cpu-limit=-1|x").command == CLI_WRONG && parse("--memory-limit|much|x").command == CLI_WRONG);
   c = parse("x|a|--|--check|--|b");
   CHECK(!c.check && words_are(&c, "a|--check|--|b"));
   c = parse("x|--allow|y|--state");

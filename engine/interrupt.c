@@ -1,0 +1,192 @@
+#include "interrupt.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdio.h>
+
+#include "console.h"
+#include "luax.h"
+
+static CRITICAL_SECTION lock;                    /* guards what follows against the threads that interrupt */
+static lua_State *running;                       /* the state or coroutine that runs */
+static lua_State *outermost;                     /* the main coroutine of the first state */
+static volatile enum { NONE, CTRL_C, BUSY } why; /* what has not reached that yet */
+
+static double limit;        /* seconds of processor time; 0: none */
+static volatile LONG steps; /* other than waits */
+
+/* ---- Raising ---- */
+
+static void raise_busy(lua_State *L) {
+  char message[96];
+  snprintf(message, sizeof message, "It has computed for %g seconds without waiting or changing anything.", limit);
+  luax_pusherror(L, NULL, NULL, ERROR_TIMEOUT, message,
+                 "it may be in a loop without end; --cpu-limit SECONDS allows more, 0 any time");
+  lua_error(L);
+}
+
+/* The error ends a coroutine alone; so it is raised again in what resumed it, up to the outermost. */
+static void on_hook(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  lua_sethook(L, NULL, 0, 0);
+  int cause = why;
+  if (L == outermost) why = NONE;
+  if (cause == BUSY) raise_busy(L);
+  luax_pusherror(L, NULL, NULL, ERROR_OPERATION_ABORTED, "Interrupted.", NULL);
+  lua_error(L);
+}
+
+/* lua_sethook may be called at any time, from another thread, too. */
+static void hook(lua_State *L) {
+  if (L && why) lua_sethook(L, on_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+}
+
+static void interrupt(int cause) {
+  EnterCriticalSection(&lock);
+  why = cause;
+  hook(running);
+  LeaveCriticalSection(&lock);
+}
+
+static lua_State *run(lua_State *L) {
+  EnterCriticalSection(&lock);
+  lua_State *before = running;
+  running = L;
+  hook(L);
+  LeaveCriticalSection(&lock);
+  return before;
+}
+
+lua_State *interrupt_enter(lua_State *L) {
+  if (outermost == NULL) outermost = L;
+  return run(L);
+}
+
+void interrupt_leave(lua_State *before) {
+  lua_State *left = run(before);
+  if (left) lua_sethook(left, NULL, 0, 0);
+}
+
+/* ---- Coroutines ---- */
+
+/* Calls the original (upvalue 1) with the arguments as they came while `co` runs. */
+static int call_within(lua_State *L, lua_State *co) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_State *before = run(co);
+  int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
+  run(before);
+  return status;
+}
+
+/* coroutine.resume(co, ...), coroutine.close(co) */
+static int within_argument(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTHREAD);
+  return call_within(L, lua_tothread(L, 1)) == LUA_OK ? lua_gettop(L) : lua_error(L);
+}
+
+/* What coroutine.wrap returns; upvalue 2 is the coroutine. As in Lua's own, text says who called. */
+static int within_upvalue(lua_State *L) {
+  int status = call_within(L, lua_tothread(L, lua_upvalueindex(2)));
+  if (status == LUA_OK) return lua_gettop(L);
+  if (status != LUA_ERRMEM && lua_type(L, -1) == LUA_TSTRING) {
+    luaL_where(L, 1);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+  }
+  return lua_error(L);
+}
+
+/* coroutine.wrap(f) */
+static int wrap(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, 1);
+  if (lua_getupvalue(L, -1, 1) == NULL || !lua_isthread(L, -1))
+    return luaL_error(L, "coroutine.wrap has no coroutine");
+  lua_pushcclosure(L, within_upvalue, 2);
+  return 1;
+}
+
+void interrupt_install(lua_State *L) {
+  static const luaL_Reg replaced[] = {
+      {"resume", within_argument}, {"close", within_argument}, {"wrap", wrap}, {NULL, NULL}};
+  lua_getglobal(L, LUA_COLIBNAME);
+  for (const luaL_Reg *r = replaced; r->name; r++) {
+    lua_getfield(L, -1, r->name);
+    lua_pushcclosure(L, r->func, 1);
+    lua_setfield(L, -2, r->name);
+  }
+  lua_pop(L, 1);
+}
+
+/* ---- Ctrl-C ---- */
+
+/* Runs in a thread of its own. The first Ctrl-C ends waits and the script in an orderly way; a second one ends the
+ * process: the journal then lets `p80 undo` take back what was done. */
+static BOOL WINAPI on_console_event(DWORD event) {
+  if (event != CTRL_C_EVENT && event != CTRL_BREAK_EVENT) return FALSE;
+  if (WaitForSingleObject(luax_interrupt, 0) == WAIT_OBJECT_0) return FALSE;
+  SetEvent(luax_interrupt);
+  interrupt(CTRL_C);
+  return TRUE;
+}
+
+void interrupt_catch(void) {
+  InitializeCriticalSection(&lock);
+  luax_interrupt = CreateEventW(NULL, TRUE, FALSE, NULL);
+  SetConsoleCtrlHandler(on_console_event, TRUE);
+}
+
+/* ---- The limit ---- */
+
+static double processor_time(void) {
+  FILETIME created, ended, kernel, user;
+  if (!GetProcessTimes(GetCurrentProcess(), &created, &ended, &kernel, &user)) return 0;
+  ULONGLONG ticks = ((ULONGLONG)kernel.dwHighDateTime << 32) + kernel.dwLowDateTime;
+  ticks += ((ULONGLONG)user.dwHighDateTime << 32) + user.dwLowDateTime;
+  return (double)ticks / 1e7;
+}
+
+/* No error can be raised within a C function, such as a string.find that takes years: the process ends. */
+static void give_up(void) {
+  console_print(stderr,
+                "p80: the script computes without end and cannot be interrupted; "
+                "`p80 undo` takes back what it has changed\n");
+  fflush(stderr);
+  TerminateProcess(GetCurrentProcess(), 6);
+}
+
+static DWORD WINAPI watch_over(void *unused) {
+  double patience = limit < 10 ? limit : 10; /* for cleaning up after the error */
+  DWORD look_every = limit < 4 ? (DWORD)(limit * 250) : 1000;
+  (void)unused;
+  double begun = processor_time();
+  int is_interrupted = 0;
+  for (LONG seen = -1; WaitForSingleObject(GetCurrentProcess(), look_every) == WAIT_TIMEOUT;) {
+    LONG now = steps + luax_waits;
+    double spent = processor_time() - begun;
+    if (now != seen) {
+      seen = now;
+      begun += spent;
+      is_interrupted = 0;
+    } else if (limit <= 0) {
+      begun += spent;
+    } else if (is_interrupted && spent > limit + patience) {
+      give_up();
+    } else if (!is_interrupted && spent > limit) {
+      is_interrupted = 1;
+      interrupt(BUSY);
+    }
+  }
+  return 0;
+}
+
+void interrupt_limit(double seconds) {
+  enum { STACK = 64 * 1024 };
+  static HANDLE watcher;
+  limit = seconds;
+  if (limit > 0 && watcher == NULL) watcher = CreateThread(NULL, STACK, watch_over, NULL, 0, NULL);
+}
+
+void interrupt_step(void) { steps++; }
