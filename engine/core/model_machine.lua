@@ -134,7 +134,10 @@ local function complete_service(name, key, service)
   for _, field in ipairs {"starts_in", "stops_in", "lingers"} do
     if service[field] ~= nil then check.seconds(name .. "." .. field, service[field]) end
   end
-  for _, field in ipairs {"start_error", "start_fails", "stop_error"} do check.opt_integer(name .. "." .. field, service[field], 1, 0xFFFFFFFF) end
+  local fails = service.start_fails
+  if type(fails) == "table" then check.integer(name .. ".start_fails.service", fields(name .. ".start_fails", fails, {"service"}).service, 1, 0xFFFFFFFF)
+  else check.opt_integer(name .. ".start_fails", fails, 1, 0xFFFFFFFF) end
+  for _, field in ipairs {"start_error", "stop_error"} do check.opt_integer(name .. "." .. field, service[field], 1, 0xFFFFFFFF) end
   complete_holder(name, service)
   service.children = service.children or {}
 end

@@ -68,9 +68,9 @@ local function kept(path)
   elseif folded == HTTP .. [[\urlaclinfo]] then
     return reservations()
   end
-  local name = folded:sub(1, #SERVICES) == SERVICES and folded:sub(#SERVICES + 1)
-  local service = name and not name:find "\\" and model.part "scm".find(name)
-  return service and service_values(service)
+  local name = folded:sub(1, #SERVICES) == SERVICES and folded:sub(#SERVICES + 1):match "^[^\\]+$"
+  local service = name and model.part "scm".find(name)
+  return service and service_values(service) or nil
 end
 
 local function is_there(path) return find(path) ~= nil or kept(path) ~= nil end

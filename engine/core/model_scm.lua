@@ -2,7 +2,7 @@
 --   starts_in, stops_in     seconds that it takes
 --   hangs                   "start" or "stop": it never gets there
 --   start_error, stop_error what Windows answers to the request
---   start_fails             with which code it stops instead of running
+--   start_fails             with which code it stops instead of running; {service=} is one of its own
 --   lingers                 seconds for which its process goes on after it has stopped
 local model, host = ...
 local machine, copy = model.machine, model.copy
@@ -12,6 +12,7 @@ local ACCESS_DENIED <const>, INVALID_PARAMETER <const> = 5, 87
 local DEPENDENTS_RUNNING <const>, INVALID_CONTROL <const>, ALREADY_RUNNING <const> = 1051, 1052, 1056
 local DISABLED <const>, DOES_NOT_EXIST <const>, CANNOT_ACCEPT <const>, NOT_ACTIVE <const> = 1058, 1060, 1061, 1062
 local PROCESS_ABORTED <const>, DEPENDENCY_FAIL <const>, MARKED_FOR_DELETE <const> = 1067, 1068, 1072
+local SPECIFIC_ERROR <const> = 1066
 local EXISTS <const>, DEPENDENCY_DELETED <const>, CIRCULAR <const> = 1073, 1075, 1059
 local LONGEST_NAME <const> = 256
 local HTTP <const> = "http"
@@ -253,23 +254,24 @@ end
 
 local function running(name)
   local service = machine.services[name]
-  if service.start_fails then
-    service.exit_code = service.start_fails
-    return stopped(name, service.start_fails)
+  local fails = service.start_fails
+  if fails then
+    service.service_exit_code = type(fails) == "table" and fails.service or 0
+    return stopped(name, type(fails) == "table" and SPECIFIC_ERROR or fails)
   end
   local conflict = model.part "net".conflict(service)
   if conflict then return stopped(name, conflict) end
   to_state(service, "running")
-  service.exit_code = 0
+  service.exit_code, service.service_exit_code = 0, 0
 end
 
 --- What is due for a service: {service=, to="running"|"stopped"|"start"}.
 function scm.happen(event)
   local service = machine.services[event.service]
   if not service then return end
-  if event.to == "running" then running(event.service)
+  if event.to == "running" and service.state == "start_pending" then running(event.service)
   elseif event.to == "stopped" then stopped(event.service)
-  elseif event.to == "paused" then to_state(service, "paused")
+  elseif event.to == "running" or event.to == "paused" then to_state(service, event.to)
   elseif service.state == "stopped" then pcall(scm.launch, event.service, {}) end
 end
 

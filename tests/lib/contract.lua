@@ -1,0 +1,26 @@
+-- Runs one of tests/contract on this machine and on a modelled one: both must hold what it expects.
+local lu = require "luaunit"
+local case = require "case"
+local contract = {}
+
+local function run(name, words, env)
+  words.env = env
+  table.insert(words, 1, "--json")
+  for _, word in ipairs {"--allow", "*", test.folder .. "/contract/" .. name .. ".lua"} do words[#words + 1] = word end
+  local result = case.p80(words)
+  lu.assertNotNil(result.json and result.json.result, case.describe(result))
+  return result.json.result
+end
+
+--- Runs the contract in the scene that is here now (`env` for its shims), and on `machine`, Lua text that is the same
+-- scene.
+function contract.check(name, machine, env)
+  local real = run(name, {}, env)
+  local modelled = run(name, {"--model", case.write("machine.lua", machine)})
+  lu.assertEquals(real.wrong, {}, "on this machine")
+  lu.assertEquals(modelled.wrong, {}, "on the modelled machine")
+  lu.assertEquals(modelled.checked, real.checked)
+  lu.assertTrue(real.checked > 10)
+end
+
+return contract
