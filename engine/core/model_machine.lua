@@ -21,7 +21,7 @@ local PROCESS <const> = set "pid name path parent session user command_line crea
 local FIELDS <const> = {
   machine = set [[name windows service_pack server edition architecture elevated language ipv6 time boot_time services
     processes connections excluded registry http sites accounts files programs clock due runs next_pid manager captured]],
-  http = set "urls iplisten urlacl sslcert timeout cache setting netsh answers",
+  http = set "urls iplisten addresses urlacl sslcert timeout cache setting netsh",
   site = set "id state auto_start error bindings queue",
   listen = set "port address protocol exclusive pid",
   connection = set "local_address local_port remote_address remote_port state pid",
@@ -93,6 +93,15 @@ end
 
 local STATES <const> = {"stopped", "start_pending", "stop_pending", "running", "continue_pending", "pause_pending", "paused"}
 local SYSTEM32 <const> = [[C:\Windows\System32\]]
+
+-- Above all pids that are given.
+local function first_pid(machine)
+  local highest = 996
+  for _, list in ipairs {machine.services, machine.processes} do
+    for _, one in pairs(list) do highest = math.max(highest, type(one) == "table" and math.tointeger(one.pid) or 0) end
+  end
+  return highest // 4 * 4 + 4
+end
 
 local function new_pid(machine)
   machine.next_pid = machine.next_pid + 4
@@ -264,13 +273,30 @@ local function complete_sites(machine)
   end
 end
 
+-- Records of C by their bindings, from what win.http.sslcert.add takes.
+local function complete_certificates(given)
+  local records = {}
+  for binding, options in pairs(given) do
+    local key, fault = win.http.sslcert.binding(check.text("machine.http.sslcert", binding))
+    if not key then check.bad("machine.http.sslcert", binding, "a binding like 0.0.0.0:443 (" .. fault .. ")") end
+    local record = win.http.sslcert.defaults()
+    for name, value in pairs(options) do record[name] = value end
+    record.host, record.port = key.host, key.port
+    records[key.binding] = record
+  end
+  return records
+end
+
 local function complete_http(machine)
   local http = fields("machine.http", machine.http or {}, FIELDS.http)
+  http.addresses = http.addresses or {"0.0.0.0", "::"}
   for _, part in ipairs(FIELDS.http) do
-    if part ~= "netsh" and part ~= "answers" then http[part] = http[part] or {} end
+    if part ~= "netsh" then http[part] = http[part] or {} end
   end
   complete_holder("machine.http", http)
   http.listens = nil
+  if http.netsh ~= nil then check.one_of("machine.http.netsh", http.netsh, {"missing", "timeout"}) end
+  http.sslcert = complete_certificates(http.sslcert)
   machine.http = http
 end
 
@@ -286,11 +312,11 @@ return function(given)
   for _, flag in ipairs {"elevated", "server", "ipv6"} do
     if machine[flag] == nil then machine[flag] = true end
   end
-  machine.next_pid = machine.next_pid or 1000
   for _, part in ipairs {"services", "processes", "connections", "excluded", "registry", "sites", "accounts", "files", "programs"} do
     machine[part] = machine[part] or {}
     if type(machine[part]) ~= "table" then check.bad("machine." .. part, machine[part], "a table") end
   end
+  machine.next_pid = machine.next_pid or first_pid(machine)
   for i, process in ipairs(machine.processes) do complete_process(machine, ("machine.processes[%d]"):format(i), process) end
   local manager
   for _, process in ipairs(machine.processes) do

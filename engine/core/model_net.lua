@@ -114,7 +114,7 @@ function net.listeners()
   for _, holder in ipairs(holders()) do
     for _, one in ipairs(holder.listens) do add(one.address, one.port, one.pid or holder.pid, one.protocol, one.exclusive) end
   end
-  local addresses = families(machine.http.iplisten[1] and machine.http.iplisten or {"0.0.0.0", "::"})
+  local addresses = families(machine.http.iplisten[1] and machine.http.iplisten or machine.http.addresses)
   for port, urls in pairs(http_ports()) do
     for _, address in ipairs(addresses) do add(address, port, KERNEL, "tcp", false, urls) end
   end
@@ -306,7 +306,7 @@ end
 
 --- What `netsh http show servicestate` prints; nil before Windows Vista, which has no netsh for HTTP.
 function net.servicestate(view)
-  if is_old() then return nil, "missing" end
+  if is_old() or machine.http.netsh then return nil, machine.http.netsh or "missing" end
   local lines, queues = {}, net.queues()
   local function add(line) lines[#lines + 1] = line end
   if view == "session" then
