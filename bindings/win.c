@@ -189,31 +189,56 @@ static void set_crossing(lua_State *L, const win_host *host, const char *subject
   lua_pop(L, 1);
 }
 
-/* Replaces every function of the table on top by its crossing. "watch" stays: it returns an iterator, which cannot
- * cross, and it watches Windows, not what is planned. */
-static void cross_reads(lua_State *L, const win_host *host, const char *subject) {
-  lua_pushnil(L);
-  while (lua_next(L, -2)) {
-    if (lua_isfunction(L, -1) && strcmp(lua_tostring(L, -2), "watch") != 0) {
-      host->push_crossing(L, lua_pushfstring(L, "%s.%s", subject, lua_tostring(L, -2)));
-      lua_pushvalue(L, -4); /* key */
-      lua_insert(L, -2);
-      lua_rawset(L, -6);
-      lua_pop(L, 1);
-    }
-    lua_pop(L, 1);
+/* Fills the table on top with the functions of one subject as C and its Lua half have them. */
+static void fill_here(lua_State *L, const win_host *host, const luax_subject *subject) {
+  set_raw(L, host, subject->name, subject->reads);
+  if (subject->lua) run_lua_half(L, host, subject);
+}
+
+/* watch(...) of a subject whose reads cross: it returns an iterator, which cannot, and it watches Windows, not what
+ * is planned. The upvalues are `win`, the host and the subject. */
+static int watch_here(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_newtable(L);
+  fill_here(L, lua_touserdata(L, lua_upvalueindex(2)), lua_touserdata(L, lua_upvalueindex(3)));
+  lua_getfield(L, -1, "watch");
+  lua_replace(L, 1);
+  lua_pop(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+static void set_watch(lua_State *L, const win_host *host, const luax_subject *subject) {
+  lua_pushvalue(L, 1);
+  lua_pushlightuserdata(L, (void *)host);
+  lua_pushlightuserdata(L, (void *)subject);
+  lua_pushcclosure(L, watch_here, 3);
+  lua_setfield(L, -2, "watch");
+}
+
+/* Fills the table on top with crossings to the reads that the core has. */
+static void fill_with_crossings(lua_State *L, const win_host *host, const luax_subject *subject) {
+  int top = lua_gettop(L);
+  host->push_reads(L, subject->name);
+  for (lua_Integer i = 1; lua_geti(L, top + 1, i) == LUA_TSTRING; i++) {
+    const char *name = lua_tostring(L, -1);
+    lua_pushvalue(L, top);
+    if (strcmp(name, "watch") == 0) set_watch(L, host, subject);
+    else set_crossing(L, host, subject->name, name);
+    lua_settop(L, top + 1);
   }
+  lua_settop(L, top);
 }
 
 /* Fills the table on top with the functions of one subject. */
 static void fill(lua_State *L, const win_host *host, const luax_subject *subject) {
-  set_raw(L, host, subject->name, subject->reads);
-  if (subject->lua) run_lua_half(L, host, subject);
+  if (host->push_reads) fill_with_crossings(L, host, subject);
+  else fill_here(L, host, subject);
   if (host->push_crossing == NULL) {
     set_raw(L, host, subject->name, subject->writes);
     return;
   }
-  if (host->reads_cross) cross_reads(L, host, subject->name);
   for (const luaL_Reg *write = subject->writes; write && write->name; write++)
     set_crossing(L, host, subject->name, write->name);
 }

@@ -11,8 +11,9 @@ typedef struct win_host {
   /* Pushes the function that stands in a playbook's state for the core's `name` ("scm.stop"); NULL in the core
    * itself, which has the raw writes. */
   void (*push_crossing)(lua_State *L, const char *name);
-  /* Whether reads cross to the core, too: in --check they show the planned state. */
-  int reads_cross;
+  /* Pushes an array of the names of the core's reads in a subject, to which the playbook's reads then cross, too: in
+   * --check they show the planned state. NULL: its reads are its own. */
+  void (*push_reads)(lua_State *L, const char *subject);
   /* Pushes what stands on a modelled machine for the C function on top, `name` ("scm.list", "x.sleep"); NULL on a real
    * one. */
   void (*push_double)(lua_State *L, const char *name);

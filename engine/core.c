@@ -24,8 +24,8 @@ static const char *folder; /* of the runs; NULL: the default */
 static lua_State *core;
 static const char core_key;
 
-static const win_host raw_host = {bundle_push_win, NULL, 0, NULL};
-static const win_host modelled_host = {bundle_push_win, NULL, 0, model_push_double};
+static const win_host raw_host = {bundle_push_win, NULL, NULL, NULL};
+static const win_host modelled_host = {bundle_push_win, NULL, NULL, model_push_double};
 
 void core_configure(const cli *given_options, const core_script *given_script) {
   options = given_options;

@@ -174,6 +174,11 @@ static void push_crossing(lua_State *L, const char *name, const char *field) {
 }
 
 void gate_push_crossing(lua_State *L, const char *name) { push_crossing(L, name, "call"); }
+void gate_push_reads(lua_State *L, const char *subject) {
+  lua_pushstring(L, subject);
+  gate_call(L, "reads", 1);
+}
+
 void gate_push_raw_crossing(lua_State *L, const char *name) { push_crossing(L, name, "raw"); }
 
 void gate_copy(lua_State *from, int index, lua_State *to) {

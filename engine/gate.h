@@ -8,6 +8,9 @@
  * returns copies of the results. Errors come back as error objects of the calling state. */
 void gate_push_crossing(lua_State *L, const char *name);
 
+/* Pushes an array of the names of the core's reads in a subject. */
+void gate_push_reads(lua_State *L, const char *subject);
+
 /* The same for what a modelled machine has in place of C's own function `name` ("scm.list"). */
 void gate_push_raw_crossing(lua_State *L, const char *name);
 

@@ -14,7 +14,7 @@
 #include "sign.h"
 #include "win.h"
 
-static const win_host raw = {bundle_push_win, NULL, 0, NULL};
+static const win_host raw = {bundle_push_win, NULL, NULL, NULL};
 
 /* test.bundled(folder, name) -> the bundled file as a function */
 static int bundled(lua_State *L) {

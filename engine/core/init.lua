@@ -132,6 +132,15 @@ local function raw(name)
   return found
 end
 
+--- The names of the reads in a subject ("http.urlacl").
+function core.reads(subject)
+  local names = {}
+  for name, value in next, raw(subject) do
+    if type(value) == "function" and not is_write[subject .. "." .. name] then names[#names + 1] = name end
+  end
+  return names
+end
+
 -- A read in --check: the raw result with the planned states laid over it. A view that hands its result back as it
 -- came leaves further results as they are, too.
 local function read(name, ...)

@@ -34,6 +34,25 @@ function T:test_a_manifest_grants_what_it_names_and_no_more()
   lu.assertFalse(win.reg.exists [[HKCU\Software\p80-test2]])
 end
 
+function T:test_check_has_the_same_functions()
+  local list = [[
+    local names = {}
+    local function collect(t, prefix)
+      for name, value in pairs(t) do
+        names[#names + 1] = prefix .. name
+        if type(value) == "table" then collect(value, prefix .. name .. ".") end
+      end
+    end
+    collect(win, "")
+    table.sort(names)
+    print(table.concat(names, "\n"))
+  ]]
+  local names = case.exits(case.p80 {"-e", list}, 0).stdout
+  lu.assertStrContains(names, "http.iplisten.list")
+  lu.assertStrContains(case.exits(case.p80 {"--check", "-e", list}, 0).stdout, names)
+  case.exits(case.p80 {"--check", "-e", "for _ in win.tcp.watch {timeout = 0.1} do end"}, 0)
+end
+
 function T:test_allow_adds_to_what_a_manifest_grants()
   local text = MANIFEST:format "'reg.value'" .. SET
   lu.assertStrContains(case.exits(case.script(text), 4).stderr, "reg.key")
