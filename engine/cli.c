@@ -100,10 +100,21 @@ static int take_number(cli *out, const char *word, const char *value, double *nu
   return 0;
 }
 
+/* Takes the shape of the result, which is a document as that of --json is. */
+static int take_report(cli *out, const char *shape) {
+  static const char *const shapes[] = {"ansible", "salt", "bolt", "intune", "dsc", NULL};
+  for (int i = 0; shapes[i]; i++)
+    if (strcmp(shapes[i], shape) == 0) {
+      out->report = shapes[i];
+      out->json = 1;
+      return 1;
+    }
+  return wrong(out, "--report takes ansible, salt, bolt, intune or dsc, not '%.80s'", shape);
+}
+
 /* Where the value of option `word` belongs, if it is kept as it comes; NULL for other options. */
 static const char **text_option(cli *out, const char *word) {
   if (is_option(word, "--state")) return &out->state;
-  if (is_option(word, "--report")) return &out->report;
   if (is_option(word, "--model")) return &out->model;
   return NULL;
 }
@@ -117,7 +128,8 @@ static int no_option(cli *out, const char *word) {
 }
 
 static int takes_value(cli *out, const char *word) {
-  return text_option(out, word) || number_option(out, word) || is_option(word, "--allow");
+  return text_option(out, word) || number_option(out, word) || is_option(word, "--allow") ||
+         is_option(word, "--report");
 }
 
 /* Takes the option at argv[*i] with its value; returns 0 with `error` set when it is wrong. */
@@ -129,6 +141,7 @@ static int take_option(cli *out, int argc, const char **argv, int *i) {
   const char *value = option_value(argc, argv, i), **text = text_option(out, word);
   if (value == NULL || *value == 0) return wrong(out, "%.80s needs a value", word);
   if (number_option(out, word)) return take_number(out, word, value, number_option(out, word));
+  if (is_option(word, "--report")) return take_report(out, value);
   if (text) *text = value;
   else if (out->allow_count == CLI_MOST_ALLOWS) return wrong(out, "too many --allow%s", "");
   else out->allow[out->allow_count++] = value;

@@ -41,8 +41,17 @@ static void show_waiting(void) { console_progress_step(-1); }
 
 /* ---- Standard output ---- */
 
+/* Any word on standard error is a failure to Intune. */
+static void silence_errors(void) {
+  int nowhere = _open("NUL", _O_WRONLY);
+  if (nowhere < 0) return;
+  _dup2(nowhere, _fileno(stderr));
+  _close(nowhere);
+}
+
 /* With --json standard output carries one document: what the script prints goes to standard error. */
 static void keep_output_clean(void) {
+  if (options->report && strcmp(options->report, "intune") == 0) silence_errors();
   if (!options->json) return;
   json_output = _dup(_fileno(stdout));
   _dup2(_fileno(stderr), _fileno(stdout));

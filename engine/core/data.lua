@@ -155,14 +155,15 @@ function data.is_document(value)
   return true
 end
 
---- JSON for other programs: the keys of `key_order` first, the others sorted, so that two documents can be compared.
-function data.document(value, key_order)
+--- JSON for other programs: the keys of `key_order` first, the others sorted, so that two documents can be compared; on
+-- one line where `is_line` says so.
+function data.document(value, key_order, is_line)
   local keys, others, order = collect_keys(value, {}), {}, {}
   for i, key in ipairs(key_order) do order[i], keys[key] = key, nil end
   for key in pairs(keys) do others[#others + 1] = key end
   table.sort(others)
   table.move(others, 1, #others, #order + 1, order)
-  return json.encode(to_document(value), {indent = true, keyorder = order})
+  return json.encode(to_document(value), {indent = not is_line, keyorder = order})
 end
 
 return data

@@ -3,6 +3,16 @@ local core, host = ...
 local playbook = {}
 
 local declared -- the manifest of the running playbook
+local given -- its arguments
+
+--- The arguments of the running script but for secrets.
+function playbook.arguments()
+  local shown = {}
+  for name, value in pairs(given or {}) do
+    if declared.args[name].type ~= "secret" then shown[name] = value end
+  end
+  return shown
+end
 
 --- The manifest that the running script declared, or nil.
 function playbook.manifest() return declared end
@@ -43,6 +53,7 @@ core.write("p80.playbook", function(manifest)
   core.manifest.check_windows(manifest)
   local args, problem = core.arguments.take(manifest, core.script.words or {})
   if not args then fail_words(problem) end
+  given = args
   return args
 end)
 

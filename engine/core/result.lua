@@ -181,7 +181,9 @@ function result.finish(exit, problem, traceback)
   last = record_of(run, exit, changes, problem, traceback)
   local out, err = "", problem ~= nil and error_text(problem, traceback) or ""
   for _, text in ipairs(not core.options.quiet and warnings or {}) do err = err .. ("p80: warning: %s\n"):format(text) end
-  if core.options.json then
+  if core.options.report then
+    return core.report_shapes(core.options.report, last, problem, err)
+  elseif core.options.json then
     out = data.document(last, DOCUMENT) .. "\n"
   elseif core.checking then
     out = plan_text(changes, problem ~= nil)

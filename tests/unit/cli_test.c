@@ -91,7 +91,9 @@ static void test_commands(void) {
   c = parse("list|--json");
   CHECK(is_command(&c, "list") && c.json);
   c = parse("--report=salt|--model|M|runs");
-  CHECK(is_command(&c, "runs") && strcmp(c.report, "salt") == 0 && strcmp(c.model, "M") == 0);
+  CHECK(is_command(&c, "runs") && strcmp(c.report, "salt") == 0 && c.json && strcmp(c.model, "M") == 0);
+  c = parse("--report|chef|runs");
+  CHECK(c.command == CLI_WRONG && strstr(c.error, "'chef'"));
 }
 
 static void test_own_options(void) {
