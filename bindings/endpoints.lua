@@ -29,10 +29,11 @@ end
 local function checked(...)
   local check = x.check(name .. ".watch")
   check.arguments(select("#", ...), 0, 1)
-  local options = check.options(..., {"port", "interval", "timeout"})
+  local options = check.options(..., {"port", "interval", "timeout", "wait"})
   if options.port ~= nil then check.port("port", options.port) end
   local interval = options.interval == nil and 1 or check.number("interval", options.interval, 0.01, 86400)
-  return options.port, interval, check.opt_seconds("timeout", options.timeout)
+  check.opt_boolean("wait", options.wait)
+  return options.port, interval, check.opt_seconds("timeout", options.timeout), options.wait ~= false
 end
 
 -- Compares the listeners with those in `known`, by identity, and keeps them there; returns what happened.
@@ -57,22 +58,38 @@ local function compare(known, rows)
   return events
 end
 
---- watch([{port=, interval=1, timeout=}]) -> an iterator of {event="appeared"|"gone", listener=}
--- Looks at the table every `interval` seconds; ends after `timeout` seconds, without it never.
-function subject.watch(...)
-  local port, interval, timeout = checked(...)
-  local deadline = timeout and x.clock() + timeout
-  local known = {}
-  compare(known, listeners(port))
+-- An iterator over the events that `look` gives, look after look, as long as it gives an array.
+local function each_event(look)
   local events, next_event = {}, 1
   return function()
     while not events[next_event] do
-      local left = deadline and deadline - x.clock()
-      if left and left <= 0 then return nil end
-      x.sleep(math.min(interval, left or interval))
-      events, next_event = compare(known, listeners(port)), 1
+      events, next_event = look(), 1
+      if not events then
+        events = {}
+        return nil
+      end
     end
     next_event = next_event + 1
     return events[next_event - 1]
   end
+end
+
+--- watch([{port=, interval=1, timeout=, wait=true}]) -> an iterator of {event="appeared"|"gone", listener=}
+-- Looks at the table every `interval` seconds; ends after `timeout` seconds, without it never. With wait=false each
+-- loop over the iterator is one look.
+function subject.watch(...)
+  local port, interval, timeout, wait = checked(...)
+  local deadline = timeout and x.clock() + timeout
+  local known, looked = {}, false
+  compare(known, listeners(port))
+  return each_event(function()
+    if not wait then
+      looked = not looked
+      return looked and compare(known, listeners(port)) or nil
+    end
+    local left = deadline and deadline - x.clock()
+    if left and left <= 0 then return nil end
+    x.sleep(math.min(interval, left or interval))
+    return compare(known, listeners(port))
+  end)
 end

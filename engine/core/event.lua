@@ -93,6 +93,7 @@ core.resource {
     while not find_entry(id) and core.x.clock() < deadline do core.x.sleep(0.05) end
   end,
   undo = false,
+  journal = false,
 }
 
 local function strings_of(options)

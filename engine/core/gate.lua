@@ -9,6 +9,7 @@
 --     restorable = function(state) ... end,   -- what taking back can bring back of a state; default: all
 --     lost = function(restored, before) ... end, -- what taking back could not restore, in words, or nil
 --     undo = false,                           -- when it cannot be taken back
+--     journal = false,                        -- when it is a record itself: not journaled, and no run waits for another
 --     whole = true,                           -- when `want` is always the whole state
 --     planned = function(id, want) ... end,   -- told what --check plans, for reads that list such things
 --   }
@@ -63,11 +64,14 @@ end
 function gate.changes() return changes end
 
 local function note(declaration, id, before, after, taken, problem)
-  changes[#changes + 1] = {
+  local change = {
     kind = declaration.kind, label = declaration.label(id), before = before, after = after,
     taken = taken, error = problem, undoable = declaration.undo ~= false,
   }
-  if core.options.verbose then host.log(core.secrets.masked(core.result.describe(changes[#changes]))) end
+  local last = changes[#changes] -- of records only the last is kept, so that a run which goes on for ever does not grow
+  local again = declaration.journal == false and last and last.kind == change.kind and last.label == change.label
+  changes[again and #changes or #changes + 1] = change
+  if core.options.verbose then host.log(core.secrets.masked(core.result.describe(change))) end
 end
 
 local function plan(declaration, id, want, have)
@@ -79,9 +83,11 @@ end
 
 -- Sets, reads back, journals what was read, and raises when it did not take.
 local function carry_out(declaration, id, want, have, options)
-  local label = declaration.label(id)
-  journal.begin(core.run_header())
-  local step = journal.intent(declaration.kind, id, label, have, want)
+  local label, step = declaration.label(id), nil
+  if declaration.journal ~= false then
+    journal.begin(core.run_header())
+    step = journal.intent(declaration.kind, id, label, have, want)
+  end
   host.progress(core.secrets.masked(("%s %s"):format(declaration.kind, label)))
   local set, problem = pcall(declaration.set, id, want, have, options)
   host.progress()
@@ -92,7 +98,7 @@ local function carry_out(declaration, id, want, have, options)
   if read then after = now end -- may be nil: absent
   problem = not taken and problem or nil
   if not read or taken or not data.equal(have, after) then note(declaration, id, have, after, taken, problem) end
-  if read then journal.outcome(step, taken, now, problem) end -- without one, undo knows that it may be in any state
+  if step and read then journal.outcome(step, taken, now, problem) end -- without one, undo knows that it may be in any state
   if not set or not read then error(problem, 0) end
   if not taken then core.fail(label, core.code.P80_NOT_TAKEN) end
 end
@@ -109,7 +115,7 @@ function gate.change(kind, id, want, options)
     plan(declaration, id, want, have)
     return true
   end
-  if journal.lock() then -- the run that held the lock may have changed it
+  if declaration.journal ~= false and journal.lock() then -- the run that held the lock may have changed it
     have = declaration.get(id)
     if declaration.same(have, want) then return false end
   end

@@ -28,6 +28,13 @@ local bindings = {}
 ---@field depends? true whether it is a service that depends on its parent; otherwise it uses HTTP.SYS without that
 ---@field children bindings.node[]
 
+---What there is to know of listeners.
+---@param listeners (win.tcp.listener|win.udp.listener)[]
+---@param protocol "tcp"|"udp"
+---@param look? ports.look
+---@return bindings.row[] rows
+function bindings.describe(listeners, protocol, look) end
+
 ---Who depends on HTTP, and who else uses HTTP.SYS.
 ---@param look? ports.look
 ---@return bindings.node? http nil without an HTTP service

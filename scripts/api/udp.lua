@@ -48,7 +48,7 @@ function udp.listeners(port, options) end
 ---Rights: anyone
 ---Windows: Server 2003 SP1
 ---See: <https://learn.microsoft.com/en-us/windows/win32/api/iphlpapi/nf-iphlpapi-getextendedudptable>
----@param options? {port?: integer, interval?: number, timeout?: number} the local port, default all; seconds between two looks, default 1; seconds after which it ends, default never
+---@param options? {port?: integer, interval?: number, timeout?: number, wait?: boolean} the local port, default all; seconds between two looks, default 1; seconds after which it ends, default never; with wait=false each loop over `next` is one look, without waiting
 ---@return fun(): win.udp.event? next
 function udp.watch(options) end
 

@@ -125,11 +125,19 @@ local function add_reservations(list, notes)
   end
 end
 
+function bindings.describe(listeners, protocol, look)
+  local list = {}
+  for port, rows in pairs(by_port(listeners)) do add_port(list, rows, protocol, port, look or ports.look()) end
+  table.sort(list, before)
+  return list
+end
+
 function bindings.list(look)
   local list, notes = {}, {}
   look = look or ports.look()
   for _, protocol in ipairs {"tcp", "udp"} do
-    for port, rows in pairs(by_port(win[protocol].listeners())) do add_port(list, rows, protocol, port, look) end
+    local rows = bindings.describe(win[protocol].listeners(), protocol, look)
+    table.move(rows, 1, #rows, #list + 1, list)
   end
   table.sort(list, before)
   add_reservations(list, notes)

@@ -135,6 +135,15 @@ def test_ctrl_c_ends_a_script():
         t.check("nterrupted" in t.text, "it does not say that it was interrupted")
 
 
+def test_ctrl_c_is_how_a_watch_ends():
+    t = Terminal("watch")
+    t.await_text("Ctrl-C ends it")
+    time.sleep(0.3)
+    t.type(CTRL_C)
+    t.check(t.exit_code() == 0, "the exit code is not 0")
+    t.check("nterrupted" not in t.text, "it speaks of an interruption")
+
+
 def test_a_second_ctrl_c_ends_what_catches_the_first():
     t = Terminal("-e", "print 'begun' pcall(function() while true do end end) print 'caught' while true do end")
     t.await_text("begun")
@@ -170,6 +179,7 @@ def main():
     test_repl()
     test_history_of_an_earlier_session()
     test_ctrl_c_ends_a_script()
+    test_ctrl_c_is_how_a_watch_ends()
     test_a_second_ctrl_c_ends_what_catches_the_first()
     test_a_secret_is_asked_for_and_never_shown()
 
