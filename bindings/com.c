@@ -16,12 +16,16 @@ void com_begin(lua_State *L) {
   winapi_load(L, "oleaut32");
   luax_handle *slot = luax_newhandle(L, end_com);
   HRESULT result = win32.CoInitializeEx(NULL, COINIT_MULTITHREADED);
+  com_forget();
   if (result == RPC_E_CHANGED_MODE) return;
   com_check(L, "COM", result);
   slot->value = 1;
 }
 
 /* ---- Errors ---- */
+
+/* https://learn.microsoft.com/windows/win32/api/oleauto/nf-oleauto-seterrorinfo */
+void com_forget(void) { win32.SetErrorInfo(0, NULL); }
 
 static void free_text(UINT_PTR value) { win32.SysFreeString((BSTR)value); }
 

@@ -12,6 +12,9 @@ void com_begin(lua_State *L);
 /* Whether a class is registered for programs like this one; needs advapi32 alone. */
 int com_is_registered(lua_State *L, const CLSID *class_id);
 
+/* Forgets what a call that failed has said, so that it is not taken for what the next one says; for failures that are
+ * passed over. */
+void com_forget(void);
 /* Raises for an HRESULT. One that wraps a Win32 code is that code; what the object says of it is the hint. */
 P80_NORETURN void com_fail(lua_State *L, const char *target, HRESULT result);
 /* The same when it is a failure. */

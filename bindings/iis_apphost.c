@@ -58,13 +58,15 @@ static void push_property(lua_State *L, apphost_element *element, const wchar_t 
   luax_handle *slot = com_slot(L);
   apphost_property *property = NULL;
   HRESULT result = element->v->get_property(element, text, &property);
-  if (result != NO_SUCH_PROPERTY) {
+  if (result == NO_SUCH_PROPERTY) {
+    com_forget();
+  } else {
     com_keep(L, slot, "IIS", result, property);
     VARIANT *value = com_variant(L);
     result = property->v->get_value(property, value);
     if (!may_fail) com_check(L, "IIS", result);
-    if (SUCCEEDED(result)) com_push(L, value);
-    else lua_pushnil(L);
+    if (FAILED(result)) com_forget();
+    com_push(L, value); /* nil then */
     lua_replace(L, top);
   }
   lua_settop(L, top);

@@ -42,8 +42,8 @@ static void set_text(lua_State *L, registered_task *task, task_text get, const c
 static void set_date(lua_State *L, registered_task *task, task_date get, const char *key) {
   DATE date = 0;
   SYSTEMTIME local;
-  if (FAILED(get(task, &date)) || !win32.VariantTimeToSystemTime(date, &local)) return;
-  task_set_time(L, key, &local);
+  if (FAILED(get(task, &date))) com_forget();
+  else if (win32.VariantTimeToSystemTime(date, &local)) task_set_time(L, key, &local);
 }
 
 static void push_row(lua_State *L, registered_task *task) {
@@ -59,6 +59,7 @@ static void push_row(lua_State *L, registered_task *task) {
   set_date(L, task, task->v->get_last_run, "last_run");
   set_date(L, task, task->v->get_next_run, "next_run");
   if (SUCCEEDED(task->v->get_last_result(task, &last))) luax_setinteger(L, "last_result", (DWORD)last);
+  else com_forget();
 }
 
 static LONG count_rows(lua_State *L, task_rows *rows) {
@@ -82,6 +83,7 @@ static void add_tasks(lua_State *L, task_folder *folder, int list, int depth) {
   task_rows *tasks = NULL;
   HRESULT result = folder->v->get_tasks(folder, INCLUDE_HIDDEN, &tasks);
   if (result == E_ACCESSDENIED && depth > 0) {
+    com_forget();
     lua_settop(L, top);
     return;
   }

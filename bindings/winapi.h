@@ -89,7 +89,7 @@
 #define WINAPI_OLE32(R, N) R(CoInitializeEx) R(CoUninitialize) R(CoCreateInstance) R(CoTaskMemFree)
 
 #define WINAPI_OLEAUT32(R, N) R(SysAllocString) R(SysFreeString) R(SysStringLen) R(VariantClear) R(GetErrorInfo) \
-  R(VariantTimeToSystemTime)
+  R(SetErrorInfo) R(VariantTimeToSystemTime)
 
 #define WINAPI_KERNEL32(R, N)                                                                                   \
   N("Windows Vista", BOOL, QueryFullProcessImageNameW, (HANDLE, DWORD, LPWSTR, PDWORD))                         \

@@ -46,7 +46,7 @@ function fakecom.read(path, name) return (win.reg.get(STATE .. "\\" .. path, nam
 function fakecom.clear()
   if win.reg.exists(STATE) then win.reg.delete(STATE, nil, {tree = true}) end
   for _, name in ipairs {
-    "LIVE", "CALLS", "FAIL", "STRUCK", "PRETEND", "LATE", "SAVED", "BUSY", "IIS70", "USER", "PASSWORD", "HIDE", "LOGON", "DENIED", "RUNS",
+    "LIVE", "CALLS", "FAIL", "MUTE", "STRUCK", "PRETEND", "LATE", "SAVED", "BUSY", "IIS70", "USER", "PASSWORD", "HIDE", "LOGON", "DENIED", "RUNS",
   } do
     fakecom.tell(name, nil)
   end
@@ -72,6 +72,25 @@ function fakecom.each_failure(f, after)
     if struck and after then after(n, ok, result, struck) end
   until not struck
   return n - 1
+end
+
+--- Calls f with a method failing whose failure f passes over, and the next one failing without a word: nothing that the
+-- first said may be in the error. Returns how often there was such an error.
+function fakecom.each_failure_after_another(f)
+  local raised = 0
+  fakecom.each_failure(f, function(n, ok)
+    if not ok then return end
+    fakecom.tell("CALLS", 0)
+    fakecom.tell("FAIL", n)
+    fakecom.tell("MUTE", n + 1)
+    local passed, problem = pcall(f)
+    fakecom.tell("FAIL", nil)
+    fakecom.tell("MUTE", nil)
+    if passed then return end
+    raised = raised + 1
+    lu.assertNil(tostring(problem):find("told to fail", 1, true), tostring(problem))
+  end)
+  return raised
 end
 
 return fakecom

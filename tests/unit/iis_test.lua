@@ -264,6 +264,10 @@ local function suite(name, prepare)
     lu.assertTrue(failures > 10, failures)
   end
 
+  function T.test_what_an_earlier_failure_said_is_no_hint()
+    lu.assertTrue(fakecom.each_failure_after_another(iis.sites) > 0 or is_metabase)
+  end
+
   -- Each ends in an error and no change, in an error and a change that undo takes back, or in success.
   local function each_failure_of(write)
     one_more "*:80:"

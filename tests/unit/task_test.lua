@@ -370,6 +370,11 @@ function Fake.test_every_method_fails_once()
   end)
 end
 
+function Fake.test_what_an_earlier_failure_said_is_no_hint()
+  lu.assertTrue(open().create([[\folder\old]], STARTUP))
+  lu.assertEquals(fakecom.each_failure_after_another(task.list), 1) -- after LastTaskResult comes what must not fail
+end
+
 function Fake.test_every_call_of_windows_fails_once()
   local names = {"CoInitializeEx", "CoCreateInstance", "SysAllocString", "RtlGetVersion"}
   local function forget() if task.get "new" then task.delete "new" end end
