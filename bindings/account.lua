@@ -152,8 +152,9 @@ local function list_of(text)
   return list
 end
 
--- What follows "<letter>:" up to the next part, outside of parentheses; nil when that part is not there.
-local function parts_of(sddl)
+--- The parts of a security descriptor by their letters: what follows "<letter>:" up to the next one, outside of parentheses
+-- (the condition of an entry may have any letter before a colon); nil when it does not begin with one, or has one twice.
+function x.sddl_parts(sddl)
   local parts, at = {}, 1
   while at <= #sddl do
     local letter, start = sddl:match("^([OGDS]):()", at)
@@ -171,7 +172,7 @@ function account.describe(...)
   local check, sddl = x.check "account.describe", ...
   check.arguments(select("#", ...), 1, 1)
   check.text("sddl", sddl)
-  local parts = canonical(sddl) and parts_of(canonical(sddl))
+  local parts = canonical(sddl) and x.sddl_parts(canonical(sddl))
   local dacl, sacl = parts and parts.D and list_of(parts.D), parts and parts.S and list_of(parts.S)
   if not parts or parts.D and not dacl or parts.S and not sacl then
     check.bad("sddl", sddl, "a security descriptor as SDDL such as D:(A;;GA;;;BA)")

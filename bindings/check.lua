@@ -58,6 +58,14 @@ function x.checks(fail)
     return value
   end
 
+  --- A password, which no message shows.
+  function check.secret(name, value)
+    if type(value) ~= "string" or value:find("\0", 1, true) or not check.is_wide_text(value) then
+      fail(name, ERROR_INVALID_PARAMETER, "text without NUL in valid UTF-8 expected (not shown).")
+    end
+    return value
+  end
+
   function check.integer(name, value, least, most)
     local whole = math.type(value) and math.tointeger(value)
     if not whole or whole < least or whole > most then
@@ -107,6 +115,7 @@ function x.checks(fail)
   end
 
   check.opt_text = optional(check.text)
+  check.opt_secret = optional(check.secret)
   check.opt_integer = optional(check.integer)
   check.opt_boolean = optional(check.boolean)
 

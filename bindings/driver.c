@@ -12,8 +12,7 @@
 
 /* ---- Loaded ---- */
 
-/* https://learn.microsoft.com/windows/win32/api/winternl/nf-winternl-ntquerysysteminformation, class 11; the
- * structures are RTL_PROCESS_MODULES in System Informer's phnt/include/ntldr.h. */
+/* RTL_PROCESS_MODULES in System Informer's phnt/include/ntldr.h. */
 typedef struct loaded_module {
   PVOID reserved[2];
   PVOID base;
@@ -49,21 +48,13 @@ static void push_loaded(lua_State *L, const loaded_modules *list, ULONG size) {
 /* Raw win.driver.loaded() -> rows {path=, base=, size=}, the kernel first. Addresses are 0 where p80 may not see
  * them. */
 static int driver_loaded(lua_State *L) {
-  enum { MODULES = 11, FIRST = 1 << 17, LARGEST = 1 << 24 };
-  static const NTSTATUS length_mismatch = (NTSTATUS)0xC0000004;
+  enum { MODULES = 11 };
+  ULONG size;
   luax_arguments(L, 0, 0);
-  winapi_load(L, "ntdll");
-  for (ULONG size = FIRST;; size *= 2) {
-    void *list = luax_buffer(L, size);
-    NTSTATUS status = win32.NtQuerySystemInformation((SYSTEM_INFORMATION_CLASS)MODULES, list, size, NULL);
-    if (status >= 0) {
-      push_loaded(L, list, size);
-      return 1;
-    }
-    if (status != length_mismatch || size >= LARGEST)
-      luax_fail(L, "modules of the kernel", win32.RtlNtStatusToDosError(status));
-    lua_pop(L, 1);
-  }
+  luax_handle *pages = luax_newpages(L);
+  const loaded_modules *list = winapi_systeminformation(L, pages, MODULES, "modules of the kernel", &size);
+  push_loaded(L, list, size);
+  return 1;
 }
 
 /* ---- Version ---- */

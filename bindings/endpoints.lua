@@ -1,17 +1,22 @@
 -- The half in Lua that win.tcp and win.udp share: whose the listeners are, and watching them.
 local subject, win, x, name = ...
 
--- Adds to rows what is known of their processes.
-local function add_owners(rows)
+--- Adds to rows with a pid what is known of their processes: path, services, and the name as row[name_key].
+function x.add_owners(rows, name_key)
   local pids = {}
   for i, row in ipairs(rows) do pids[i] = row.pid end
   local owners = win.tcp.owners(pids)
   for _, row in ipairs(rows) do
     local owner = owners[row.pid]
-    row.process, row.path = owner.process, owner.path
+    row[name_key], row.path = owner.process, owner.path
     row.services = table.move(owner.services, 1, #owner.services, 1, {})
-    row.kernel = owner.kernel
   end
+  return rows, owners
+end
+
+local function add_owners(rows)
+  local _, owners = x.add_owners(rows, "process")
+  for _, row in ipairs(rows) do row.kernel = owners[row.pid].kernel end
   return rows
 end
 

@@ -107,8 +107,7 @@ function host.edition(...)
 end
 
 function host.info(...)
-  local given = select("#", ...)
-  if given > 0 then x.fail("host.info", "arguments", 87, ("0 arguments expected, got %d."):format(given)) end
+  if select("#", ...) > 0 then x.check "host.info".arguments(select("#", ...), 0, 0) end
   return {
     version = host.version(), edition = host.edition(), architecture = host.architecture(), name = host.name(),
     elevated = host.elevated(), boot_time = host.boot_time(),

@@ -23,15 +23,8 @@ end
 
 -- Makes {pid, name, path, services} of each row that has a pid.
 local function add_owners(rows)
-  local pids = {}
-  for i, row in ipairs(rows) do pids[i] = row.pid end
-  local owners = win.tcp.owners(pids)
-  for _, row in ipairs(rows) do
-    local owner = owners[row.pid]
-    row.name, row.path = owner.process, owner.path
-    row.services = table.move(owner.services, 1, #owner.services, 1, {})
-  end
-  return rows
+  assert(win.tcp) -- brings x.add_owners
+  return (x.add_owners(rows, "name"))
 end
 
 -- The name of the product that the first of these words (services, URLs) belongs to.

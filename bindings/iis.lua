@@ -1,7 +1,6 @@
 -- win.iis, the half in Lua: words for states, and what a binding says.
 local iis, win, x = ...
 
-local ERROR_INVALID_PARAMETER = 87
 local ERROR_SERVICE_NOT_ACTIVE = 1062
 
 local STATES = {
@@ -56,25 +55,18 @@ function iis.sites(...)
   return rows
 end
 
-local function check_arguments(op, given, expected)
-  if given == expected then return end
-  x.fail(op, "arguments", ERROR_INVALID_PARAMETER, ("%d arguments expected, got %d."):format(expected, given))
-end
-
 function iis.get(...)
-  check_arguments("iis.get", select("#", ...), 1)
-  local wanted = ...
+  local check, wanted = x.check "iis.get", ...
+  check.arguments(select("#", ...), 1, 1)
   local is_name = type(wanted) == "string" and utf8.len(wanted) and not wanted:find "\0"
-  if not is_name and math.type(wanted) ~= "integer" then
-    x.fail("iis.get", "site", ERROR_INVALID_PARAMETER, "The name or the number of a site expected.")
-  end
+  if not is_name and math.type(wanted) ~= "integer" then check.bad("site", wanted, "the name or the number of a site") end
   for _, row in ipairs(iis.sites()) do
     if row.id == wanted or type(wanted) == "string" and row.name:lower() == wanted:lower() then return row end
   end
 end
 
 function iis.bindings(...)
-  check_arguments("iis.bindings", select("#", ...), 0)
+  x.check "iis.bindings".arguments(select("#", ...), 0, 0)
   local rows = {}
   for _, site in ipairs(iis.sites()) do
     for _, binding in ipairs(site.bindings) do

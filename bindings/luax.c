@@ -272,6 +272,17 @@ luax_handle *luax_newhandle(lua_State *L, luax_closer close) {
   return handle;
 }
 
+static void free_pages(UINT_PTR base) { VirtualFree((void *)base, 0, MEM_RELEASE); }
+
+luax_handle *luax_newpages(lua_State *L) { return luax_newhandle(L, free_pages); }
+
+void *luax_setpages(lua_State *L, luax_handle *slot, size_t size, const char *what) {
+  luax_closehandle(slot);
+  slot->value = (UINT_PTR)VirtualAlloc(NULL, size, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE);
+  if (slot->value == 0) luax_fail(L, what, ERROR_NOT_ENOUGH_MEMORY);
+  return (void *)slot->value;
+}
+
 /* ---- Waiting ---- */
 
 /* Waits at most `ms` for Ctrl-C, and for `handle`, which may be NULL; returns which came (0 or 1). */

@@ -121,6 +121,10 @@ luax_handle *luax_newhandle(lua_State *L, luax_closer close);
 void luax_closehandle(luax_handle *handle); /* idempotent */
 void luax_closekernel(UINT_PTR value);      /* CloseHandle as a luax_closer */
 void luax_freelocal(UINT_PTR value);        /* LocalFree as a luax_closer */
+/* A slot for zero-filled pages of memory (+1), and pages in it, for which those that were there are freed; `what` names
+ * them in an error. */
+luax_handle *luax_newpages(lua_State *L);
+void *luax_setpages(lua_State *L, luax_handle *slot, size_t size, const char *what);
 
 /* ---- Waiting ---- */
 

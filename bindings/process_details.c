@@ -199,20 +199,13 @@ static void push_usages(lua_State *L, const char *list, ULONG size) {
 
 /* Raw win.process.usage() -> {[pid] = {memory=, peak_memory=, private_memory=, handles=, cpu=}} */
 int process_usage(lua_State *L) {
-  enum { PROCESSES = 5, FIRST = 1 << 18, LARGEST = 1 << 28 };
-  static const NTSTATUS length_mismatch = (NTSTATUS)0xC0000004;
+  enum { PROCESSES = 5 };
+  ULONG size;
   luax_arguments(L, 0, 0);
-  winapi_load(L, "ntdll");
-  for (ULONG size = FIRST;; size *= 2) {
-    char *list = luax_buffer(L, size);
-    NTSTATUS status = win32.NtQuerySystemInformation((SYSTEM_INFORMATION_CLASS)PROCESSES, list, size, NULL);
-    if (status >= 0) {
-      push_usages(L, list, size);
-      return 1;
-    }
-    if (status != length_mismatch || size >= LARGEST) luax_fail(L, "processes", win32.RtlNtStatusToDosError(status));
-    lua_pop(L, 1);
-  }
+  luax_handle *pages = luax_newpages(L);
+  const char *list = winapi_systeminformation(L, pages, PROCESSES, "processes", &size);
+  push_usages(L, list, size);
+  return 1;
 }
 
 /* ---- Sessions ---- */

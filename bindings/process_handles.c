@@ -17,13 +17,7 @@
 #include "process_parts.h"
 #include "winapi.h"
 
-/* ---- The handles of the machine ----
- * https://learn.microsoft.com/windows/win32/api/winternl/nf-winternl-ntquerysysteminformation; the classes and their
- * structures are in System Informer's phnt/include/ntexapi.h. */
-
-enum { HANDLES_EXTENDED = 64 };
-
-#define STATUS_LENGTH_MISMATCH ((NTSTATUS)0xC0000004)
+/* ---- The handles of the machine ---- */
 
 typedef struct extended_handle {
   PVOID object;
@@ -60,33 +54,14 @@ static entry entry_at(const snapshot *s, size_t i) {
   return (entry){h->handle, (DWORD)h->pid, h->type};
 }
 
-static void free_pages(UINT_PTR base) { VirtualFree((void *)base, 0, MEM_RELEASE); }
-
-/* Pages in a slot of the running function (+1). */
-static void *new_pages(lua_State *L, luax_handle *slot, SIZE_T size) {
-  luax_closehandle(slot);
-  slot->value = (UINT_PTR)VirtualAlloc(NULL, size, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE);
-  if (slot->value == 0) luax_fail(L, "handles", ERROR_NOT_ENOUGH_MEMORY);
-  return (void *)slot->value;
-}
-
-/* All handles of the machine, in pages that grow until they fit; the count is checked against them. Windows XP
- * brought this class. */
+/* All handles of the machine; the count is checked against their pages. Windows XP brought this class. */
 static snapshot take_snapshot(lua_State *L, luax_handle *pages) {
-  enum { FIRST = 1 << 20, LARGEST = 1 << 30 };
-  for (ULONG size = FIRST;;) {
-    ULONG needed = 0;
-    extended_handles *list = new_pages(L, pages, size);
-    NTSTATUS status = win32.NtQuerySystemInformation((SYSTEM_INFORMATION_CLASS)HANDLES_EXTENDED, list, size, &needed);
-    if (status >= 0) {
-      size_t most = (size - offsetof(extended_handles, handles)) / sizeof(extended_handle);
-      if (list->count > most) luax_fail(L, "handles", ERROR_INVALID_DATA);
-      return (snapshot){list, list->count};
-    }
-    if (status != STATUS_LENGTH_MISMATCH) luax_fail(L, "handles", win32.RtlNtStatusToDosError(status));
-    if (size >= LARGEST) luax_fail(L, "handles", ERROR_NOT_ENOUGH_MEMORY);
-    size = needed > size && needed < LARGEST / 2 ? needed + needed / 4 : size * 2;
-  }
+  enum { HANDLES_EXTENDED = 64 };
+  ULONG size;
+  const extended_handles *list = winapi_systeminformation(L, pages, HANDLES_EXTENDED, "handles", &size);
+  size_t most = (size - offsetof(extended_handles, handles)) / sizeof(extended_handle);
+  if (list->count > most) luax_fail(L, "handles", ERROR_INVALID_DATA);
+  return (snapshot){list, list->count};
 }
 
 /* ---- Those that are asked ---- */
@@ -142,7 +117,7 @@ static int is_wished(const wish *w, entry e, DWORD own) {
 
 /* The wished handles, ordered by process. */
 static search *new_search(lua_State *L, luax_handle *pages, const snapshot *s, const wish *w) {
-  search *found = new_pages(L, pages, sizeof *found + s->count * sizeof(candidate));
+  search *found = luax_setpages(L, pages, sizeof *found + s->count * sizeof(candidate), "handles");
   DWORD own = GetCurrentProcessId();
   for (size_t i = 0; i < s->count; i++) {
     entry e = entry_at(s, i);
@@ -383,8 +358,7 @@ int process_handles(lua_State *L) {
   winapi_load(L, "ntdll");
   privilege_enable_debug(L);
   luax_handle *file = luax_newhandle(L, luax_closekernel);
-  luax_handle *list = luax_newhandle(L, free_pages), *pages = luax_newhandle(L, free_pages);
-  luax_handle *text = luax_newhandle(L, free_pages);
+  luax_handle *list = luax_newpages(L), *pages = luax_newpages(L), *text = luax_newpages(L);
   HANDLE nul = open_nul(file);
   snapshot all = take_snapshot(L, list);
   if (type && _wcsicmp(type, L"file") == 0) w.file_type = file_type(&all, nul);
@@ -393,7 +367,8 @@ int process_handles(lua_State *L) {
   s->given = given;
   s->pattern = pattern;
   s->type = type;
-  s->text = new_pages(L, text, (TEXT_UNITS + PROCESS_ROOM) * sizeof(wchar_t)); /* what follows a name can be read */
+  /* what follows a name can be read */
+  s->text = luax_setpages(L, text, (TEXT_UNITS + PROCESS_ROOM) * sizeof(wchar_t), "handles");
   LONG silent = ask_names(L, s);
   if (s->used > TEXT_UNITS) luax_failhint(L, "handles", ERROR_MORE_DATA, "ask for fewer with name, pid or type");
   push_rows(L, s);

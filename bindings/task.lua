@@ -1,7 +1,6 @@
 -- win.task, the half in Lua: what a task is, read from the XML of Task Scheduler 2.0 or from the fields of 1.0.
 local task, _, x = ...
 
-local ERROR_INVALID_PARAMETER = 87
 
 -- ---- Words ----
 
@@ -146,9 +145,7 @@ end
 
 function task.get(...)
   local path = ...
-  if select("#", ...) == 1 and (path == "" or path == "\\") then
-    x.fail("task.get", "path", ERROR_INVALID_PARAMETER, "The path of a task expected.")
-  end
+  if path == "" or path == "\\" then x.check "task.get".bad("path", path, "the path of a task") end
   local row = get(...)
   if not row then return nil end
   finish(row)

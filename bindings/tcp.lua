@@ -1,7 +1,6 @@
 -- win.tcp, the half in Lua: who owns an endpoint, and what the codes of a probe mean.
 local tcp, win, x = ...
 
-local ERROR_INVALID_PARAMETER <const> = 87
 local WSAEACCES <const> = 10013
 local WSAEADDRINUSE <const> = 10048
 
@@ -9,16 +8,12 @@ local WSAEADDRINUSE <const> = 10048
 -- WSAEPFNOSUPPORT, WSAEAFNOSUPPORT, WSAEADDRNOTAVAIL): IPv6 not installed, or switched off.
 local ABSENT <const> = {[10043] = true, [10044] = true, [10046] = true, [10047] = true, [10049] = true}
 
-local function check_pids(pids)
-  if type(pids) ~= "table" then
-    x.fail("tcp.owners", "pids", ERROR_INVALID_PARAMETER, ("an array of pids expected, got %s."):format(type(pids)))
+local function is_pids(value)
+  if type(value) ~= "table" then return false end
+  for _, pid in ipairs(value) do
+    if math.type(pid) ~= "integer" then return false end
   end
-  for _, pid in ipairs(pids) do
-    if math.type(pid) ~= "integer" then
-      local text = ("an array of pids expected, got %s in it."):format(pid)
-      x.fail("tcp.owners", "pids", ERROR_INVALID_PARAMETER, text)
-    end
-  end
+  return true
 end
 
 -- Whether it is the kernel: Windows says pid 4 (System), Wine none at all or the process in which it runs its drivers.
@@ -41,10 +36,8 @@ end
 
 function tcp.owners(...)
   local given, pids = select("#", ...), ...
-  if given > 1 then
-    x.fail("tcp.owners", "arguments", ERROR_INVALID_PARAMETER, ("1 argument expected, got %d."):format(given))
-  end
-  check_pids(pids)
+  if given > 1 then x.check "tcp.owners".arguments(given, 1, 1) end
+  if not is_pids(pids) then x.check "tcp.owners".bad("pids", pids, "an array of pids") end
   local owners = {}
   for _, pid in ipairs(pids) do
     if not owners[pid] then

@@ -70,3 +70,18 @@ void winapi_require(lua_State *L, const char *name) {
     luax_failhint(L, name, ERROR_CALL_NOT_IMPLEMENTED, lua_pushfstring(L, "this needs %s or newer", since));
   }
 }
+
+void *winapi_systeminformation(lua_State *L, luax_handle *pages, int class_number, const char *what, ULONG *size) {
+  enum { FIRST = 1 << 18, LARGEST = 1 << 30 };
+  static const NTSTATUS length_mismatch = (NTSTATUS)0xC0000004;
+  winapi_load(L, "ntdll");
+  for (*size = FIRST;;) {
+    ULONG needed = 0;
+    void *all = luax_setpages(L, pages, *size, what);
+    NTSTATUS status = win32.NtQuerySystemInformation((SYSTEM_INFORMATION_CLASS)class_number, all, *size, &needed);
+    if (status >= 0) return all;
+    if (status != length_mismatch) luax_fail(L, what, win32.RtlNtStatusToDosError(status));
+    if (*size >= LARGEST) luax_fail(L, what, ERROR_NOT_ENOUGH_MEMORY);
+    *size = needed > *size && needed < LARGEST / 2 ? needed + needed / 4 : *size * 2;
+  }
+}

@@ -144,10 +144,17 @@ typedef struct winapi {
 #undef WINAPI_FIELDS
 
 extern winapi win32;
+struct luax_handle;
 
 /* Loads the functions of `dll` ("advapi32") once; raises when one of its R functions, or the DLL with one, is absent. */
 void winapi_load(lua_State *L, const char *dll);
 /* Whether the N function `name` is there; raises an error that names the Windows version which brings it. */
 void winapi_require(lua_State *L, const char *name);
+
+/* What NtQuerySystemInformation tells of a class, in pages that grow until it fits; `what` names it in errors.
+ * https://learn.microsoft.com/windows/win32/api/winternl/nf-winternl-ntquerysysteminformation; the classes and their
+ * structures are in System Informer's phnt/include/ntexapi.h. */
+void *winapi_systeminformation(lua_State *L, struct luax_handle *pages, int class_number, const char *what,
+                               ULONG *size);
 
 #endif

@@ -32,19 +32,6 @@ function data.includes(have, want)
   return true
 end
 
---- The parts of a security descriptor's text as Windows writes it, by the names that {O=, G=, D=, S=} gives them. What
--- stands in parentheses is no part: the condition of an entry may have any letter before a colon.
-function data.split_sddl(sddl, names)
-  local parts, last, start = {}, nil, nil
-  local hidden = sddl:gsub("%b()", function(entry) return ("\0"):rep(#entry) end)
-  for at, letter in hidden:gmatch "()([OGDS]):" do
-    if last then parts[last] = sddl:sub(start, at - 1) end
-    last, start = names[letter], at + 2
-  end
-  if last then parts[last] = sddl:sub(start) end
-  return parts
-end
-
 --- `have` with the fields of `want` laid over it; a new table.
 function data.overlay(have, want)
   if want == nil then return nil end

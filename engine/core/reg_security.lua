@@ -1,6 +1,6 @@
 -- win.reg behind the gate: who may do what with a key, and hives in files of their own.
 local core, reg = ...
-local check, code, data = core.check, core.code, core.data
+local check, code = core.check, core.code
 local raw = core.win.reg
 local canonical, view_of, key_id, key_label, exists = reg.canonical, reg.view_of, reg.key_id, reg.key_label, reg.exists
 local absolute = reg.absolute
@@ -22,34 +22,26 @@ local function same_security(have, want)
   return true
 end
 
-local function security_text(parts)
-  local text = ""
-  for _, part in ipairs {{"O:", parts.owner}, {"G:", parts.group}, {"D:", parts.dacl}} do
-    if part[2] then text = text .. part[1] .. part[2] end
-  end
-  return text
-end
-
 core.resource {
   kind = "reg.security",
   label = key_label,
   get = function(id)
     local sddl = raw.security(id.key, {view = id.view})
-    return sddl and data.split_sddl(core.win.account.canonical(sddl), PARTS) or nil
+    return sddl and core.sddl.split(core.win.account.canonical(sddl), PARTS) or nil
   end,
   set = function(id, want, have)
     local changed = {} -- an owner may be set by few
     for part, text in pairs(want) do
       if not have or have[part] ~= text then changed[part] = text end
     end
-    raw.set_security(id.key, security_text(changed), {view = id.view})
+    raw.set_security(id.key, core.sddl.join(changed, PARTS), {view = id.view})
   end,
   same = same_security,
 }
 
 core.view("reg.security", function(planned, sddl, key, options)
   local is_planned, state = planned("reg.security", key_id(canonical(key), view_of(options)))
-  return is_planned and security_text(state) or sddl
+  return is_planned and core.sddl.join(state, PARTS) or sddl
 end)
 
 core.write("reg.set_security", function(...)
@@ -57,7 +49,7 @@ core.write("reg.set_security", function(...)
   local key, sddl, options = ...
   options = check.options(options, {"view"})
   core.ask(raw.exists, key, {view = options.view})
-  local want = data.split_sddl(core.ask(core.win.account.canonical, sddl), PARTS)
+  local want = core.sddl.split(core.ask(core.win.account.canonical, sddl), PARTS)
   if want.sacl then check.bad("sddl", sddl, "owner, group and DACL only") end
   local id = key_id(canonical(key), view_of(options))
   if not exists(id.key, id.view) then core.fail(key, code.ERROR_FILE_NOT_FOUND) end

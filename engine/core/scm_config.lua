@@ -123,15 +123,6 @@ end
 
 -- ---- Checks of settings ----
 
---- Checks a password without ever showing it.
-function scm.check_password(password)
-  if password == nil then return nil end
-  if type(password) ~= "string" or password:find("\0", 1, true) or not check.is_wide_text(password) then
-    core.fail("password", code.ERROR_INVALID_PARAMETER, "text without NUL in valid UTF-8 expected (not shown).")
-  end
-  return password
-end
-
 local function check_filled(name, value)
   if value ~= nil and check.text(name, value) == "" then check.bad(name, value, "text that is not empty") end
   return value
@@ -429,7 +420,7 @@ table.move(DETAILS, 1, #DETAILS, #scm.SETTINGS + 1, scm.SETTINGS)
 function scm.check_settings(settings)
   if type(settings) ~= "table" then check.bad("settings", settings, "a table of settings") end
   check.options(settings, scm.SETTINGS)
-  return scm.check_password(settings.password), scm.check_config(settings), scm.check_details(settings)
+  return check.opt_secret("password", settings.password), scm.check_config(settings), scm.check_details(settings)
 end
 
 core.write("scm.config", function(...)
@@ -464,21 +455,14 @@ local function without_generic(rights)
   return (rights:gsub("%u%u", GENERIC))
 end
 
-function scm.join_sddl(parts)
-  local text = ""
-  for _, mark in ipairs {"O", "G", "D", "S"} do
-    local part = parts[PARTS[mark]]
-    if part then text = text .. mark .. ":" .. part end
-  end
-  return text
-end
+function scm.join_sddl(parts) return core.sddl.join(parts, PARTS) end
 
 core.resource {
   kind = "scm.security",
   label = function(id) return id.name end,
   get = function(id)
     local sddl = core.ask(raw.security, id.name, {audit = id.audit})
-    return sddl and data.split_sddl(sddl, PARTS)
+    return sddl and core.sddl.split(sddl, PARTS)
   end,
   set = function(id, want, have)
     local parts = {}
@@ -496,7 +480,7 @@ core.write("scm.set_security", function(...)
   check.text("sddl", sddl)
   local canonical = core.ask(core.win.account.canonical, sddl)
   local mapped = canonical:gsub("(%(%u*;[^;]*;)([^;]*)", function(before, rights) return before .. without_generic(rights) end)
-  local want = data.split_sddl(core.ask(core.win.account.canonical, mapped), PARTS)
+  local want = core.sddl.split(core.ask(core.win.account.canonical, mapped), PARTS)
   if next(want) == nil then check.bad("sddl", sddl, "SDDL with an owner (O:), group (G:), access list (D:) or audit list (S:)") end
   return core.change("scm.security", {name = record.name, audit = want.audit ~= nil or nil}, want)
 end)

@@ -199,15 +199,6 @@ local function check_filled(name, value)
   return value
 end
 
--- Checks a password without ever showing it.
-local function check_password(password)
-  if password == nil then return nil end
-  if type(password) ~= "string" or password:find("\0", 1, true) or not check.is_wide_text(password) then
-    core.fail("password", code.ERROR_INVALID_PARAMETER, "text without NUL in valid UTF-8 expected (not shown).")
-  end
-  return password
-end
-
 local function check_triggers(settings)
   local triggers = {}
   if settings.at ~= nil then
@@ -238,7 +229,7 @@ local function check_settings(settings)
   if type(settings) ~= "table" then check.bad("settings", settings, "a table of settings") end
   check.options(settings, SETTINGS)
   if settings.program == nil then check.bad("program", nil, "the program that the task runs") end
-  local password = check_password(settings.password)
+  local password = check.opt_secret("password", settings.password)
   local account = check_filled("account", settings.account) or LOCAL_SYSTEM
   local known = core.ask(core.win.account.get, account)
   if not known then core.fail("account", code.ERROR_NONE_MAPPED, ("There is no account '%s'."):format(account)) end

@@ -350,11 +350,13 @@ TestSddl = {}
 function TestSddl:test_an_entry_with_a_condition_is_one_part()
   local names = {O = "owner", G = "group", D = "dacl", S = "sacl"}
   local dacl = [[P(A;;KA;;;SY)(XA;;KR;;;WD;(@User.x == "D:S:" && (@User.O:y == 1)))]]
-  local split = fakecore.open().data.split_sddl
+  local sddl = fakecore.open().sddl
+  local split = sddl.split
   lu.assertEquals(split("O:BAG:SYD:" .. dacl .. "S:(AU;SA;KA;;;WD)", names),
     {owner = "BA", group = "SY", dacl = dacl, sacl = "(AU;SA;KA;;;WD)"})
   lu.assertEquals(split("D:" .. dacl, names), {dacl = dacl})
   lu.assertEquals({split("D:", names), split("", names)}, {{dacl = ""}, {}})
+  lu.assertEquals(sddl.join(split("O:BAG:SYD:P", names), names), "O:BAG:SYD:P")
 end
 
 TestGrants = {}

@@ -262,7 +262,7 @@ function Holders.test_a_netsh_that_does_not_run()
   local folder = lfs.attributes(native, "mode") == "directory" and native or [[C:\windows\system32]]
   case.write(folder .. "\\nshhttp.dll", "")
   case.later(function() os.remove(folder .. "\\nshhttp.dll") end)
-  for _, wish in ipairs {"CreateProcessW:1:1260", "CreatePipe:1:1260"} do
+  for _, wish in ipairs {"CreateProcessW:1:1260", "CreateNamedPipeW:1:1260"} do
     shim("FAIL", wish)
     local state = http.state()
     lu.assertEquals({state.source, #state.queues}, {"holders", 1})
