@@ -39,6 +39,8 @@ p80_dependency(argparse 0.7.1 d344e49404c3e7b3e7fa4fe6741c106f25909d9b24923cb08d
   argparse-0.7.1 https://github.com/luarocks/argparse/archive/refs/tags/0.7.1.tar.gz)
 p80_dependency(inspect 3.1.1 0292f4960ef0ccb2c7334911981b280f9016c57a29c90c5ff5d3823621f6e0db
   inspect.lua-3.1.1 https://github.com/kikito/inspect.lua/archive/refs/tags/v3.1.1.tar.gz)
+p80_dependency(luacheck 1.2.0 8efe62a7da4fdb32c0c22ec1f7c9306cbc397d7d40493c29988221a059636e25
+  luacheck-1.2.0 https://github.com/lunarmodules/luacheck/archive/refs/tags/v1.2.0.tar.gz)
 p80_dependency(libsodium 1.0.18 d59323c6b712a1519a5daf710b68f5e7fde57040845ffec53850911f10a5d4f4
   libsodium-1.0.18 https://github.com/jedisct1/libsodium/archive/refs/tags/1.0.18.tar.gz)
 p80_dependency(luaunit 3.4 b8aea5826f09749d149efa8ef1b13f81e6a9fc6abfbe4c1cbf87a558a6d4e8d0

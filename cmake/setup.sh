@@ -88,7 +88,7 @@ debian_name() {
     lua) echo lua5.4 ;;
     luafilesystem) echo lua-filesystem ;;
     luaunit) echo lua-unit ;;
-    lib*) echo "$1" ;;
+    lib* | luacheck) echo "$1" ;;
     *) echo "lua-$1" ;;
   esac
 }

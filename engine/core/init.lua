@@ -75,8 +75,8 @@ core.playbook = part "playbook"
 
 -- What a run needs only sometimes.
 local LATE <const> = {
-  arguments = true, commands = true, manifest = true, report_shapes = true, sddl = true, secrets = true, sign = true, types = true,
-  undo = true, words = true,
+  arguments = true, commands = true, lint = true, manifest = true, report_shapes = true, sddl = true,
+  secrets = true, sign = true, types = true, undo = true, words = true,
 }
 setmetatable(core, {__index = function(_, name)
   if not LATE[name] then return nil end

@@ -1,0 +1,232 @@
+-- p80 lint: what it finds, what it leaves alone, and that nothing brings it down.
+-- arch: x64
+local lu = require "luaunit"
+local case = require "case"
+
+local T = case.suite "Lint"
+
+local MANIFEST = [[
+local p80 = require "p80"
+local args = p80.playbook {name = "demo", version = "1.0.0", summary = "x", args = {%s}, grants = {%s}}
+]]
+
+-- Lints texts, each as a file of its own -> by name an array of "line:column rule message; hint".
+local function lint(texts, code)
+  for name, text in pairs(texts) do case.write("lint\\" .. name .. ".lua", text) end
+  local result = case.exits(case.p80 {"lint", case.path "lint", "--json"}, code or 1)
+  local found = {}
+  for name in pairs(texts) do found[name] = {} end
+  for _, one in ipairs(result.json.findings) do
+    local name = one.file:match "lint\\(.*)%.lua$"
+    table.insert(found[name], ("%d:%d %s %s %s"):format(one.line, one.column, one.rule, one.message, one.hint or ""))
+  end
+  return found
+end
+
+local setUp = T.setUp
+function T:setUp()
+  setUp()
+  assert(lfs.mkdir(case.path "lint"))
+end
+
+-- Compares what is found in each text with what is expected: parts of each finding, in order.
+local function expect(cases)
+  local texts = {}
+  for name, one in pairs(cases) do texts[name] = one[1] end
+  local found = lint(texts)
+  for name, one in pairs(cases) do
+    local all = table.concat(found[name], "\n")
+    lu.assertEquals(#found[name], #one - 1, name .. "\n" .. all)
+    for i = 2, #one do lu.assertStrContains(found[name][i - 1], one[i], false, name) end
+  end
+end
+
+function T:test_syntax()
+  expect {
+    expression = {"local x = = 3\n", "1:11 syntax Expected expression near '='."},
+    unclosed = {"if x then\n  print(1)\n\nfor i = 1, 2 do\nend\n", "to close 'if' on line 1"},
+    unicode = {"local x = 'äöü' 3\n", "1:17 syntax"},
+    constant = {"local x <const> = 1\nx = 2\n", "2:1 syntax Attempt to assign to const variable 'x'."},
+    label = {"goto nowhere\n", "2:1 syntax No visible label 'nowhere'"},
+    wider = {"local x = 1\nx += 1\n", "2:1 syntax"},
+    binary = {"\27LuaT\0\x19\x93", "1:1 syntax This is a compiled chunk"},
+    utf16 = {"\xFF\xFEp\0r\0", "1:1 syntax This is UTF-16 text. save it as UTF-8"},
+    zero = {"x = \0", "1:5 syntax"},
+    late = {"\xEF\xBB\xBFlocal x = )", "1:11 syntax"},
+  }
+end
+
+function T:test_globals()
+  expect {
+    read = {"print(cuont)\n", "1:7 global 'cuont' is an undeclared global. declare it with 'local'"},
+    near = {"local count = 1\nprint(cuont, count, prnit)\n", "2:7 global 'cuont' is an undeclared global. did you mean 'count'?",
+      "2:21 global 'prnit' is an undeclared global. did you mean 'print'?"},
+    written = {"function main() end\nmain()\nmain = nil\n", "1:10 global 'main' is written as a global. put 'local' before it"},
+    overwritten = {"print = nil", "1:1 global 'print' is written"},
+    late = {"local function f() return g() end\nlocal function g() return f end\nreturn g", "1:27 global 'g' is an undeclared global."},
+    utf8 = {"local s = 'ä' print(s, undeclared)", "1:24 global"},
+    closed = {"do local x = 1 end return x", "1:27 global 'x'"},
+    silent = {"print(cuont) -- lint: ok\nprint(cuont2)", "2:7 global 'cuont2'"},
+  }
+end
+
+function T:test_functions()
+  expect {
+    direct = {"win.scm.stopp 'x'", "1:9 function There is no win.scm.stopp. did you mean 'win.scm.stop'?"},
+    subject = {"print(win.smc.list())", "1:11 function There is no win.smc. did you mean 'win.scm'?"},
+    deep = {"print(win.http.urlacl.lst())", "1:23 function There is no win.http.urlacl.lst. did you mean 'win.http.urlacl.list'?"},
+    alias = {"local scm = win.scm\nlocal get = scm.gett\nlocal p = require 'p80'\nreturn {get, p.sleap(1)}",
+      "2:17 function There is no win.scm.gett. did you mean 'win.scm.get'?", "4:16 function There is no p80.sleap. did you mean 'p80.sleep'?"},
+    library = {"return string.dump, table.unpakc, debug.sethook, lfs.dri", "There is no string.dump.", "did you mean 'table.unpack'?",
+      "There is no debug.sethook.", "did you mean 'lfs.dir'?"},
+    indexed = {"return win['scm'].gett", "1:19 function"},
+  }
+end
+
+function T:test_options()
+  expect {
+    key = {"win.scm.list {stat = 'active'}", "1:15 option win.scm.list has no option 'stat'. did you mean 'state'?"},
+    word = {"win.scm.list {state = 'activ'}", "1:23 option 'activ' is no value for 'state' of win.scm.list. did you mean 'active'?"},
+    held = {"local options = {stat = 1}\nwin.scm.list(options)", "1:18 option"},
+    protected = {"print(pcall(win.scm.list, {stat = 1}))", "1:28 option win.scm.list has no option 'stat'."},
+    nested = {"win.scm.config('x', {failure = {actions = {{typ = 'restart'}}}})" .. " --", "1:1 grant", "1:45 option 'failure.actions' of win.scm.config has no field 'typ'. it may have action, delay"},
+    computed = {"win.scm.list {['sta' .. 't'] = 1}", "1:16 option win.scm.list has no option 'stat'."},
+  }
+end
+
+function T:test_the_manifest()
+  local start = "require 'p80'.playbook "
+  expect {
+    unknown = {start .. "{name = 'a', version = '1.0.0', summary = 'x', sumary = 'y'}",
+      "1:71 manifest The manifest has no field 'sumary'. did you mean 'summary'?"},
+    nested = {start .. "{name = 'a', version = '1.0.0', summary = 'x', args = {port = {type = 'port', hlep = 'x'}}}",
+      "The argument 'port' is never used.", "manifest 'args.port' of the manifest has no field 'hlep'. did you mean 'help'?"},
+    version = {start .. "{name = 'a', version = '1', summary = 'x'}", "1:47 manifest version: A version reads like 1.0.0."},
+    default = {start .. "{name = 'a', version = '1.0.0', summary = 'x', args = {port = {type = 'port', default = 0}}}",
+      "The argument 'port' is never used.", "1:112 manifest args.port.default: "},
+    grant = {start .. "{name = 'a', version = '1.0.0', summary = 'x', grants = {'reg.key', 'scm.stat'}}",
+      "1:92 manifest grants[2]: There is no grant 'scm.stat'. did you mean 'scm.state'?"},
+    missing = {start .. "{version = '1.0.0', summary = 'x'}", "1:24 manifest name: "},
+  }
+end
+
+function T:test_grants()
+  expect {
+    missing = {MANIFEST:format("", "") .. "win.scm.stop 'Spooler'", "3:1 grant win.scm.stop needs the grant 'scm.state:Spooler'."},
+    elsewhere = {MANIFEST:format("", "'scm.state:W3*'") .. "win.scm.stop 'Spooler' win.scm.stop 'W3SVC'", "3:1 grant"},
+    unused = {MANIFEST:format("", "'scm.*', 'reg.value', 'file.write:C:\\\\a\\\\*'") .. "win.scm.stop(arg[1])",
+      "grant The grant 'reg.value' is never used. take it out of grants", "grant The grant 'file.write:C:\\a\\*' is never used."},
+    alias = {MANIFEST:format("", "") .. "local stop = win.scm.stop\nstop 'x'", "4:1 grant win.scm.stop needs the grant 'scm.state:x'."},
+    passed = {MANIFEST:format("", "") .. "pcall(win.scm.stop, 'x')", "3:7 grant win.scm.stop needs the grant 'scm.state:x'."},
+    files = {MANIFEST:format("", "") .. "io.open 'x' io.open('x', 'rb') io.open('C:/a/b', 'w') lfs.mkdir 'x' os.execute() os.execute 'x'",
+      "io.open needs the grant 'file.write:C:\\a\\b'.", "lfs.mkdir needs the grant 'file.write'.",
+      "os.execute needs the grant 'process.run'."},
+    registry = {MANIFEST:format("", "'reg.value:HKLM\\\\SOFTWARE\\\\A\\\\*', 'reg.key'")
+      .. "win.reg.set([[HKEY_LOCAL_MACHINE\\Software\\a]], 'x', 1) win.reg.set([[HKLM\\SOFTWARE\\B]], 'x', 1) win.reg.create [[HKLM\\SOFTWARE\\A]]"},
+    none = {"win.scm.stop 'x'", "1:1 grant win.scm.stop needs the grant 'scm.state', and this script has no manifest."},
+  }
+end
+
+function T:test_arguments()
+  expect {
+    undeclared = {MANIFEST:format("name = {type = 'text'}", "") .. "print(args.nme)", "3:12 argument The manifest declares no argument 'nme'. did you mean 'name'?"},
+    unused = {MANIFEST:format("force = {type = 'flag'}", ""), "2:85 argument The argument 'force' is never used. take it out of args"},
+    by_p80 = {MANIFEST:format("name = {type = 'text'}", "") .. "print(p80.args.name, require 'p80'.args.port)", "3:41 argument"},
+  }
+end
+
+function T:test_modules_beside_the_script_count()
+  expect {
+    playbook = {MANIFEST:format("port = {type = 'port'}, name = {type = 'text'}", "'scm.state', 'reg.key'") .. "return require 'module'.run()",
+      "2:157 grant The grant 'reg.key' is never used."},
+    module = {"local p80 = require 'p80'\nlocal module = {}\nfunction module.run()\n  win.scm.stop(p80.args.name)\n  win.file.delete('x', p80.args.port)\n"
+      .. "end\nreturn module", "5:3 grant win.file.delete needs the grant 'file.write'."},
+  }
+end
+
+-- What is right, however it is put.
+function T:test_no_false_alarm()
+  local found = lint({
+    dynamic = MANIFEST:format("verb = {type = 'text'}", "'scm.state'") .. "win.scm[args.verb] 'x'",
+    handed = MANIFEST:format("verb = {type = 'text'}", "'scm.state', 'reg.value'") .. "local function f(w, a) return w, a end f(win, args)",
+    every = MANIFEST:format("a = {type = 'flag'}", "") .. "for name, value in pairs(args) do print(name, value) end",
+    set = MANIFEST:format("", "") .. "args.found = 1 print(args.found)",
+    shadowed = "local function f(win) return win.anything.at.all end return f, function(string) return string.dump end",
+    reassigned = "local t = win.scm\nt = {}\nreturn t.anything",
+    loops = "for i = 1, 2 do local x = i repeat local y = x until y > 1 end for k, v in pairs {} do print(k, v) end",
+    closures = "local f function f() return f() end local function g(...) local a <const>, b <close> = ..., nil return a, b, g end return f, g",
+    environment = "local _ENV = {print = print} print(anything) other = 1",
+    vararg = "local a, b = ... return a, b, arg[0], _VERSION, _G.anything",
+    methods = "local s = ('x'):rep(3) return s:anything(), io.stdout:write 'x'",
+    branch = "local x if arg[1] then x = win.scm else x = win.reg end return x.anything",
+    field = "local t = {scm = win.scm} return t.scm.anything",
+    either = "local scm = win.scm or {} return scm.anything",
+    jump = "for i = 1, 3 do if i == 2 then goto continue end print(i) ::continue:: end",
+    shebang = "#!/usr/bin/p80\nreturn 1",
+    bom = "\xEF\xBB\xBFreturn 1",
+    stub = "---@meta\nwin = {}",
+    some_test = "TestThis = {} function TestThis:test_it() end",
+    checked = MANIFEST:format("", "'reg.value:HKLM\\\\SOFTWARE\\\\A\\\\x'") .. "win.reg.set([[HKLM\\SOFTWARE\\A]], 'x', 1)",
+    computed = "require 'p80'.playbook {name = 'a', version = '1.0.0', summary = 'x' .. 'y', args = {p = {type = 'port', default = tonumber '1'}}}"
+      .. " print(require 'p80'.args.p)",
+    bundled = "local ports, show = require 'ports', require 'show' return ports.who(80), show",
+  }, 0)
+  for name, list in pairs(found) do lu.assertEquals(list, {}, name) end
+end
+
+function T:test_what_p80_brings_has_nothing_to_find()
+  local result = case.exits(case.p80 {"lint", test.folder .. "\\..\\scripts", test.folder .. "\\..\\examples"}, 0)
+  lu.assertEquals(result.stdout, "")
+end
+
+function T:test_lines_for_people_and_exit_codes()
+  local path = case.write("a.lua", "x = 1\n")
+  lu.assertEquals(case.exits(case.p80 {"lint", path}, 1).stdout:gsub("\r", ""), path .. ":1:1: 'x' is written as a global; put 'local' before it\n")
+  local result = case.exits(case.p80 {"lint", path, case.path "none.lua"}, 2)
+  lu.assertStrContains(result.stdout, "a.lua:1:1")
+  lu.assertStrContains(result.stderr, "none.lua: there is no such file")
+  lu.assertStrContains(case.exits(case.p80 {"lint", "--help"}, 0).stdout, "Usage: p80 lint")
+  lu.assertStrContains(case.exits(case.p80 {"lint"}, 2).stderr, "file")
+  case.exits(case.p80 {"lint", "--jsn", path}, 2)
+  lu.assertNil(case.files(case.state .. "\\runs"))
+end
+
+-- ---- What nobody would write ----
+
+function T:test_nothing_brings_it_down()
+  local found = lint {
+    parens = ("("):rep(100000), tables = "return " .. ("{"):rep(300) .. ("}"):rep(300), sum = "return 1" .. (" + 1"):rep(50000),
+    concat = "return ''" .. (" .. 'x'"):rep(190), calls = "return print" .. ("()"):rep(50000), index = "return win" .. (".scm"):rep(50000),
+    functions = ("local f = function() "):rep(150) .. ("end "):rep(150), line = "local x = '" .. ("y"):rep(1 << 20) .. "'",
+    invalid = "local x = '\xFF\xFE\xC3' return x, \xFFy", comment = "--" .. ("\xFF"):rep(1000), brackets = "--" .. "[" .. ("="):rep(100000),
+    locals = ("local a = 1 "):rep(250), elses = "if x then " .. ("elseif y then "):rep(5000) .. "end", zeros = ("\0"):rep(1000),
+    empty = "", number = "return 0x" .. ("f"):rep(10000) .. ", 1e", escape = [[return "\u{110000000}\xZZ"]], self = "local t = {} t.t = t return t.t.t",
+    cycle = "local a = b local b = a return a, b", meta = "return __index, __call", names = "local __index = 1 return __index",
+  }
+  for name, list in pairs(found) do
+    for _, one in ipairs(list) do lu.assertStrMatches(one, "%d+:%d+ %l+ .*", nil, nil, name) end
+  end
+  for _, name in ipairs {"parens", "tables", "invalid", "locals", "zeros", "number", "escape"} do
+    lu.assertStrContains(found[name][1] or "", " syntax ", false, name)
+  end
+end
+
+-- Scripts with bytes changed, taken out, doubled; a fixed seed.
+function T:test_changed_scripts()
+  math.randomseed(80)
+  local sources = {}
+  for _, name in ipairs {"free80", "lib\\ports", "lib\\show"} do sources[#sources + 1] = case.read(test.folder .. "\\..\\scripts\\" .. name .. ".lua") end
+  local pieces = {"\0", "\xFF", "[[", "]]", "--[==[", "'", '"', "(", ")", "{", "}", "end", "function", "...", "\\", "0x", "::", "goto ", "<const>", "\27Lua"}
+  for i = 1, 120 do
+    local text = sources[i % #sources + 1]
+    for _ = 1, math.random(1, 4) do
+      local at, length = math.random(1, #text), math.random(0, 40)
+      text = text:sub(1, at) .. (math.random() < 0.7 and pieces[math.random(#pieces)] or text:sub(at, at + 200)) .. text:sub(at + length)
+    end
+    case.write(("lint\\%d.lua"):format(i), text)
+  end
+  local result = case.p80 {"lint", case.path "lint", "--json"}
+  lu.assertEquals(case.exits(result, 1).json.files, 120)
+  lu.assertEquals(result.stderr, "")
+  lu.assertTrue(#result.json.findings > 60)
+end
