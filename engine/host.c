@@ -103,12 +103,10 @@ static int call_core(lua_State *L) {
 
 static const win_host playbook_host = {bundle_push_win, gate_push_crossing, NULL, NULL};
 static const win_host checking_host = {bundle_push_win, gate_push_crossing, gate_push_reads, NULL};
-static const win_host modelled_host = {bundle_push_win, gate_push_crossing, NULL, gate_push_raw_crossing};
-static const win_host modelled_checking_host = {bundle_push_win, gate_push_crossing, gate_push_reads,
-                                                gate_push_raw_crossing};
+static const win_host modelled_host = {bundle_push_win, gate_push_crossing, gate_push_reads, gate_push_raw_crossing};
 
 static const win_host *machine(void) {
-  if (model_is_on()) return options->check ? &modelled_checking_host : &modelled_host;
+  if (model_is_on()) return &modelled_host;
   return options->check ? &checking_host : &playbook_host;
 }
 

@@ -29,7 +29,8 @@ static cli read_words(lua_State *L, int index) {
   return read;
 }
 
-/* kit.run(machine, words or nil, check or nil, seconds) -> {exit=, timed_out=, output=, errors=, record=, machine=} */
+/* kit.run(machine, words or nil, check or nil, seconds) -> {exit=, timed_out=, output=, errors=, record=, machine=}
+ */
 static int kit_run(lua_State *L) {
   lua_settop(L, 4);
   luaL_checktype(L, 1, LUA_TTABLE);

@@ -10,13 +10,17 @@ local function leave_out(text) left_out[#left_out + 1] = text end
 
 -- ---- Secrets ----
 
-local SECRET_WORDS <const> = {"passw", "pwd", "secret", "token", "credential", "apikey", "api_key", "privatekey", "connectionstring", "sas", "pin"}
+local SECRET_WORDS <const> = {
+  "passw", "pwd", "secret", "token", "credential", "apikey", "api_key", "privatekey", "connectionstring", "sas",
+  "pin",
+}
 
 local function names_a_secret(name)
   local folded = name:lower():gsub("[%s%-]", "")
   for _, word in ipairs(SECRET_WORDS) do
     local at, to = folded:find(word, 1, true)
-    if at and (#word > 3 or folded == word or not folded:sub(at - 1, at - 1):find "%a" and not folded:sub(to + 1, to + 1):find "%a") then return true end
+    local is_whole = at and not folded:sub(at - 1, at - 1):find "%a" and not folded:sub(to + 1, to + 1):find "%a"
+    if at and (#word > 3 or is_whole) then return true end
   end
   return folded == "key"
 end
@@ -54,7 +58,9 @@ local function readable(what, read, ...)
   leave_out(("%s: %s"):format(what, type(results[2]) == "table" and results[2].message or tostring(results[2])))
 end
 
-local COPIED <const> = {"state", "type", "start", "error_control", "display_name", "account", "group", "delayed", "interactive", "pid"}
+local COPIED <const> = {
+  "state", "type", "start", "error_control", "display_name", "account", "group", "delayed", "interactive", "pid",
+}
 
 local function service_of(name)
   local record = readable("service " .. name, win.scm.get, name)
@@ -111,16 +117,16 @@ local function add_processes(machine, with_command_lines)
   for _, row in ipairs(win.process.list {command_line = with_command_lines}) do
     if row.pid ~= host.pid and row.pid ~= 0 then
       table.insert(machine.processes, {
-        pid = row.pid, name = row.name, path = row.path, parent = row.parent, session = row.session, threads = row.threads,
-        command_line = with_command_lines and safe(("the command line of %s (pid %d)"):format(row.name, row.pid), row.command_line) or nil,
+        pid = row.pid, name = row.name, path = row.path, parent = row.parent, session = row.session,
+        threads = row.threads, command_line = safe(("the command line of %s (pid %d)"):format(row.name, row.pid), row.command_line),
       })
     end
   end
   if not with_command_lines then leave_out "the command lines of processes (--command-lines adds them)" end
 end
 
--- What holds something for the process `pid`: its service, when it is the only one there, or the process; added when it
--- is not in the list.
+-- What holds something for the process `pid`: its service, when it is the only one there, or the process, which is
+-- added when it is not in the list.
 local function holder_of(machine, pid, name)
   local only, count = nil, 0
   for _, service in pairs(machine.services) do
@@ -155,10 +161,11 @@ local function add_urls(machine, kernel_ports)
   for _, queue in ipairs(state.queues) do
     local owner = queue.controller or queue.processes[1]
     local at = owner and holder_of(machine, owner.pid, owner.name) or machine.http
+    local is_iis = queue.controller and next(machine.sites)
     holders[#holders + 1] = at
     if owner and not queue.controller then at.queue = queue.name or is_empty(queue.urls) and "?" or nil end
     for _, url in ipairs(queue.urls) do
-      if not queue.controller or not next(machine.sites) then add_once(at, "urls", url, same_text) end -- IIS has those of its sites
+      if not is_iis then add_once(at, "urls", url, same_text) end -- the sites say those of IIS
       ports[win.http.url(url) and win.http.url(url).port or 0] = true
     end
   end
@@ -179,7 +186,8 @@ local function addresses_of(rows, of_http)
   for _, row in ipairs(rows) do
     if row.kernel and row.protocol == "tcp" and of_http[row.local_port] then addresses[row.family] = true end
   end
-  return addresses.ipv4 and not addresses.ipv6 and {"0.0.0.0"} or addresses.ipv6 and not addresses.ipv4 and {"::"} or nil
+  if addresses.ipv4 and addresses.ipv6 then return nil end
+  return addresses.ipv4 and {"0.0.0.0"} or addresses.ipv6 and {"::"} or nil
 end
 
 local function add_endpoints(machine)
@@ -196,10 +204,12 @@ local function add_endpoints(machine)
   for _, row in ipairs(rows) do
     if not (row.kernel and row.protocol == "tcp" and of_http[row.local_port]) and row.pid ~= host.pid then
       local holder = holder_of(machine, row.kernel and KERNEL or row.pid, row.kernel and "System" or row.process)
-      add_once(holder, "listens", {port = row.local_port, address = row.local_address, protocol = row.protocol}, same_endpoint)
+      add_once(holder, "listens", {port = row.local_port, address = row.local_address, protocol = row.protocol},
+        same_endpoint)
     end
   end
-  leave_out "connections, and port ranges that Windows keeps back (`netsh int ipv4 show excludedportrange tcp` lists those)"
+  leave_out "connections"
+  leave_out "port ranges that Windows keeps back (`netsh int ipv4 show excludedportrange tcp` lists them)"
 end
 
 -- ---- HTTP.SYS, IIS, accounts, the registry ----
@@ -232,14 +242,31 @@ local function add_sites(machine)
   for _, site in ipairs(readable("the sites of IIS", win.iis.sites) or {}) do
     local bindings = {}
     for i, binding in ipairs(site.bindings) do bindings[i] = binding.protocol .. " " .. binding.binding end
-    machine.sites[site.name] = {id = site.id, state = site.state == "stopped" and "stopped" or "started", bindings = bindings}
+    machine.sites[site.name] = {
+      id = site.id, state = site.state == "stopped" and "stopped" or "started", bindings = bindings,
+    }
   end
+end
+
+-- Those of Windows itself are many, and nobody's concern.
+local function add_tasks(machine)
+  local passed = 0
+  for _, row in ipairs(readable("scheduled tasks", win.task.list) or {}) do
+    local is_own = row.path:find [[^\Microsoft\]]
+    local task = not is_own and readable("task " .. row.path, win.task.get, row.path)
+    if is_own then passed = passed + 1 end
+    if task and task.xml then
+      machine.tasks[row.path] = {xml = safe("task " .. row.path, task.xml), enabled = task.enabled}
+    end
+  end
+  if passed > 0 then leave_out(("%d scheduled tasks of Windows itself"):format(passed)) end
 end
 
 local function add_accounts(machine)
   for _, service in pairs(machine.services) do
     local name = service.account
-    local record = name and name:find "\\" and readable("the account " .. name, win.account.get, (name:gsub("^%.\\", "")))
+    local is_own = name and name:find "\\"
+    local record = is_own and readable("the account " .. name, win.account.get, (name:gsub("^%.\\", "")))
     if record and record.sid:find "^S%-1%-5%-21%-" then machine.accounts[name] = record.sid end
   end
 end
@@ -279,7 +306,7 @@ local function capture(args)
     name = win.host.name(), windows = ("%d.%d.%d"):format(version.major, version.minor, version.build),
     service_pack = version.service_pack, server = version.server, architecture = win.host.architecture(),
     elevated = win.host.elevated(), time = host.now(), ipv6 = win.tcp.probe(65535).ipv6.reason ~= "unavailable",
-    services = {}, processes = {}, http = {}, sites = {}, accounts = {}, registry = {},
+    services = {}, processes = {}, http = {}, sites = {}, accounts = {}, registry = {}, tasks = {},
   }
   if not machine.elevated then leave_out "what only administrators may see: run p80 elevated for all of it" end
   add_services(machine, args.drivers)
@@ -288,6 +315,7 @@ local function capture(args)
   add_endpoints(machine)
   add_http(machine)
   add_accounts(machine)
+  add_tasks(machine)
   add_registry(machine, args.registry)
   for _, service in pairs(machine.services) do
     if service.state == "stopped" then service.pid = nil end
@@ -296,13 +324,16 @@ local function capture(args)
 end
 
 local function text_of(machine)
-  local lines = {("-- %s as p80 %s found it at %s; for `p80 test` (test.load) and --model."):format(machine.name, host.version, machine.time), "-- Left out:"}
+  local found = ("-- %s as p80 %s found it at %s; for `p80 test` (test.load) and --model."):format(
+    machine.name, host.version, machine.time)
+  local lines = {found, "-- Left out:"}
   for _, text in ipairs(left_out) do lines[#lines + 1] = "--   " .. text:gsub("%c", " ") end
   lines[#lines + 1] = "return " .. host.lib "inspect"(data.plain(machine)) .. "\n"
   return table.concat(lines, "\n")
 end
 
-local parser = core.words.parser("capture", "Writes this machine down as a table for tests (test.load) and --model: services, processes,"
+local parser = core.words.parser("capture",
+  "Writes this machine down as a table for tests (test.load) and --model: services, processes,"
   .. " listeners, HTTP.SYS, IIS. Passwords, and what looks like secrets, are left out; what is left out is said.")
 parser:argument("file"):args "?":description "the file to write; without one it goes to standard output"
 parser:option("--registry"):argname "<key>":count "*":description "also this key with all below it"
@@ -323,7 +354,10 @@ return function(...)
   local machine = capture(args)
   local text = text_of(machine)
   if args.file and not core.checking then win.file.write(win.file.absolute(args.file), text) end
-  if core.options.json then return data.document({file = args.file, left_out = data.array(left_out), machine = not args.file and machine or nil}, {"file", "left_out"}) .. "\n" end
+  if core.options.json then
+    local shown = not args.file and machine or nil
+    return data.document({file = args.file, left_out = data.array(left_out), machine = shown}, {"file", "left_out"}) .. "\n"
+  end
   if not core.options.quiet then say_left_out() end
   return args.file and "" or text
 end

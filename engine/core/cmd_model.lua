@@ -1,5 +1,5 @@
--- p80 --model FILE ...: runs on a modelled machine what otherwise would run on this one, and shows what it would look like
--- afterwards.
+-- p80 --model FILE ...: runs on a modelled machine what otherwise would run on this one, and shows what that would
+-- look like afterwards.
 local kit = ...
 local machines = kit.chunk "kit"(kit)
 

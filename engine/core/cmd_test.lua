@@ -3,11 +3,14 @@ local kit, words = ..., {select(2, ...)}
 local machines = kit.chunk "kit"(kit)
 local lu = require "luaunit"
 
-local parser = require "argparse"("p80 test", "Runs tests of playbooks (*_test.lua) against modelled machines; changes nothing here.")
+local parser = require "argparse"("p80 test",
+  "Runs tests of playbooks (*_test.lua) against modelled machines; changes nothing here.")
 parser:add_help(false):usage_max_width(100):help_max_width(100)
 parser:flag("-h --help"):description "say this"
-parser:argument("path"):args "*":description "a test file, or a folder with such (with those in it); without one the current folder"
-parser:option("-p --pattern"):argname "<pattern>":count "*":description "only tests whose name has this Lua pattern; with ! before it only the others"
+parser:argument("path"):args "*"
+  :description "a test file, or a folder with such (with those in it); without one the current folder"
+parser:option("-p --pattern"):argname "<pattern>":count "*"
+  :description "only tests whose name has this Lua pattern; with ! before it only the others"
 parser:option("--junit"):argname "<file>":description "write a JUnit report (XML)"
 parser:flag("--tap"):description "print the Test Anything Protocol"
 parser:epilog [[

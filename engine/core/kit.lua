@@ -22,7 +22,8 @@ local outcome = {}
 
 --- All that was printed and found, for messages.
 function outcome:describe()
-  local text = ("exit code %s\n-- standard output:\n%s-- standard error:\n%s"):format(self.exit, self.output, self.errors)
+  local form = "exit code %s\n-- standard output:\n%s-- standard error:\n%s"
+  local text = form:format(self.exit, self.output, self.errors)
   return self.difference[1] and text .. "-- on the machine:\n" .. table.concat(self.difference, "\n") or text
 end
 
@@ -32,7 +33,9 @@ function outcome:exits(code)
   error(("exit code %s expected, got %s"):format(code, self:describe()), 2)
 end
 
-local RECORD <const> = {"changes", "warnings", "result", "error", "run", "check", "changed", "failed", "restart_needed"}
+local RECORD <const> = {
+  "changes", "warnings", "result", "error", "run", "check", "changed", "failed", "restart_needed",
+}
 
 local function outcome_of(given, name)
   if not given.record then error("p80: " .. tostring(given.machine), 0) end
@@ -43,7 +46,9 @@ local function outcome_of(given, name)
   for _, key in ipairs(RECORD) do made[key] = given.record[key] end
   made.warnings = made.warnings or {}
   setmetatable(made, {__index = outcome})
-  if given.timed_out then error(("%s did not end within %s seconds: %s"):format(name, given.seconds, made:describe()), 0) end
+  if given.timed_out then
+    error(("%s did not end within %s seconds: %s"):format(name, given.seconds, made:describe()), 0)
+  end
   return made
 end
 
@@ -103,7 +108,9 @@ end
 function machine:run(script, arguments, options)
   local words, how = option_words(options)
   add(words, script_path(self, script))
-  if arguments ~= nil and type(arguments) ~= "table" then check.bad("words", arguments, "an array of words for the script") end
+  if arguments ~= nil and type(arguments) ~= "table" then
+    check.bad("words", arguments, "an array of words for the script")
+  end
   add(words, table.unpack(arguments or {}))
   return run(self, words, how, script)
 end

@@ -1,6 +1,6 @@
 -- A modelled machine: tables that behave as Windows is documented to, below the Lua halves of the bindings. The
--- machine (model_machine.lua says what is in it) is plain data, which the run changes; its time is its own. What stands
--- for the functions of C is in a file for each part, which is opened when it is first needed.
+-- machine (model_machine.lua says what is in it) is plain data, which the run changes; its time is its own. What
+-- stands for the functions of C is in a file for each part, which is opened when it is first needed.
 local host = ...
 local machine = host.machine
 
@@ -23,6 +23,7 @@ local FILE <const> = {
   scm = "scm", tcp = "net", udp = "net", process = "process", reg = "reg", iis = "iis", http = "http",
   ["http.iplisten"] = "http", ["http.urlacl"] = "http", ["http.sslcert"] = "http", ["http.timeout"] = "http",
   ["http.cache"] = "http", ["http.setting"] = "http", host = "host", account = "host", file = "host",
+  task = "task", event = "event",
 }
 
 local parts = {}
@@ -76,8 +77,8 @@ end
 
 local function seconds_of(text)
   local y, mo, d, h, mi, s = text:match "^(%d+)%-(%d+)%-(%d+)T(%d+):(%d+):(%d+)"
-  local days = os.time {year = y, month = mo, day = d, hour = 12} - os.time {year = 1970, month = 1, day = 1, hour = 12}
-  return (days + 43200) // 86400 * 86400 + h * 3600 + mi * 60 + s
+  local function noon(year, month, day) return os.time {year = year, month = month, day = day, hour = 12} end
+  return (noon(y, mo, d) - noon(1970, 1, 1) + 43200) // 86400 * 86400 + h * 3600 + mi * 60 + s
 end
 
 local begun = seconds_of(machine.time)
@@ -86,7 +87,9 @@ local begun = seconds_of(machine.time)
 function model.time() return begun + machine.clock // 1 | 0 end
 function model.time_text() return os.date("!%Y-%m-%dT%H:%M:%SZ", model.time()) end
 function model.filetime(seconds) return ((begun + FILETIME_OF_1970) * 10000000 + seconds * 10000000) // 1 | 0 end
-function model.filetime_text(filetime) return os.date("!%Y-%m-%dT%H:%M:%SZ", filetime // 10000000 - FILETIME_OF_1970) end
+function model.filetime_text(filetime)
+  return os.date("!%Y-%m-%dT%H:%M:%SZ", filetime // 10000000 - FILETIME_OF_1970)
+end
 
 --- Has `event` happen in so many seconds: model.part(event.part).happen(event).
 function model.later(seconds, event)

@@ -10,7 +10,8 @@ local ACCESS_DENIED <const> = 5
 part["host.version"] = function()
   local major, minor, build = machine.windows:match "^(%d+)%.(%d+)%.(%d+)$"
   return {
-    major = math.tointeger(tonumber(major)), minor = math.tointeger(tonumber(minor)), build = math.tointeger(tonumber(build)),
+    major = math.tointeger(tonumber(major)), minor = math.tointeger(tonumber(minor)),
+    build = math.tointeger(tonumber(build)),
     service_pack = machine.service_pack or (major == "5" and 2 or 0), server = machine.server,
   }
 end
@@ -31,8 +32,9 @@ part["host.boot_time"] = function() return machine.boot_time or model.filetime_t
 
 local AUTHORITY <const>, BUILTIN <const> = "NT AUTHORITY", "BUILTIN"
 local KNOWN <const> = {
-  {"S-1-1-0", nil, "Everyone", "WD"}, {"S-1-3-0", nil, "CREATOR OWNER", "CO"}, {"S-1-5-2", AUTHORITY, "NETWORK", "NU"},
-  {"S-1-5-4", AUTHORITY, "INTERACTIVE", "IU"}, {"S-1-5-6", AUTHORITY, "SERVICE", "SU"}, {"S-1-5-7", AUTHORITY, "ANONYMOUS LOGON", "AN"},
+  {"S-1-1-0", nil, "Everyone", "WD"}, {"S-1-3-0", nil, "CREATOR OWNER", "CO"},
+  {"S-1-5-2", AUTHORITY, "NETWORK", "NU"}, {"S-1-5-4", AUTHORITY, "INTERACTIVE", "IU"},
+  {"S-1-5-6", AUTHORITY, "SERVICE", "SU"}, {"S-1-5-7", AUTHORITY, "ANONYMOUS LOGON", "AN"},
   {"S-1-5-11", AUTHORITY, "Authenticated Users", "AU"}, {"S-1-5-18", AUTHORITY, "SYSTEM", "SY"},
   {"S-1-5-19", AUTHORITY, "LOCAL SERVICE", "LS"}, {"S-1-5-20", AUTHORITY, "NETWORK SERVICE", "NS"},
   {"S-1-5-32-544", BUILTIN, "Administrators", "BA"}, {"S-1-5-32-545", BUILTIN, "Users", "BU"},

@@ -72,7 +72,8 @@ end
 
 local function stored(record)
   record = copy(record)
-  record.appid = "{" .. record.appid:gsub("^(%x%x%x%x%x%x%x%x)(%x%x%x%x)(%x%x%x%x)(%x%x%x%x)(%x+)$", "%1-%2-%3-%4-%5") .. "}"
+  local four <const> = "(%x%x%x%x)"
+  record.appid = record.appid:gsub("^(%x%x%x%x%x%x%x%x)" .. four:rep(3) .. "(%x+)$", "{%1-%2-%3-%4-%5}")
   return record
 end
 
@@ -131,7 +132,9 @@ end
 
 for _, subject in pairs(SUBJECT) do
   http[("http.%s.query"):format(subject)] = query
-  http[("http.%s.set"):format(subject)] = function(kind, key, value) machine.http[subject][named(kind, key)] = value end
+  http[("http.%s.set"):format(subject)] = function(kind, key, value)
+    machine.http[subject][named(kind, key)] = value
+  end
   http[("http.%s.delete"):format(subject)] = function(kind, key) machine.http[subject][named(kind, key)] = nil end
 end
 

@@ -1,5 +1,5 @@
--- What is in a modelled machine: checks a table that was made by hand, or by `p80 capture`, and fills in what it leaves
--- out. Returns complete(machine) -> another table, on which runs go.
+-- What is in a modelled machine: checks a table that was made by hand, or by `p80 capture`, and fills in what it
+-- leaves out. Returns complete(machine) -> another table, on which runs go.
 local x, win, copy = ...
 
 local check = x.checks(function(name, code, message, hint) x.fail("machine", name, code, message, hint) end)
@@ -20,11 +20,14 @@ local SERVICE <const> = set [[
 local PROCESS <const> = set "pid name path parent session user command_line created threads critical listens urls queue with"
 local FIELDS <const> = {
   machine = set [[name windows service_pack server edition architecture elevated language ipv6 time boot_time services
-    processes connections excluded registry http sites accounts files programs clock due runs next_pid manager captured]],
+    processes connections excluded registry http sites accounts files programs tasks events clock due runs next_pid
+    manager]],
   http = set "urls iplisten addresses urlacl sslcert timeout cache setting netsh",
   site = set "id state auto_start error bindings queue",
   listen = set "port address protocol exclusive pid",
   connection = set "local_address local_port remote_address remote_port state pid",
+  event = set "log source id level strings time",
+  task = set "xml program arguments directory description account enabled triggers last_run next_run last_result",
 }
 
 local function fields(name, value, known)
@@ -44,14 +47,17 @@ end
 -- ---- Windows ----
 
 local WINDOWS <const> = {
-  ["2003"] = "5.2.3790", ["2008"] = "6.0.6002", ["2008r2"] = "6.1.7601", ["2012"] = "6.2.9200", ["2012r2"] = "6.3.9600",
+  ["2003"] = "5.2.3790", ["2008"] = "6.0.6002", ["2008r2"] = "6.1.7601", ["2012"] = "6.2.9200",
+  ["2012r2"] = "6.3.9600",
   ["2016"] = "10.0.14393", ["2019"] = "10.0.17763", ["2022"] = "10.0.20348", ["2025"] = "10.0.26100",
 }
 
 local function version(text)
   text = check.text("machine.windows", text)
   text = WINDOWS[text:lower():gsub("%s", "")] or text
-  if not text:find "^%d+%.%d+%.%d+$" then check.bad("machine.windows", text, 'a version like "2003", "2019" or "10.0.17763"') end
+  if not text:find "^%d+%.%d+%.%d+$" then
+    check.bad("machine.windows", text, 'a version like "2003", "2019" or "10.0.17763"')
+  end
   return text
 end
 
@@ -84,21 +90,27 @@ local function complete_holder(name, holder)
   for i, one in ipairs(holder.listens) do holder.listens[i] = listen(("%s.listens[%d]"):format(name, i), one) end
   for i, url in ipairs(holder.urls) do
     local parsed, fault = win.http.url(check.text(("%s.urls[%d]"):format(name, i), url))
-    if not parsed then check.bad(("%s.urls[%d]"):format(name, i), url, "a URL such as http://+:80/ (" .. fault .. ")") end
+    if not parsed then
+      check.bad(("%s.urls[%d]"):format(name, i), url, "a URL such as http://+:80/ (" .. fault .. ")")
+    end
     holder.urls[i] = parsed.url
   end
 end
 
 -- ---- Services and processes ----
 
-local STATES <const> = {"stopped", "start_pending", "stop_pending", "running", "continue_pending", "pause_pending", "paused"}
+local STATES <const> = {
+  "stopped", "start_pending", "stop_pending", "running", "continue_pending", "pause_pending", "paused",
+}
 local SYSTEM32 <const> = [[C:\Windows\System32\]]
 
 -- Above all pids that are given.
 local function first_pid(machine)
   local highest = 996
   for _, list in ipairs {machine.services, machine.processes} do
-    for _, one in pairs(list) do highest = math.max(highest, type(one) == "table" and math.tointeger(one.pid) or 0) end
+    for _, one in pairs(list) do
+      highest = math.max(highest, type(one) == "table" and math.tointeger(one.pid) or 0)
+    end
   end
   return highest // 4 * 4 + 4
 end
@@ -123,16 +135,21 @@ local function complete_process(machine, name, process)
   return process
 end
 
-local function is_driver(service) return (service.type:find "driver$" or service.type == "adapter") and true or false end
+local function is_driver(service)
+  return (service.type:find "driver$" or service.type == "adapter") and true or false
+end
 
 local function complete_service(name, key, service)
   fields(name, service, SERVICE)
   service.state, service.type = service.state or "stopped", service.type or "own_process"
   check.one_of(name .. ".state", service.state, STATES)
-  service.start = check.one_of(name .. ".start", service.start or "demand", {"boot", "system", "auto", "demand", "disabled"})
+  service.start = check.one_of(name .. ".start", service.start or "demand", {
+    "boot", "system", "auto", "demand", "disabled",
+  })
   service.error_control = service.error_control or "normal"
   service.display_name = service.display_name or key
-  service.path = service.path or (is_driver(service) and [[system32\drivers\%s.sys]] or SYSTEM32 .. "%s.exe"):format(key)
+  local usual = is_driver(service) and [[system32\drivers\%s.sys]] or SYSTEM32 .. "%s.exe"
+  service.path = service.path or usual:format(key)
   service.account = service.account or not is_driver(service) and "LocalSystem" or nil
   service.dependencies = check.list_of_text(name .. ".dependencies", service.dependencies or {})
   service.accepts = service.accepts or {"stop", "shutdown"}
@@ -144,9 +161,11 @@ local function complete_service(name, key, service)
     if service[field] ~= nil then check.seconds(name .. "." .. field, service[field]) end
   end
   local fails = service.start_fails
-  if type(fails) == "table" then check.integer(name .. ".start_fails.service", fields(name .. ".start_fails", fails, {"service"}).service, 1, 0xFFFFFFFF)
-  else check.opt_integer(name .. ".start_fails", fails, 1, 0xFFFFFFFF) end
-  for _, field in ipairs {"start_error", "stop_error"} do check.opt_integer(name .. "." .. field, service[field], 1, 0xFFFFFFFF) end
+  if type(fails) == "table" then fails = fields(name .. ".start_fails", fails, {"service"}).service or "" end
+  check.opt_integer(name .. ".start_fails", fails, 1, 0xFFFFFFFF)
+  for _, field in ipairs {"start_error", "stop_error"} do
+    check.opt_integer(name .. "." .. field, service[field], 1, 0xFFFFFFFF)
+  end
   complete_holder(name, service)
   service.children = service.children or {}
 end
@@ -166,7 +185,9 @@ local function give_process(machine, name, service)
   local image = image_of(service.path)
   if not service.pid and service.type == "share_process" then
     for _, other in pairs(machine.services) do
-      if other ~= service and other.pid and other.path:lower() == service.path:lower() then service.pid = other.pid end
+      if other ~= service and other.pid and other.path:lower() == service.path:lower() then
+        service.pid = other.pid
+      end
     end
   end
   service.pid = service.pid or new_pid(machine)
@@ -215,7 +236,9 @@ local function complete_services(machine)
     complete_service("machine.services.HTTP", "HTTP", http)
     machine.services.HTTP = http
   end
-  for _, key in ipairs(sorted_keys(machine.services)) do give_process(machine, "machine.services." .. key, machine.services[key]) end
+  for _, key in ipairs(sorted_keys(machine.services)) do
+    give_process(machine, "machine.services." .. key, machine.services[key])
+  end
 end
 
 -- ---- The registry ----
@@ -223,6 +246,11 @@ end
 local SHORT <const> = {
   HKEY_LOCAL_MACHINE = "HKLM", HKEY_CURRENT_USER = "HKCU", HKEY_CLASSES_ROOT = "HKCR", HKEY_USERS = "HKU",
   HKEY_CURRENT_CONFIG = "HKCC",
+}
+
+local LOGS <const> = [[HKLM\SYSTEM\CurrentControlSet\Services\EventLog\]]
+local KEYS <const> = {
+  [[HKLM\SOFTWARE]], "HKCU", "HKU", "HKCR", LOGS .. "Application", LOGS .. "Security", LOGS .. "System",
 }
 
 local function value_row(name, value)
@@ -250,7 +278,7 @@ local function complete_registry(machine)
       all[name][value] = value_row(("machine.registry[%s].%s"):format(key, value), data)
     end
   end
-  for _, key in ipairs {"HKLM\\SOFTWARE", "HKLM\\SYSTEM\\CurrentControlSet\\Services", "HKCU", "HKU", "HKCR"} do add(key) end
+  for _, key in ipairs(KEYS) do add(key) end
   machine.registry = all
 end
 
@@ -264,7 +292,8 @@ local function complete_sites(machine)
   for _, name in ipairs(sorted_keys(machine.sites)) do
     local site = fields("machine.sites." .. name, machine.sites[name], FIELDS.site)
     id = math.max(id, site.id or id + 1)
-    site.id, site.state = site.id or id, check.one_of("machine.sites." .. name .. ".state", site.state or "started", {"started", "stopped"})
+    site.id, site.state = site.id or id, site.state or "started"
+    check.one_of("machine.sites." .. name .. ".state", site.state, {"started", "stopped"})
     if site.auto_start == nil then site.auto_start = true end
     site.bindings = check.list_of_text("machine.sites." .. name .. ".bindings", site.bindings or {})
     for i, binding in ipairs(site.bindings) do
@@ -300,6 +329,10 @@ local function complete_http(machine)
   machine.http = http
 end
 
+local IDLE <const>, SYSTEM <const> = {pid = 0, name = "[System Process]", parent = 0}, {pid = 4, name = "System", parent = 0}
+local PARTS <const> = {
+  "services", "processes", "connections", "excluded", "registry", "sites", "accounts", "files", "programs", "tasks", "events",
+}
 local MANAGER <const> = {pid = 600, name = "services.exe", path = SYSTEM32 .. "services.exe", parent = 4}
 
 --- complete(machine) -> a new table with all that a modelled machine has.
@@ -312,25 +345,43 @@ return function(given)
   for _, flag in ipairs {"elevated", "server", "ipv6"} do
     if machine[flag] == nil then machine[flag] = true end
   end
-  for _, part in ipairs {"services", "processes", "connections", "excluded", "registry", "sites", "accounts", "files", "programs"} do
+  for _, part in ipairs(PARTS) do
     machine[part] = machine[part] or {}
     if type(machine[part]) ~= "table" then check.bad("machine." .. part, machine[part], "a table") end
   end
   machine.next_pid = machine.next_pid or first_pid(machine)
-  for i, process in ipairs(machine.processes) do complete_process(machine, ("machine.processes[%d]"):format(i), process) end
+  for i, process in ipairs(machine.processes) do
+    complete_process(machine, ("machine.processes[%d]"):format(i), process)
+  end
   local manager
   for _, process in ipairs(machine.processes) do
     if process.name:lower() == "services.exe" then manager = process end
   end
-  for _, one in ipairs {{pid = 0, name = "[System Process]", parent = 0}, {pid = 4, name = "System", parent = 0}, not manager and MANAGER or nil} do
-    if not find_process(machine, one.pid) then table.insert(machine.processes, complete_process(machine, one.name, copy(one))) end
+  for _, one in ipairs {IDLE, SYSTEM, not manager and MANAGER or nil} do
+    if not find_process(machine, one.pid) then
+      table.insert(machine.processes, complete_process(machine, one.name, copy(one)))
+    end
   end
   machine.manager = (manager or MANAGER).pid
   complete_http(machine)
   complete_services(machine)
   complete_sites(machine)
   complete_registry(machine)
-  for i, connection in ipairs(machine.connections) do fields(("machine.connections[%d]"):format(i), connection, FIELDS.connection) end
+  for i, connection in ipairs(machine.connections) do
+    fields(("machine.connections[%d]"):format(i), connection, FIELDS.connection)
+  end
+  for i, event in ipairs(machine.events) do
+    fields(("machine.events[%d]"):format(i), event, FIELDS.event)
+    event.log, event.id, event.strings = event.log or "Application", event.id or 0, event.strings or {}
+    event.level, event.time = event.level or "information", event.time or machine.time
+    check.text(("machine.events[%d].source"):format(i), event.source)
+  end
+  for path, task in pairs(machine.tasks) do
+    fields("machine.tasks." .. path, task, FIELDS.task)
+    if task.enabled == nil then task.enabled = true end
+    if not machine.windows:find "^5%." then check.text(("machine.tasks[%s].xml"):format(path), task.xml) end
+    task.triggers = not task.xml and task.triggers or not task.xml and {} or nil
+  end
   for i, range in ipairs(machine.excluded) do
     check.port(("machine.excluded[%d][1]"):format(i), range[1])
     check.port(("machine.excluded[%d][2]"):format(i), range[2])

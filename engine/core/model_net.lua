@@ -1,5 +1,5 @@
--- The endpoints of a modelled machine: what services and processes listen on, and HTTP.SYS for the URLs that they have
--- registered. All of it is derived from who runs now.
+-- The endpoints of a modelled machine: what services and processes listen on, and HTTP.SYS for the URLs that they
+-- have registered. All of it is derived from who runs now.
 local model, host = ...
 local machine = model.machine
 local net = {}
@@ -20,13 +20,19 @@ local function holders()
   for name, service in pairs(machine.services) do
     local is_there = service.state ~= "stopped" and service.state ~= "start_pending"
     if is_there and name:lower() ~= "http" then
-      list[#list + 1] = {pid = service.pid or KERNEL, listens = service.listens, urls = service.urls, queue = service.queue, service = name}
+      list[#list + 1] = {
+        pid = service.pid or KERNEL, listens = service.listens, urls = service.urls, queue = service.queue,
+        service = name,
+      }
     end
   end
   for _, process in ipairs(machine.processes) do
     list[#list + 1] = {pid = process.pid, listens = process.listens, urls = process.urls, queue = process.queue}
   end
-  table.sort(list, function(a, b) return a.pid ~= b.pid and a.pid < b.pid or a.pid == b.pid and (a.service or "") < (b.service or "") end)
+  table.sort(list, function(a, b)
+    if a.pid ~= b.pid then return a.pid < b.pid end
+    return (a.service or "") < (b.service or "")
+  end)
   return list
 end
 
@@ -47,7 +53,9 @@ local function add_sites(queues)
     local name = site.queue or "DefaultAppPool"
     local queue = by_name[name] or {name = name, urls = {}, pids = {}, controller = was and was.pid or service.pid}
     if not by_name[name] then queues[#queues + 1], by_name[name] = queue, queue end
-    for _, binding in ipairs(site.state == "started" and site.bindings or {}) do queue.urls[#queue.urls + 1] = url_of(binding) end
+    for _, binding in ipairs(site.state == "started" and site.bindings or {}) do
+      queue.urls[#queue.urls + 1] = url_of(binding)
+    end
   end
 end
 
@@ -109,10 +117,15 @@ end
 function net.listeners()
   local rows = {}
   local function add(address, port, pid, protocol, exclusive, urls)
-    rows[#rows + 1] = {family = family_of(address), address = address, port = port, pid = pid, protocol = protocol, exclusive = exclusive, urls = urls}
+    rows[#rows + 1] = {
+      family = family_of(address), address = address, port = port, pid = pid, protocol = protocol,
+      exclusive = exclusive, urls = urls,
+    }
   end
   for _, holder in ipairs(holders()) do
-    for _, one in ipairs(holder.listens) do add(one.address, one.port, one.pid or holder.pid, one.protocol, one.exclusive) end
+    for _, one in ipairs(holder.listens) do
+      add(one.address, one.port, one.pid or holder.pid, one.protocol, one.exclusive)
+    end
   end
   local addresses = families(machine.http.iplisten[1] and machine.http.iplisten or machine.http.addresses)
   for port, urls in pairs(http_ports()) do
@@ -139,7 +152,9 @@ local function code_of(address, port, exclusive, protocol)
   if is_excluded(port) and protocol == "tcp" then return WSAEACCES end
   for _, row in ipairs(net.listeners()) do
     local meets = row.address == address or (exclusive or row.exclusive) and (is_any(row.address) or is_any(address))
-    if row.protocol == protocol and row.port == port and row.family == family_of(address) and meets then return WSAEADDRINUSE end
+    if row.protocol == protocol and row.port == port and row.family == family_of(address) and meets then
+      return WSAEADDRINUSE
+    end
   end
   return 0
 end
@@ -173,11 +188,15 @@ end
 -- ---- win.tcp and win.udp ----
 
 local function row_of(one)
-  return {family = one.family, local_address = one.address, local_port = one.port, pid = one.pid, state = one.protocol == "tcp" and "listen" or nil}
+  return {
+    family = one.family, local_address = one.address, local_port = one.port, pid = one.pid,
+    state = one.protocol == "tcp" and "listen" or nil,
+  }
 end
 
 local function passes(row, filter)
-  return (not filter.family or row.family == "ipv" .. filter.family) and (not filter.port or row.local_port == filter.port)
+  return (not filter.family or row.family == "ipv" .. filter.family)
+    and (not filter.port or row.local_port == filter.port)
     and (not filter.state or row.state == filter.state)
 end
 
@@ -191,13 +210,16 @@ local function rows_of(protocol, filter)
 end
 
 local STATES <const> = {
-  "closed", "listen", "syn_sent", "syn_received", "established", "fin_wait1", "fin_wait2", "close_wait", "closing", "last_ack", "time_wait", "delete_tcb",
+  "closed", "listen", "syn_sent", "syn_received", "established", "fin_wait1", "fin_wait2", "close_wait", "closing",
+  "last_ack", "time_wait", "delete_tcb",
 }
 
 local function check_filter(options, known)
   local check = model.check()
   options = check.options(options, known)
-  if options.family ~= nil and check.integer("family", options.family, 4, 6) == 5 then check.bad("family", 5, "4 or 6") end
+  if options.family ~= nil and check.integer("family", options.family, 4, 6) == 5 then
+    check.bad("family", 5, "4 or 6")
+  end
   if options.port ~= nil then check.port("port", options.port) end
   if options.state ~= nil then check.one_of("state", options.state, STATES) end
   return options
@@ -209,7 +231,8 @@ net["tcp.list"] = function(options)
   for _, one in ipairs(machine.connections) do
     local row = {
       family = family_of(one.local_address), local_address = one.local_address, local_port = one.local_port,
-      remote_address = one.remote_address, remote_port = one.remote_port, state = one.state or "established", pid = one.pid or 0,
+      remote_address = one.remote_address, remote_port = one.remote_port, state = one.state or "established",
+      pid = one.pid or 0,
     }
     if passes(row, filter) then rows[#rows + 1] = row end
   end
@@ -231,7 +254,8 @@ local function attempt(address, port, exclusive)
   if family_of(address) == "ipv6" and not machine.ipv6 then return {step = "socket", code = NO_IPV6} end
   local code = code_of(address, port, exclusive, "tcp")
   for _, one in ipairs(machine.connections) do
-    local is_left = one.local_port == port and family_of(one.local_address) == family_of(address) and one.state ~= "time_wait"
+    local is_left = one.local_port == port and family_of(one.local_address) == family_of(address)
+      and one.state ~= "time_wait"
     if code == 0 and exclusive and is_left then code = WSAEADDRINUSE end
   end
   return {step = "bind", code = code}
@@ -258,12 +282,14 @@ end
 
 -- ---- What HTTP.SYS says of itself ----
 
-local REPLY <const> = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\n%sConnection: close\r\n\r\n<h1>Bad Request (Invalid Verb)</h1>"
+local REPLY <const> = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\n%sConnection: close\r\n\r\n"
+  .. "<h1>Bad Request (Invalid Verb)</h1>"
 
 --- What answers a malformed request on an endpoint; nil when it is not HTTP.SYS.
 function net.reply(port, address)
   for _, row in ipairs(net.listeners()) do
-    if row.port == port and row.urls and (is_any(row.address) and row.family == family_of(address) or row.address == address) then
+    local is_there = row.address == address or is_any(row.address) and row.family == family_of(address)
+    if row.port == port and row.urls and is_there then
       return REPLY:format(is_old() and "" or "Server: Microsoft-HTTPAPI/2.0\r\n")
     end
   end

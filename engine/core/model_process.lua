@@ -5,7 +5,12 @@ local process = {}
 
 local ACCESS_DENIED <const>, NOT_FOUND <const> = 5, 1168
 
-local function own() return {pid = host.pid, name = "p80.exe", path = host.program, parent = 0, session = 0, threads = 1, created = 0.0, listens = {}, urls = {}} end
+local function own()
+  return {
+    pid = host.pid, name = "p80.exe", path = host.program, parent = 0, session = 0, threads = 1, created = 0.0,
+    listens = {}, urls = {},
+  }
+end
 
 --- All of them, p80 itself too.
 function process.all()
@@ -24,7 +29,10 @@ end
 -- ---- Rows ----
 
 local function row_of(row, options)
-  local shown = {pid = row.pid, parent = row.parent, name = row.name, threads = row.threads, session = row.session, path = row.path}
+  local shown = {
+    pid = row.pid, parent = row.parent, name = row.name, threads = row.threads, session = row.session,
+    path = row.path,
+  }
   if row.pid ~= 0 then
     shown.created = model.filetime(row.created)
     shown.started = model.filetime_text(shown.created)
@@ -70,7 +78,9 @@ end
 
 process["process.services"] = check_pid
 
-process["process.environment"] = function() return {SystemRoot = [[C:\Windows]], SystemDrive = "C:", ComSpec = [[C:\Windows\System32\cmd.exe]]} end
+process["process.environment"] = function()
+  return {SystemRoot = [[C:\Windows]], SystemDrive = "C:", ComSpec = [[C:\Windows\System32\cmd.exe]]}
+end
 
 process["process.sessions"] = function(ids)
   local names = {}
@@ -81,11 +91,15 @@ end
 -- Only the handles of HTTP.SYS, which tell who uses it.
 process["process.handles"] = function(options)
   local name = type(options) == "table" and options.name or ""
-  if name:lower() ~= [[\device\http\*]] then model.unmodelled("the handles of processes, but for those of HTTP.SYS") end
+  if name:lower() ~= [[\device\http\*]] then
+    model.unmodelled("the handles of processes, but for those of HTTP.SYS")
+  end
   local rows = {}
   for _, queue in ipairs(model.part "net".queues()) do
     for _, pid in ipairs(queue.controller and {queue.controller} or queue.pids) do
-      rows[#rows + 1] = {pid = pid, name = [[\Device\Http\ReqQueue]], object = [[\Device\Http\ReqQueue]], type = "File"}
+      rows[#rows + 1] = {
+        pid = pid, name = [[\Device\Http\ReqQueue]], object = [[\Device\Http\ReqQueue]], type = "File",
+      }
     end
   end
   return rows, {}

@@ -40,15 +40,20 @@ end
 
 -- ---- What Windows keeps there ----
 
-local TYPES <const> = {kernel_driver = 1, file_system_driver = 2, adapter = 4, recognizer_driver = 8, own_process = 16, share_process = 32}
+local TYPES <const> = {
+  kernel_driver = 1, file_system_driver = 2, adapter = 4, recognizer_driver = 8, own_process = 16, share_process = 32,
+}
 local STARTS <const> = {boot = 0, system = 1, auto = 2, demand = 3, disabled = 4}
 local ERRORS <const> = {ignore = 0, normal = 1, severe = 2, critical = 3}
 
 local function service_values(service)
   return {
-    Type = {type = "dword", value = TYPES[service.type] or 16}, Start = {type = "dword", value = STARTS[service.start]},
-    ErrorControl = {type = "dword", value = ERRORS[service.error_control] or 1}, ImagePath = {type = "expand_sz", value = service.path},
-    DisplayName = {type = "sz", value = service.display_name}, ObjectName = service.account and {type = "sz", value = service.account},
+    Type = {type = "dword", value = TYPES[service.type] or 16},
+    Start = {type = "dword", value = STARTS[service.start]},
+    ErrorControl = {type = "dword", value = ERRORS[service.error_control] or 1},
+    ImagePath = {type = "expand_sz", value = service.path},
+    DisplayName = {type = "sz", value = service.display_name},
+    ObjectName = service.account and {type = "sz", value = service.account},
     DependOnService = service.dependencies[1] and {type = "multi_sz", value = service.dependencies},
     Description = service.description and {type = "sz", value = service.description},
   }
@@ -91,7 +96,9 @@ end
 
 local function rows_of(path)
   local rows = {}
-  for name, row in pairs(values_of(path)) do rows[#rows + 1] = {name = name, type = row.type, value = copy(row.value), raw = row.raw} end
+  for name, row in pairs(values_of(path)) do
+    rows[#rows + 1] = {name = name, type = row.type, value = copy(row.value), raw = row.raw}
+  end
   table.sort(rows, function(a, b) return a.name < b.name end)
   return rows
 end
@@ -164,7 +171,8 @@ end
 local function refuse_kept(path, name)
   for known in pairs(kept(path) or {}) do
     if known:lower() == name:lower() then
-      model.unmodelled(("writing '%s' of %s, which Windows itself keeps"):format(name, path), "win.scm.config and win.http change it")
+      model.unmodelled(("writing '%s' of %s, which Windows itself keeps"):format(name, path),
+        "win.scm.config and win.http change it")
     end
   end
 end
@@ -205,7 +213,9 @@ reg["reg.delete"] = function(key, name, options)
   if not tree and (#names_below(path) > 0 or #rows_of(path) > 0) then model.fail(key, NOT_EMPTY) end
   local start = path:lower()
   for known in pairs(machine.registry) do
-    if known:lower() == start or known:lower():sub(1, #start + 1) == start .. "\\" then machine.registry[known] = nil end
+    if known:lower() == start or known:lower():sub(1, #start + 1) == start .. "\\" then
+      machine.registry[known] = nil
+    end
   end
 end
 

@@ -68,7 +68,8 @@ local function status_of(service)
   local accepts = (service.state == "running" or service.state == "paused") and copy(service.accepts) or {}
   return {
     type = service.type, state = service.state, pid = service.pid, exit_code = service.exit_code,
-    service_exit_code = service.service_exit_code, checkpoint = service.checkpoint, wait_hint = service.wait_hint + 0.0,
+    service_exit_code = service.service_exit_code, checkpoint = service.checkpoint,
+    wait_hint = service.wait_hint + 0.0,
     accepts = accepts,
   }
 end
@@ -105,7 +106,8 @@ scm["scm.list"] = function(options)
   for _, name in ipairs(sorted_names()) do
     local service = machine.services[name]
     local is_driver, is_active = DRIVER[service.type] or false, service.state ~= "stopped"
-    if (kind == "all" or (kind == "driver") == is_driver) and (state == "all" or (state == "active") == is_active) then
+    local is_wanted = (kind == "all" or (kind == "driver") == is_driver) and (state == "all" or (state == "active") == is_active)
+    if is_wanted then
       local row = status_of(service)
       row.name, row.display_name = name, service.display_name
       rows[#rows + 1] = row
@@ -164,7 +166,9 @@ end
 -- A trigger in words as C gives it, for the Lua half to put into words.
 local function raw_trigger(trigger)
   local items = {}
-  for i, item in ipairs(trigger.data or {}) do items[i] = {type = number_of("data", item.type), value = item_bytes(item)} end
+  for i, item in ipairs(trigger.data or {}) do
+    items[i] = {type = number_of("data", item.type), value = item_bytes(item)}
+  end
   return {
     type = number_of("type", trigger.type), action = number_of("action", trigger.action), data = items,
     subtype = guid_bytes(number_of("subtype", trigger.subtype)),
@@ -186,11 +190,14 @@ scm["scm.details"] = function(name)
   failure.command, failure.actions = failure.command or "", failure.actions or {}
   for _, action in ipairs(failure.actions) do action.delay = (action.delay or 0) + 0.0 end
   if has_details() and failure.on_non_crash == nil then failure.on_non_crash = false end
-  for i, trigger in ipairs(service.triggers or {}) do details.triggers[i] = trigger.data and type(trigger.type) == "number" and copy(trigger) or raw_trigger(trigger) end
+  for i, trigger in ipairs(service.triggers or {}) do
+    details.triggers[i] = type(trigger.type) == "number" and copy(trigger) or raw_trigger(trigger)
+  end
   return details
 end
 
-local SECURITY <const> = "O:SYG:SYD:(A;;CCLCSWRPWPDTLOCRRC;;;SY)(A;;CCDCLCSWRPWPDTLOCRSDRCWDWO;;;BA)(A;;CCLCSWLOCRRC;;;IU)(A;;CCLCSWLOCRRC;;;SU)"
+local SECURITY <const> = "O:SYG:SYD:(A;;CCLCSWRPWPDTLOCRRC;;;SY)(A;;CCDCLCSWRPWPDTLOCRSDRCWDWO;;;BA)"
+  .. "(A;;CCLCSWLOCRRC;;;IU)(A;;CCLCSWLOCRRC;;;SU)"
 
 scm["scm.security"] = function(name)
   local service = find(check_name(name))
@@ -222,7 +229,7 @@ local function to_state(service, state)
   service.checkpoint, service.wait_hint = 0, 0.0
 end
 
--- What goes when services stop: the service itself, if it is marked for deletion; the driver HTTP, when nobody uses it.
+-- A service that is marked for deletion goes when it has stopped.
 local function settle_deleted(name)
   local service = machine.services[name]
   if service and service.deleting and service.state == "stopped" then machine.services[name] = nil end
@@ -298,7 +305,9 @@ local function launch_dependencies(name, seen)
       if not other then return DEPENDENCY_DELETED end
       if seen[known] then return CIRCULAR end
       if other.state == "stopped" and (launch(known, seen) or other.hangs == "start") then return DEPENDENCY_FAIL end
-      if other.state ~= "running" and not model.await(30, function() return other.state ~= "start_pending" end) then return DEPENDENCY_FAIL end
+      if other.state ~= "running" and not model.await(30, function() return other.state ~= "start_pending" end) then
+        return DEPENDENCY_FAIL
+      end
       if other.state ~= "running" then return DEPENDENCY_FAIL end
     end
   end
@@ -374,7 +383,9 @@ end
 
 -- ---- Processes that end by themselves ----
 
-local ON_CRASH <const> = {running = true, start_pending = true, paused = true, continue_pending = true, pause_pending = true}
+local ON_CRASH <const> = {
+  running = true, start_pending = true, paused = true, continue_pending = true, pause_pending = true,
+}
 
 --- The process of a service has ended without it: what its failure actions say happens.
 function scm.crashed(pid)
@@ -388,7 +399,9 @@ function scm.crashed(pid)
       local actions = service.failure and service.failure.actions or {}
       service.failures = is_failure and (service.failures or 0) + 1 or service.failures
       local action = is_failure and actions[math.min(service.failures, #actions)]
-      if action and action.action == "restart" then model.later(action.delay or 0, {part = "scm", service = name, to = "start"}) end
+      if action and action.action == "restart" then
+        model.later(action.delay or 0, {part = "scm", service = name, to = "start"})
+      end
     end
   end
 end
@@ -432,7 +445,9 @@ end
 -- ---- Settings ----
 
 local CONFIG <const> = {"type", "start", "error_control", "path", "group", "dependencies", "account", "display_name"}
-local DETAILS <const> = {"delayed", "description", "failure", "sid_type", "privileges", "preshutdown_timeout", "preferred_node", "triggers"}
+local DETAILS <const> = {
+  "delayed", "description", "failure", "sid_type", "privileges", "preshutdown_timeout", "preferred_node", "triggers",
+}
 
 local function apply(service, settings)
   for _, key in ipairs(CONFIG) do
@@ -444,7 +459,9 @@ local function apply(service, settings)
     if settings[key] ~= nil then service[key] = copy(settings[key]) end
   end
   if settings.preferred_node == false then service.preferred_node = nil end
-  for _, action in ipairs(settings.failure and service.failure.actions or {}) do action.delay = (action.delay or 0) + 0.0 end
+  for _, action in ipairs(settings.failure and service.failure.actions or {}) do
+    action.delay = (action.delay or 0) + 0.0
+  end
 end
 
 scm["scm.config"] = function(name, settings)
@@ -461,7 +478,8 @@ scm["scm.create"] = function(name, settings)
   if not settings.path then model.fail(name, INVALID_PARAMETER) end
   local service = {
     state = "stopped", type = "own_process", start = "demand", error_control = "normal", display_name = name,
-    account = "LocalSystem", dependencies = {}, accepts = {"stop", "shutdown"}, exit_code = 1077, service_exit_code = 0,
+    account = "LocalSystem", dependencies = {}, accepts = {"stop", "shutdown"}, exit_code = 1077,
+    service_exit_code = 0,
     checkpoint = 0, wait_hint = 0.0, listens = {}, urls = {}, children = {},
   }
   apply(service, settings)

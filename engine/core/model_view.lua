@@ -3,7 +3,9 @@ local model = ...
 local machine, copy = model.machine, model.copy
 local view = {}
 
-local SERVICE <const> = {"state", "start", "type", "path", "account", "delayed", "display_name", "description", "dependencies", "failure"}
+local SERVICE <const> = {
+  "state", "start", "type", "path", "account", "delayed", "display_name", "description", "dependencies", "failure",
+}
 
 local function pick(record, keys)
   local picked = {}
@@ -31,11 +33,23 @@ function view.take()
   for _, subject in ipairs {"timeout", "cache", "setting"} do
     for name, value in pairs(machine.http[subject]) do all[("http.%s %s"):format(subject, name)] = {value = value} end
   end
-  for name, site in pairs(machine.sites) do all["site " .. name] = {state = site.state, bindings = copy(site.bindings)} end
+  for name, site in pairs(machine.sites) do
+    all["site " .. name] = {state = site.state, bindings = copy(site.bindings)}
+  end
+  for path, task in pairs(machine.tasks) do all["task " .. path] = copy(task) end
+  for i, event in ipairs(machine.events) do
+    all[("event %d of %s"):format(i, event.source)] = {
+      id = event.id, level = event.level, strings = copy(event.strings),
+    }
+  end
   for path, text in pairs(machine.files) do all["file " .. path] = {bytes = #text, text = text} end
   for key, values in pairs(machine.registry) do
     all["key " .. key] = {}
-    for name, row in pairs(values) do all[("value %s\\%s"):format(key, name == "" and "(Default)" or name)] = {type = row.type, value = copy(row.value)} end
+    for name, row in pairs(values) do
+      all[("value %s\\%s"):format(key, name == "" and "(Default)" or name)] = {
+        type = row.type, value = copy(row.value),
+      }
+    end
   end
   return all
 end

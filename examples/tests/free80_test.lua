@@ -9,12 +9,16 @@ local function server_2003_with_iis(more)
     windows = "2003",
     services = {
       W3SVC = {
-        state = "running", start = "auto", type = "share_process", path = [[C:\WINDOWS\System32\svchost.exe -k iissvcs]],
-        display_name = "World Wide Web Publishing Service", dependencies = {"RPCSS", "HTTPFilter", "IISADMIN"},
+        state = "running", start = "auto", type = "share_process",
+        path = [[C:\WINDOWS\System32\svchost.exe -k iissvcs]], dependencies = {"RPCSS", "HTTPFilter", "IISADMIN"},
       },
-      HTTPFilter = {state = "running", type = "share_process", path = [[C:\WINDOWS\System32\lsass.exe]], dependencies = {"HTTP"}},
-      IISADMIN = {state = "running", start = "auto", path = [[C:\WINDOWS\System32\inetsrv\inetinfo.exe]], dependencies = {"RPCSS"}},
-      RPCSS = {state = "running", start = "auto", type = "share_process", path = [[C:\WINDOWS\system32\svchost -k rpcss]], accepts = {}},
+      HTTPFilter = {
+        state = "running", type = "share_process", path = [[C:\WINDOWS\System32\lsass.exe]], dependencies = {"HTTP"},
+      },
+      IISADMIN = {
+        state = "running", start = "auto", path = [[C:\WINDOWS\System32\inetsrv\inetinfo.exe]], dependencies = {"RPCSS"},
+      },
+      RPCSS = {state = "running", start = "auto", path = [[C:\WINDOWS\system32\svchost -k rpcss]], accepts = {}},
     },
     sites = {["Default Web Site"] = {id = 1, bindings = {"*:80:"}}},
   }
@@ -25,8 +29,8 @@ end
 local function iis_10()
   return {
     W3SVC = {
-      state = "running", start = "auto", type = "share_process", path = [[C:\Windows\system32\svchost.exe -k iissvcs]],
-      dependencies = {"WAS", "HTTP"},
+      state = "running", start = "auto", type = "share_process", dependencies = {"WAS", "HTTP"},
+      path = [[C:\Windows\system32\svchost.exe -k iissvcs]],
     },
     WAS = {state = "running", type = "share_process", path = [[C:\Windows\system32\svchost.exe -k iissvcs]]},
   }
@@ -35,6 +39,13 @@ end
 local function with(services, more)
   for name, service in pairs(more) do services[name] = service end
   return services
+end
+
+-- The states of these services.
+local function states(m, ...)
+  local list = {}
+  for i, name in ipairs {...} do list[i] = m.services[name].state end
+  return list
 end
 
 local function contains(list, text)
@@ -115,15 +126,15 @@ end
 function TestOthers:test_sharepoint_beside_iis_both_go()
   local m = test.machine {
     services = with(iis_10(), {
-      SPTimerV4 = {state = "running", start = "auto", path = [["C:\SharePoint\OWSTIMER.EXE"]], urls = {"http://+:80/SharePoint/"}},
+      SPTimerV4 = {state = "running", path = [["C:\SharePoint\OWSTIMER.EXE"]], urls = {"http://+:80/SharePoint/"}},
     }),
     sites = {SharePoint = {bindings = {"*:80:"}}},
   }
   local r = m:run "free80.lua":exits(0)
-  lu.assertEquals({m.services.W3SVC.state, m.services.SPTimerV4.state}, {"stopped", "stopped"})
+  lu.assertEquals(states(m, "W3SVC", "SPTimerV4"), {"stopped", "stopped"})
   lu.assertTrue(r.result.free)
   m:undo():exits(0)
-  lu.assertEquals({m.services.W3SVC.state, m.services.SPTimerV4.state}, {"running", "running"})
+  lu.assertEquals(states(m, "W3SVC", "SPTimerV4"), {"running", "running"})
 end
 
 function TestOthers:test_up_to_stop_stops_http_with_what_depends_on_it_in_order()
@@ -133,10 +144,10 @@ function TestOthers:test_up_to_stop_stops_http_with_what_depends_on_it_in_order(
   }
   m:run "free80.lua":exits(1)
   local r = m:run("free80.lua", {"--up-to", "stop"}):exits(0)
-  lu.assertEquals({m.services.HTTP.state, m.services.WinRM.state, m.services.W3SVC.state}, {"stopped", "stopped", "stopped"})
+  lu.assertEquals(states(m, "HTTP", "WinRM", "W3SVC"), {"stopped", "stopped", "stopped"})
   lu.assertEquals(r.changes[#r.changes].label, "HTTP")
   m:undo():exits(0)
-  lu.assertEquals({m.services.HTTP.state, m.services.WinRM.state, m.services.W3SVC.state}, {"running", "running", "running"})
+  lu.assertEquals(states(m, "HTTP", "WinRM", "W3SVC"), {"running", "running", "running"})
 end
 
 function TestOthers:test_the_listen_list_keeps_http_sys_on_the_loopback_address()
@@ -160,7 +171,7 @@ function TestPrograms:test_a_wrapped_program_goes_with_its_service()
 end
 
 function TestPrograms:test_a_program_is_ended_only_with_kill()
-  local m = test.machine {processes = {{name = "httpd.exe", path = [[C:\apache\httpd.exe]], listens = {80, "[::]:80"}}}}
+  local m = test.machine {processes = {{path = [[C:\apache\httpd.exe]], listens = {80, "[::]:80"}}}}
   local r = m:run "free80.lua":exits(1)
   lu.assertTrue(contains(r.result.advice, "--kill"))
   m:run("free80.lua", {"--kill"}):exits(0)
@@ -169,7 +180,7 @@ end
 
 function TestPrograms:test_a_service_that_starts_again_when_its_process_is_killed()
   local m = test.machine {services = {Phoenix = {
-    state = "running", listens = {80}, hangs = "stop", failure = {reset_period = 86400, actions = {{action = "restart", delay = 60}}},
+    state = "running", listens = {80}, failure = {reset_period = 86400, actions = {{action = "restart", delay = 60}}},
   }}}
   m:code("win.process.stop(win.scm.get('Phoenix').pid)", {allow = "process.state"}):exits(0)
   lu.assertEquals({m.services.Phoenix.state, m.services.Phoenix.exit_code}, {"stopped", 1067})

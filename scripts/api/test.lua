@@ -80,6 +80,8 @@ local test = {}
 ---@field http? test.http
 ---@field sites? table<string, test.site> of IIS, by name; they need a service W3SVC
 ---@field accounts? table<string, string> SIDs by name, beside the well-known ones
+---@field tasks? table<string, table> scheduled tasks by path: {xml=, enabled=}, on Windows Server 2003 {program=, arguments=, ...}
+---@field events? table[] of the event logs: {log=, source=, id=, level=, strings=, time=}
 ---@field files? table<string, string> what win.file sees: contents by path
 ---@field programs? table<string, table> what win.process.run does: {code=, stdout=, stderr=, takes=} by path or name
 

@@ -110,12 +110,51 @@ function T:test_nothing_of_this_machine_is_touched()
       lu.assertEquals(m.files[ [[%s]] ], "new")
     end
     function test_commands_about_this_machine()
-      lu.assertStrContains(test.machine {}:code("win.task.list()").errors, "Not modelled")
+      lu.assertStrContains(test.machine {}:code("win.process.modules(4)").errors, "Not modelled")
     end
   ]==]):format(victim, victim, victim, victim), 0)
   check_passed(by_name, {"test_files", "test_removal", "test_programs", "test_the_file_is_written_on_the_machine", "test_commands_about_this_machine"})
   lu.assertEquals(case.read(victim), "as it was")
   lu.assertNil(case.files(case.state .. "\\runs"))
+end
+
+function T:test_tasks_events_and_programs()
+  local by_name = run_tests([==[
+    function test_tasks()
+      for _, windows in ipairs {"2003", "2022"} do
+        local m = test.machine {windows = windows}
+        local create = [[print(win.task.create("Nightly", {program = "C:\\x.exe", at = "startup"}))]]
+        lu.assertStrContains(m:code(create, {allow = "task"}):exits(0).output, "true")
+        lu.assertStrContains(m:code(create, {allow = "task"}):exits(0).output, "false")
+        lu.assertEquals(m:ask "win.task.get('Nightly')".actions[1].program, "C:\\x.exe")
+        m:undo():exits(0)
+        lu.assertEquals(m.tasks, {})
+      end
+    end
+    function test_events()
+      local m = test.machine {events = {{source = "Old", log = "System", id = 7, level = "error", strings = {"before"}}}}
+      m:code("win.event.write {text = 'hello', kind = 'failure'}", {allow = "event.entry"}):exits(0)
+      lu.assertEquals({m.events[2].level, m.events[2].strings}, {"error", {"hello"}})
+      lu.assertEquals(m:ask "win.event.read('System')[1].strings[1]", "before")
+      m:code("win.event.register 'Mine'", {allow = "event.source"}):exits(0)
+      lu.assertEquals(m:ask "win.event.source('Mine').log", "Application")
+    end
+    function test_programs()
+      local m = test.machine {programs = {["netsh.exe"] = {code = 1, stdout = "no", takes = 5}}}
+      local r = m:code("require 'p80'.report(win.process.run {program = 'netsh.exe'})", {allow = "process.run"}):exits(0)
+      lu.assertEquals({r.result.code, r.result.stdout, m.clock}, {1, "no", 5.0})
+    end
+    function test_a_watch_sees_what_happens_meanwhile()
+      local m = test.machine {services = {Phoenix = {state = "running", failure = {actions = {{action = "restart", delay = 5}}}}}}
+      local r = m:code([[
+        win.process.stop(win.scm.get("Phoenix").pid)
+        local seen = {}
+        for event in win.scm.watch("Phoenix", {timeout = 10}) do seen[#seen + 1] = event.state end
+        require "p80".report(seen)]], {allow = "process.state"}):exits(0)
+      lu.assertEquals(r.result, {"running"})
+    end
+  ]==], 0)
+  check_passed(by_name, {"test_tasks", "test_events", "test_programs", "test_a_watch_sees_what_happens_meanwhile"})
 end
 
 function T:test_time_is_the_machines_own()
