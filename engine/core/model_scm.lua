@@ -207,17 +207,10 @@ end
 
 scm["scm.set_security"] = function(name, sddl)
   local service = existing(name)
-  local parts, order = {}, {"O", "G", "D", "S"}
-  local function read(text)
-    local found = model.core.data.split_sddl(text, {O = "O", G = "G", D = "D", S = "S"})
-    for key, part in pairs(found) do parts[key] = part end
-  end
-  read(service.security or SECURITY)
-  read(sddl)
-  service.security = ""
-  for _, key in ipairs(order) do
-    if parts[key] then service.security = service.security .. key .. ":" .. parts[key] end
-  end
+  local sddls, names = model.core.sddl, {O = "O", G = "G", D = "D", S = "S"}
+  local parts = sddls.split(service.security or SECURITY, names)
+  for mark, part in pairs(sddls.split(sddl, names)) do parts[mark] = part end
+  service.security = sddls.join(parts, names)
 end
 
 -- ---- States ----
