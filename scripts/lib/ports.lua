@@ -255,20 +255,37 @@ local function process_remedy(process, is_http)
   return ("end process %s (pid %d)"):format(process.name or "?", process.pid), " --kill"
 end
 
-local function http_remedy(port, holder, look)
+-- The step that moves what IIS has on a port, when all of it can be moved: a certificate belongs to its port.
+local function iis_remedy(port, look)
   local ran, bindings = pcall(ports.iis_bindings, port, look)
-  for _, one in ipairs(ran and bindings or {}) do
-    if one.protocol == "http" then
-      return ("move %s of IIS site '%s' to another port"):format(one.binding, one.site), " --move-to PORT"
+  local texts = {}
+  for i, one in ipairs(ran and bindings or {}) do
+    if one.protocol ~= "http" then return nil end
+    texts[i] = ("%s of site '%s'"):format(one.binding, one.site)
+  end
+  return texts[1] and ("move %s to another port"):format(table.concat(texts, ", "))
+end
+
+local function is_iis(process)
+  for _, service in ipairs(process.services or {}) do
+    if service:upper() == "W3SVC" or service:upper() == "WAS" then return true end
+  end
+  return false
+end
+
+-- What registered URLs on the port has to go, all of it; where nobody knows who did, one of those that may have.
+local function http_remedy(port, holder, look)
+  local move = iis_remedy(port, look)
+  if move and not holder.certain then return move, " --move-to PORT" end
+  local steps, options = {move}, move and " --move-to PORT"
+  for _, process in ipairs(holder.processes) do
+    if not (move and is_iis(process)) then
+      local step, more = process_remedy(process, true)
+      steps[#steps + 1], options = step, options or more
     end
   end
-  if #holder.processes == 0 then return "stop HTTP with its dependents", " --up-to stop" end
-  local steps, options = {}, nil
-  for i, process in ipairs(holder.processes) do
-    local step, more = process_remedy(process, true)
-    steps[i], options = step, options or more
-  end
-  return table.concat(steps, " or "), options
+  if #steps == 0 then return "stop HTTP with its dependents", " --up-to stop" end
+  return table.concat(steps, holder.certain and " and " or " or "), options
 end
 
 function ports.remedy(port, holder, look)

@@ -70,6 +70,30 @@ function T:test_every_binding()
   lu.assertEquals(result.bindings, {})
 end
 
+-- A machine (scripts/api/test.lua) on which IIS and WinRM share port 80.
+local MODEL = [[return {
+  services = {
+    W3SVC = {state = "running", start = "auto", dependencies = {"HTTP"}, path = "C:\\Windows\\System32\\svchost.exe -k iissvcs"},
+    WinRM = {state = "running", start = "auto", delayed = true, dependencies = {"HTTP"},
+      path = "C:\\Windows\\System32\\svchost.exe", urls = {"http://+:80/wsman/", "http://+:5985/wsman/"}},
+  },
+  sites = {Main = {bindings = {"*:80:", "*:80:shop.example"}}, Safe = {bindings = {"https *:443:"}}},
+}]]
+
+function T:test_shared_port_on_a_model()
+  local model = case.write("model.lua", MODEL)
+  local result = case.p80 {"--model", model, "--json", "report"}
+  local rows = case.exits(result, 0).json.result.bindings
+  local shared, wsman, safe = find(rows, "tcp", 80), find(rows, "tcp", 5985), find(rows, "tcp", 443)
+  lu.assertEquals(shared.remedy, "move *:80: of site 'Main', *:80:shop.example of site 'Main' to another port and stop service WinRM")
+  lu.assertEquals(shared.command, "p80 free80 --port 80 --move-to PORT")
+  lu.assertEquals(wsman.start, {"auto (delayed)"})
+  lu.assertEquals(wsman.product, {"Windows Remote Management (WinRM)"})
+  lu.assertEquals(safe.remedy, "stop service W3SVC") -- its certificate belongs to the port
+  -- free80 does what the report says, and the port is free
+  case.exits(case.p80 {"--model", model, "free80", "--port", "80", "--move-to", "8088"}, 0)
+end
+
 -- The records of CSV text, by RFC 4180.
 local function parse_csv(text)
   local records, record, at = {}, {}, 1
@@ -122,6 +146,24 @@ function T:test_forms()
   lu.assertNil(lfs.attributes(case.path "a.txt"))
   case.exits(report {"--output", case.path "none\\a.csv"}, 1)
   lu.assertStrContains(case.exits(report {"--format", "xml"}, 2).stderr, "html")
+end
+
+-- Every command of docs/seeing.md works as it stands there.
+function T:test_manual()
+  local text, count = case.read(test.folder:match "^(.*)[/\\]" .. "/docs/seeing.md"), 0
+  for block in text:gmatch "```\n(.-)```" do
+    for line in block:gmatch "p80 ([^\n]+)" do
+      local call = {env = {P80_SHIM_EVENTS = "1"}, cwd = case.folder}
+      for word in line:gmatch "%S+" do call[#call + 1] = word end
+      if call[1] == "watch" then table.move({"--for", "1s"}, 1, 2, #call + 1, call) end
+      for i = #call - 3, 1, -1 do
+        if call[i] == "--for" then table.remove(call, i) table.remove(call, i) end -- not for 8 hours
+      end
+      case.exits(case.p80(call), 0)
+      count = count + 1
+    end
+  end
+  lu.assertTrue(count >= 12, count)
 end
 
 -- ---- The forms by themselves ----
