@@ -13,10 +13,11 @@ local args = p80.playbook {
   license = "MIT",
   args = {
     format = {type = "enum", values = FORMATS, help = "the form; by default that of the ending of --output, or a table"},
-    output = {type = "text", help = "the file to write instead of standard output"},
+    output = {type = "path", help = "the file to write instead of standard output"},
     port = {type = "port", help = "only the bindings of this port"},
   },
   grants = {"file.write"},
+  reports = "the machine, its bindings and who depends on HTTP",
 }
 
 local ending = args.output and args.output:match "%.(%w+)$"

@@ -35,6 +35,20 @@ local FIRST <const> = {"changed", "failed", "msg", "comment", "_error", "kind", 
 
 local function line(document) return data.document(document, FIRST, true) .. "\n" end
 
+local LARGEST <const> = 1000 -- bytes of one text in a state: engines keep what they are given
+
+-- A state without the whole of large files and values.
+local function short(value)
+  if type(value) == "string" and #value > LARGEST then
+    local start = utf8.len(value) and value:sub(1, utf8.offset(value, 0, LARGEST + 1) - 1) or value:sub(1, LARGEST)
+    return ("%s... (%d bytes)"):format(start, #value)
+  end
+  if type(value) ~= "table" then return value end
+  local copy = setmetatable({}, getmetatable(value))
+  for key, item in pairs(value) do copy[key] = short(item) end
+  return copy
+end
+
 -- What every engine may show beside its own fields.
 local function with_details(record, document)
   document.run, document.restart_needed, document.result = record.run, record.restart_needed, record.result
@@ -131,5 +145,6 @@ end
 
 return function(shape, record, problem, err)
   why = problem ~= nil and tostring(problem) or nil
+  record = data.overlay(record, {changes = short(record.changes)})
   return shapes[shape](record, err)
 end

@@ -252,7 +252,8 @@ local function process_remedy(process, is_http)
   local service = ports.service_of(process, is_http)
   if service then return "stop service " .. service, "" end
   if #services > 0 then return "stop one of the services " .. table.concat(services, ", "), " --service NAME" end
-  return ("end process %s (pid %d)"):format(process.name or "?", process.pid), " --kill"
+  return process.name and ("end process %s (pid %d)"):format(process.name, process.pid)
+    or ("end process %d"):format(process.pid), " --kill"
 end
 
 -- The step that moves what IIS has on a port, when all of it can be moved: a certificate belongs to its port.

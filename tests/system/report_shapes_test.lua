@@ -68,6 +68,13 @@ function T:test_ansible()
   lu.assertEquals(one_line(case.exits(run("ansible", "--no-such"), 1)).rc, 2)
 end
 
+function T:test_large_states_are_cut()
+  local path = case.path "large.txt"
+  local code = ("win.file.write([[%s]], ('\u{FC}'):rep(2000))"):format(path)
+  local done = one_line(case.exits(case.p80 {"--report", "ansible", "--allow", "file.write", "-e", code}, 0))
+  lu.assertEquals(done.diff.after["file.write " .. path].bytes, ("ü"):rep(500) .. "... (4000 bytes)")
+end
+
 -- salt/states/cmd.py, _reinterpreted_state: standard output is one JSON object; its `changed` counts.
 function T:test_salt()
   case.later(T.tearDown_key)
