@@ -205,12 +205,13 @@ scm["scm.security"] = function(name)
   return service.security or SECURITY
 end
 
-scm["scm.set_security"] = function(name, sddl)
-  local service = existing(name)
-  local sddls, names = model.core.sddl, {O = "O", G = "G", D = "D", S = "S"}
-  local parts = sddls.split(service.security or SECURITY, names)
-  for mark, part in pairs(sddls.split(sddl, names)) do parts[mark] = part end
-  service.security = sddls.join(parts, names)
+local PARTS <const> = {O = "O", G = "G", D = "D", S = "S"}
+
+scm["scm.set_security"] = function(name, text)
+  local service, sddl = existing(name), model.core.sddl
+  local parts = sddl.split(service.security or SECURITY, PARTS)
+  for mark, part in pairs(sddl.split(text, PARTS)) do parts[mark] = part end
+  service.security = sddl.join(parts, PARTS)
 end
 
 -- ---- States ----

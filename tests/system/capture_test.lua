@@ -1,4 +1,5 @@
 -- p80 capture: the table answers as this machine does, behaves, and has no secrets in it.
+-- arch: x64
 local lu = require "luaunit"
 local case = require "case"
 

@@ -1,5 +1,6 @@
 -- build: shim
 -- A modelled machine behaves as this one does: what plain Wine has not, dependents and the configuration of HTTP.SYS.
+-- arch: x64
 local case = require "case"
 local contract = require "contract"
 
@@ -20,6 +21,11 @@ function T:test_dependents()
     NeedsOff = {dependencies = {"Off"}},
     Orphan = {dependencies = {"Nobody"}},
   }}]], {P80_SHIM_SCM = "1"})
+end
+
+function T:test_settings()
+  case.service {name = "Plain", run = false}
+  contract.check("settings", "return {services = {Plain = {}}}", {P80_SHIM_SCM = "1"})
 end
 
 function T:test_http()

@@ -1,4 +1,5 @@
 -- A modelled machine behaves as this one does: services, endpoints, processes and the registry.
+-- arch: x64
 local case = require "case"
 local contract = require "contract"
 

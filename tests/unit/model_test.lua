@@ -1,0 +1,52 @@
+-- What stands for C on a modelled machine is what C has: whoever adds a function there decides whether it is modelled.
+-- arch: x64
+local lu = require "luaunit"
+local manual = require "manual"
+
+TestModel = {}
+
+-- The names of C's functions ("scm.list") from the lists in bindings/*.c, but for those that the core composes.
+local function names_of_c()
+  local names = {}
+  for file in lfs.dir(manual.root .. "/bindings") do
+    local text = file:find "%.c$" and manual.read("bindings/" .. file) or ""
+    local lists = {}
+    for list, body in text:gmatch "static const luaL_Reg ([%w_]+)%[%] = (%b{});" do lists[list] = body end
+    for subject, reads, writes in text:gmatch 'const luax_subject [%w_]+ = {"([%w_.]+)", ([%w_]+), ([%w_]+),' do
+      for _, list in ipairs {reads, writes} do
+        for name in (lists[list] or ""):gmatch '{"([%w_]+)", [%w_]*[a-z]' do names[subject .. "." .. name] = true end
+      end
+    end
+  end
+  return names
+end
+
+-- The names that the files of the model define.
+local function names_of_model()
+  local names, parts = {}, {"scm", "net", "process", "reg", "http", "host", "iis", "task", "event"}
+  local function add(text)
+    for name in text:gmatch '%["([%w_]+%.[%w_.]+)"%] ?[,=]' do names[name] = true end
+  end
+  for _, part in ipairs(parts) do add(manual.read("engine/core/model_" .. part .. ".lua")) end
+  for _, subject in ipairs {"timeout", "cache", "setting"} do -- these are named in a loop
+    for _, name in ipairs {"query", "set", "delete"} do names[("http.%s.%s"):format(subject, name)] = true end
+  end
+  names["http.cache.delete"] = nil -- Windows has none
+  return names
+end
+
+local NOT_MODELLED <const> = {
+  "driver.loaded", "driver.signature", "driver.version", "process.modules", "process.usage", "process.windows", "reg.load",
+  "reg.save", "reg.set_security", "reg.unload", "reg.watch",
+}
+
+function TestModel:test_every_function_of_c_is_modelled_or_known_not_to_be()
+  local c, model, left = names_of_c(), names_of_model(), {}
+  lu.assertTrue(c["scm.stop"] and model["scm.stop"])
+  for name in pairs(c) do
+    if not model[name] then left[#left + 1] = name end
+  end
+  table.sort(left)
+  lu.assertEquals(left, NOT_MODELLED)
+  for name in pairs(model) do lu.assertTrue(c[name], "C has no " .. name) end
+end
