@@ -46,7 +46,8 @@
   R(ConvertStringSecurityDescriptorToSecurityDescriptorW) R(GetSecurityDescriptorLength)                        \
   R(ConvertSecurityDescriptorToStringSecurityDescriptorW) R(IsValidSecurityDescriptor) R(RegDeleteKeyExW)        \
   R(OpenEventLogW) R(CloseEventLog) R(ReadEventLogW) R(RegisterEventSourceW) R(DeregisterEventSource)           \
-  R(ReportEventW) R(SystemFunction036)
+  R(ReportEventW) R(SystemFunction036) R(StartServiceCtrlDispatcherW) R(RegisterServiceCtrlHandlerExW)           \
+  R(SetServiceStatus)
 
 #define WINAPI_WS2_32(R, N)                                                                                     \
   R(WSAStartup) R(WSACleanup) R(WSAGetLastError) R(socket) R(bind) R(closesocket) R(setsockopt) R(getaddrinfo)  \

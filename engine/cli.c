@@ -116,6 +116,7 @@ static int take_report(cli *out, const char *shape) {
 static const char **text_option(cli *out, const char *word) {
   if (is_option(word, "--state")) return &out->state;
   if (is_option(word, "--model")) return &out->model;
+  if (is_option(word, "--stop-event")) return &out->stop_event;
   return NULL;
 }
 

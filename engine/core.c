@@ -14,6 +14,7 @@
 #include "luax.h"
 #include "model.h"
 #include "searcher.h"
+#include "service.h"
 #include "sign.h"
 #include "store.h"
 #include "win.h"
@@ -111,6 +112,7 @@ static void push_options(lua_State *L) {
   luax_setboolean(L, "quiet", options->quiet);
   luax_setboolean(L, "verbose", options->verbose);
   luax_setboolean(L, "force", options->force);
+  luax_settext(L, "state", folder);
   luax_settext(L, "report", options->report);
   luax_settext(L, "model", options->model);
   if (options->timeout >= 0) {
@@ -171,6 +173,8 @@ static void push_host(lua_State *L) {
   lua_setfield(L, -2, "store");
   sign_push(L);
   lua_setfield(L, -2, "sign");
+  service_push(L);
+  lua_setfield(L, -2, "service");
   luax_setboolean(L, "default_state", folder == NULL);
   push_options(L);
   lua_setfield(L, -2, "options");

@@ -12,22 +12,27 @@
 /* SYSTEM and Administrators only, inherited by what is inside. */
 static const wchar_t folder_security[] = L"D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)";
 
+static const wchar_t lock_name[] = L"Global\\p80-one-changing-run";
+
 enum { LONGEST_JOURNAL = 256 * 1024 * 1024 };
+
+/* Pushes the default state folder, p80 in the common application data (+1). */
+static void push_default_folder(lua_State *L) {
+  wchar_t common[MAX_PATH];
+  winapi_load(L, "shell32");
+  HRESULT found = win32.SHGetFolderPathW(NULL, CSIDL_COMMON_APPDATA, NULL, SHGFP_TYPE_CURRENT, common);
+  if (FAILED(found))
+    luax_failhint(L, "common application data", (DWORD)found & 0xFFFF, "name a folder with --state");
+  luax_pushwidez(L, common);
+  lua_pushliteral(L, "\\p80");
+  lua_concat(L, 2);
+}
 
 /* Pushes the folder of the runs without making it: "<state>\runs", as UTF-16 (+1). */
 static const wchar_t *runs_folder(lua_State *L) {
-  wchar_t common[MAX_PATH];
-  if (lua_isnil(L, lua_upvalueindex(2))) {
-    winapi_load(L, "shell32");
-    HRESULT found = win32.SHGetFolderPathW(NULL, CSIDL_COMMON_APPDATA, NULL, SHGFP_TYPE_CURRENT, common);
-    if (FAILED(found))
-      luax_failhint(L, "common application data", (DWORD)found & 0xFFFF, "name a folder with --state");
-    luax_pushwidez(L, common);
-    lua_pushliteral(L, "\\p80\\runs");
-  } else {
-    lua_pushvalue(L, lua_upvalueindex(2));
-    lua_pushliteral(L, "\\runs");
-  }
+  if (lua_isnoneornil(L, lua_upvalueindex(2))) push_default_folder(L);
+  else lua_pushvalue(L, lua_upvalueindex(2));
+  lua_pushliteral(L, "\\runs");
   lua_concat(L, 2);
   const wchar_t *folder = luax_checkwide(L, -1, "--state", NULL);
   lua_remove(L, -2);
@@ -64,7 +69,7 @@ static int is_own_user(PSID sid) {
  * make folders in the common application data, and `p80 undo` does what it finds there. A folder that --state
  * names is the user's own choice. */
 static void check_owner(lua_State *L, const wchar_t *path) {
-  if (!lua_isnil(L, lua_upvalueindex(2))) return;
+  if (!lua_isnoneornil(L, lua_upvalueindex(2))) return;
   luax_handle *memory = luax_newhandle(L, free_local);
   PSECURITY_DESCRIPTOR descriptor = NULL;
   PSID owner = NULL;
@@ -108,6 +113,19 @@ static int store_prepare(lua_State *L) {
   make_folder(L, state);
   make_folder(L, runs);
   return 0;
+}
+
+/* store.home([name]) -> the default state folder, whatever --state says; or its folder of that name, which is made. */
+static int store_home(lua_State *L) {
+  lua_settop(L, 1);
+  push_default_folder(L);
+  if (lua_isnil(L, 1)) return 1;
+  make_folder(L, luax_checkwide(L, 2, "folder", NULL));
+  lua_settop(L, 2);
+  lua_pushfstring(L, "%s\\%s", lua_tostring(L, 2), luax_checktext(L, 1, "name"));
+  make_folder(L, luax_checkwide(L, 3, "folder", NULL));
+  lua_settop(L, 3);
+  return 1;
 }
 
 static void close_search(UINT_PTR value) { FindClose((HANDLE)value); }
@@ -186,8 +204,8 @@ static int store_read(lua_State *L) {
 /* store.lock(seconds) -> whether this process may change the machine now. The lock ends with the process. */
 static int store_lock(lua_State *L) {
   DWORD timeout = luax_optseconds(L, 1, "seconds", 0);
-  HANDLE mutex = CreateMutexW(NULL, FALSE, L"Global\\p80-one-changing-run");
-  if (mutex == NULL) luax_fail(L, "Global\\p80-one-changing-run", GetLastError());
+  HANDLE mutex = CreateMutexW(NULL, FALSE, lock_name);
+  if (mutex == NULL) luax_failwide(L, lock_name, GetLastError());
   HANDLE events[2] = {mutex, luax_interrupt};
   DWORD waited = WaitForMultipleObjects(luax_interrupt ? 2 : 1, events, FALSE, timeout);
   if (waited == WAIT_OBJECT_0 + 1) luax_fail(L, NULL, ERROR_OPERATION_ABORTED);
@@ -195,10 +213,21 @@ static int store_lock(lua_State *L) {
   return 1;
 }
 
+/* store.busy() -> whether another process holds the lock. */
+static int store_busy(lua_State *L) {
+  HANDLE mutex = CreateMutexW(NULL, FALSE, lock_name);
+  if (mutex == NULL) luax_failwide(L, lock_name, GetLastError());
+  int mine = WaitForSingleObject(mutex, 0) != WAIT_TIMEOUT;
+  if (mine) ReleaseMutex(mutex);
+  CloseHandle(mutex);
+  lua_pushboolean(L, !mine);
+  return 1;
+}
+
 void store_push(lua_State *L, const char *folder) {
   static const luaL_Reg functions[] = {
       {"prepare", store_prepare}, {"list", store_list}, {"create", store_create}, {"append", store_append},
-      {"close", store_close},     {"read", store_read}, {"lock", store_lock},     {NULL, NULL}};
+      {"close", store_close},     {"read", store_read}, {"lock", store_lock},     {"busy", store_busy},       {NULL, NULL}};
   lua_newtable(L);
   for (const luaL_Reg *f = functions; f->name; f++) {
     lua_pushfstring(L, "journal.%s", f->name);
@@ -206,4 +235,6 @@ void store_push(lua_State *L, const char *folder) {
     lua_pushcclosure(L, f->func, 2);
     lua_setfield(L, -2, f->name);
   }
+  static const luaL_Reg home[] = {{"home", store_home}, {NULL, NULL}}; /* without --state's folder */
+  luax_setfunctions(L, "state", home);
 }

@@ -4,7 +4,7 @@
 
 #include <lua.h>
 
-/* Pushes the library `store` for the core: list, prepare, create, append, read, close, lock. `folder` is --state's,
+/* Pushes the library `store` for the core: list, prepare, create, append, read, close, lock, busy, home. `folder` is --state's,
  * or NULL for the default. */
 void store_push(lua_State *L, const char *folder);
 

@@ -68,10 +68,17 @@ end)
 local KINDS <const> = {
   note = {1, "information"}, start = {100, "information"}, done = {101, "information"}, change = {102, "information"},
   undo = {103, "information"}, failure = {110, "error"}, refusal = {111, "warning"}, restart = {112, "warning"},
+  flapping = {113, "warning"}, calm = {114, "information"}, cut_off = {115, "warning"},
 }
-local WORDS <const> = {"note", "start", "done", "change", "undo", "failure", "refusal", "restart"}
+local WORDS <const> = {"note", "start", "done", "change", "undo", "failure", "refusal", "restart", "flapping", "calm", "cut_off"}
 local TYPE_OF <const> = {error = 1, warning = 2, information = 4, audit_success = 8, audit_failure = 16}
 local LEVELS <const> = {"error", "warning", "information", "audit_success", "audit_failure"}
+
+--- Writes an event about p80 itself, which is no change that a run makes.
+function core.log_event(source, kind, text)
+  local id, level = table.unpack(KINDS[kind])
+  raw.write(source, TYPE_OF[level], id, {text})
+end
 
 local PATIENCE <const> = 2 -- seconds until the log shows what was written to it
 

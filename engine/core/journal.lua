@@ -61,11 +61,21 @@ function journal.lock()
   return true
 end
 
+-- Warns of the last run when it was cut off: nobody else is changing the machine, so that it is not under way. Later runs
+-- find this one as the last.
+local function report_cut_off(run, header)
+  local ok, record = pcall(journal.read, run)
+  if not ok or record.ended or not record.header or header.undoes == run then return end
+  core.result.warn(("run %d (%s), which began at %s, was cut off after %d steps; `p80 undo %d` takes it back"):format(
+    run, record.header.script, record.header.started, #record.steps, run))
+end
+
 --- Starts the journal of this run, if it is not there yet, with its first line.
 function journal.begin(header)
   if open then return end
   journal.lock()
   local runs = journal.runs()
+  if runs[1] then report_cut_off(runs[#runs], header) end
   local run = (runs[#runs] or 0) + 1
   open = {handle = store.create(file_name(run)), run = run, steps = 0}
   header.journal, header.run, header.started, header.pid = FORMAT, run, host.now(), host.pid

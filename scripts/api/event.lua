@@ -48,8 +48,8 @@ function event.logs() end
 function event.source(source) end
 
 ---Writes an event. Without `id` and `level` it is one of p80's own, by `kind`: "note" (1), "start" (100), "done" (101), "change"
----(102), "undo" (103), "failure" (110, an error), "refusal" (111, a warning), "restart" (112, a warning). These numbers do not
----change. A source that is not registered writes to Application, and viewers lack its text.
+---(102), "undo" (103), "failure" (110, an error), "refusal" (111, a warning), "restart" (112, a warning), "flapping" (113, a
+---warning), "calm" (114), "cut_off" (115, a warning). These numbers do not change. A source that is not registered writes to Application, and viewers lack its text.
 ---
 ---Errors: `P80_NOT_TAKEN` when the log does not show the event afterwards.
 ---Rights: anyone; what only administrators may write to is up to the log
