@@ -83,7 +83,7 @@ function T:test_arguments_arrive_as_they_were_given()
     ["--json"] = "\\%OS%\\", ["^&|<>"] = "'",
   } do
     install("p80-args", "--no-start", path, "--mode", mode, "--", "--other", other)
-    case.start_service "p80-args"
+    if not case.service_running "p80-args" then case.start_service "p80-args" end -- else it was started anew
     wait_log("p80-args", ("<%s><%s>"):format(mode, other))
     n = n + 1
   end
@@ -118,6 +118,7 @@ function T:test_a_run_that_was_killed_is_reported_taken_back_or_completed()
     case.start_service(name) -- told once
     case.wait("the third start", function() return count(log(name), "the service starts") == 3 end)
     lu.assertEquals(count(log(name), "was cut off after"), 1)
+    stop(name)
   end
 end
 
