@@ -137,35 +137,30 @@ local function script_of(word)
   return path or (word:gsub("%.[lL][uU][aA]$", ""))
 end
 
--- The manifest's arguments as the words give them; raises when they are wrong.
+-- The manifest's arguments as the words give them; raises when they are wrong. When a service runs nobody can be asked.
 local function check_words(manifest, words)
-  local args, problem = core.manifest.parse(manifest, words)
+  core.secrets.ask = function() return nil end
+  local args, problem = core.arguments.take(manifest, words)
   if args then return args end
   local sentence, meant = core.words.problem(problem)
   wrong(manifest.name, sentence, meant or ("`p80 %s --help` shows what there is"):format(manifest.name))
 end
 
-local function is_relative(path) return not path:find "^%a:[/\\]" and not path:find "^[/\\][/\\]" end
+local function check_full(option, path)
+  if path:find "^%a:[/\\]" or path:find "^[/\\][/\\]" then return end
+  wrong(option, ("The full path expected, got '%s'."):format(path), "a service starts in System32")
+end
 
--- A service starts in System32, and everybody may read its command line.
-local function check_lasting(manifest, words)
-  local given = {}
-  for i, word in ipairs(words) do
-    local name, value = word:match "^(%-%-[^=]+)=(.*)$"
-    given[name or word] = value or words[i + 1] or ""
-  end
+-- A service starts in System32: paths among its arguments must not depend on where it was installed from.
+local function check_paths(manifest, words)
+  local is_path = {["--args-file"] = true}
   for name, arg in pairs(manifest.args or {}) do
-    local option = "--" .. name:gsub("_", "-")
-    if given[option] and arg.type == "secret" then
-      wrong(option, "Everybody could read a secret in the command line of a service.", "put it into a file for --args-file that only administrators may read")
-    end
-    if given[option] and arg.type == "path" and is_relative(given[option]) then
-      wrong(option, ("The full path expected, got '%s'."):format(given[option]), "a service starts in System32")
-    end
+    if arg.type == "path" or arg.of == "path" then is_path[core.arguments.option(name)] = true end
   end
-  local args_file = given["--args-file"]
-  if args_file and is_relative(args_file) then
-    wrong("--args-file", ("The full path expected, got '%s'."):format(args_file), "a service starts in System32")
+  for i, word in ipairs(words) do
+    local option, value = word:match "^(%-%-[^=]+)=(.*)$"
+    option, value = option or word, value or words[i + 1] or ""
+    for path in (is_path[option] and value or ""):gmatch "[^,]+" do check_full(option, path) end
   end
 end
 
@@ -190,12 +185,13 @@ local function check_name(name)
 end
 
 local function make_plan(args, words)
-  if args.state and is_relative(args.state) then wrong("--state", ("The full path expected, got '%s'."):format(args.state)) end
+  if args.state then check_full("--state", args.state) end
   local script = script_of(args.script)
   local manifest, problem = core.playbook.manifest_of(script)
   if not manifest then fail(script, code.P80_BAD_MANIFEST, ("It cannot be installed: %s."):format(problem)) end
+  core.about "service"
+  check_paths(manifest, words)
   local parsed = check_words(manifest, words)
-  check_lasting(manifest, words)
   return {
     name = check_name(args.name or "p80-" .. manifest.name), script = script, words = words, manifest = manifest,
     options = run_options(args), state = args.state or host.options.state, gap = args.gap, 

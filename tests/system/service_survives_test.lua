@@ -1,0 +1,104 @@
+-- What p80's services survive: kills, flapping, failures, files that are replaced or cannot be written; on plain Wine.
+local lu = require "luaunit"
+local case = require "case"
+local services = require "services"
+local install, log, wait_log, status, count, playbook, stop = services.install, services.log, services.wait_log,
+  services.status, services.count, services.playbook, services.stop
+
+local T = case.suite "Survives"
+
+function T:test_a_run_that_was_killed_is_reported_taken_back_or_completed()
+  local path = playbook([[
+    local key = "HKLM\\SOFTWARE\\p80-test-cut"
+    if not win.reg.exists(key) then say "nothing" return end
+    win.reg.set(key, "a", "new")
+    if win.reg.get(key, "wait") then p80.sleep(600) end]], [["reg.*"]])
+  local key = [[HKLM\SOFTWARE\p80-test-cut]]
+  case.later(function() win.reg.delete(key, nil, {tree = true}) end)
+  for recover, expected in pairs {
+    report = "`p80 undo", undo = "has been taken back", complete = "which was cut off, is completed",
+  } do
+    case.reg {"add", key, "/v", "a", "/d", "old", "/f"}
+    case.reg {"add", key, "/v", "wait", "/d", "yes", "/f"}
+    local name = "p80-cut-" .. recover
+    install(name, "--state", case.path("state-" .. recover), "--recover", recover, path)
+    case.wait("the change", function() return win.reg.get(key, "a") == "new" end)
+    local _, pid = test.service_state(name)
+    test.kill(pid)
+    case.wait("its end", function() return not win.process.get(pid) end)
+    case.reg {"delete", key, "/v", "wait", "/f"}
+    case.start_service(name)
+    wait_log(name, "was cut off after 1 steps")
+    wait_log(name, expected)
+    case.wait("the next run", function() return win.reg.get(key, "a") == "new" end)
+    stop(name)
+    case.start_service(name) -- told once
+    case.wait("the third start", function() return count(log(name), "the service starts") == 3 end)
+    lu.assertEquals(count(log(name), "was cut off after"), 1)
+    stop(name)
+  end
+end
+
+function T:test_an_interactive_run_warns_of_one_that_was_cut_off()
+  local change = [[win.reg.set("HKCU\\Software\\p80-cut", "a", ...)]]
+  local p = test.start(case.command {"--allow", "reg.*", "-e", change .. " require 'p80'.sleep(600)", "1"})
+  case.wait("the change", function() return win.reg.exists [[HKCU\Software\p80-cut]] end)
+  p:close()
+  local result = case.exits(case.p80 {"--allow", "reg.*", "-e", change, "2"}, 0)
+  lu.assertStrContains(result.stderr, "run 1 (-e)")
+  lu.assertStrContains(result.stderr, "was cut off after")
+  lu.assertNil(case.exits(case.p80 {"--allow", "reg.*", "-e", change, "3"}, 0).stderr:find "cut off")
+end
+
+function T:test_a_playbook_that_is_replaced_finishes_as_it_was()
+  local path = playbook [[say "old begins" p80.sleep(2) say("old ends ", tostring(pcall(require, "more")))]]
+  install("p80-replace", "--gap", "0.1", path, "--port", "8123")
+  case.wait("the run", function() return status "p80-replace".next_run == "now" end)
+  playbook [[say "new"]]
+  local socket = test.listen {port = 8123}
+  case.later(function() socket:close() end)
+  wait_log("p80-replace", "old ends")
+  wait_log("p80-replace", "    new")
+  lu.assertTrue(log "p80-replace":find "old ends" < log "p80-replace":find "    new")
+end
+
+function T:test_changes_during_a_run_lead_to_one_more_and_flapping_is_told_once()
+  install("p80-flap", "--gap", "0.05", playbook [[say "ran"]], "--port", "8124")
+  wait_log("p80-flap", "    ran")
+  local deadline = test.clock() + 3
+  while test.clock() < deadline do
+    local socket = test.listen {port = 8124}
+    test.sleep(0.1)
+    socket:close()
+    test.sleep(0.1)
+  end
+  wait_log("p80-flap", "nothing has changed for a while", 30)
+  local text = log "p80-flap"
+  lu.assertEquals(count(text, "again and again"), 1)
+  lu.assertTrue(count(text, "listens on port 8124") <= 10, text)
+end
+
+function T:test_failures_are_told_once_and_so_is_their_end()
+  local blocked = case.path "blocked"
+  case.write("blocked", "a file where a folder should be")
+  local path = playbook([[
+    win.reg.set("HKLM\\SOFTWARE\\p80-test-fail", "a", "1")]], [["reg.*"]])
+  case.later(function() win.reg.delete([[HKLM\SOFTWARE\p80-test-fail]], nil, {tree = true}) end)
+  install("p80-fail", "--gap", "0.05", "--state", blocked, path)
+  case.wait("retries", function() return count(log "p80-fail", "the last run failed") >= 3 end)
+  lu.assertFalse(win.reg.exists [[HKLM\SOFTWARE\p80-test-fail]])
+  assert(os.remove(blocked))
+  wait_log("p80-fail", "it works again after")
+  lu.assertEquals(win.reg.get([[HKLM\SOFTWARE\p80-test-fail]], "a"), "1")
+end
+
+function T:test_works_without_its_log()
+  assert(lfs.mkdir [[C:\ProgramData\p80]] == nil or true)
+  lfs.mkdir(services.FOLDER)
+  for _, ending in ipairs {"log", "json", "new"} do assert(lfs.mkdir(services.FOLDER .. "p80-dark." .. ending)) end
+  case.later(function() win.reg.delete([[HKLM\SOFTWARE\p80-test-dark]], nil, {tree = true}) end)
+  install("p80-dark", "--state", case.state, playbook([[win.reg.create("HKLM\\SOFTWARE\\p80-test-dark")]], [["reg.*"]]))
+  case.wait("the change", function() return win.reg.exists [[HKLM\SOFTWARE\p80-test-dark]] end)
+  lu.assertEquals(status "p80-dark".state, "running")
+end
+
