@@ -9,11 +9,11 @@ local T = case.suite "Survives"
 
 function T:test_a_run_that_was_killed_is_reported_taken_back_or_completed()
   local path = playbook([[
-    local key = "HKLM\\SOFTWARE\\p80-test-cut"
+    local key = "HKLM\\SYSTEM\\p80-test-cut"
     if not win.reg.exists(key) then say "nothing" return end
     win.reg.set(key, "a", "new")
     if win.reg.get(key, "wait") then p80.sleep(600) end]], [["reg.*"]])
-  local key = [[HKLM\SOFTWARE\p80-test-cut]]
+  local key = [[HKLM\SYSTEM\p80-test-cut]]
   case.later(function() win.reg.delete(key, nil, {tree = true}) end)
   for recover, expected in pairs {
     report = "`p80 undo", undo = "has been taken back", complete = "which was cut off, is completed",
@@ -82,23 +82,23 @@ function T:test_failures_are_told_once_and_so_is_their_end()
   local blocked = case.path "blocked"
   case.write("blocked", "a file where a folder should be")
   local path = playbook([[
-    win.reg.set("HKLM\\SOFTWARE\\p80-test-fail", "a", "1")]], [["reg.*"]])
-  case.later(function() win.reg.delete([[HKLM\SOFTWARE\p80-test-fail]], nil, {tree = true}) end)
+    win.reg.set("HKLM\\SYSTEM\\p80-test-fail", "a", "1")]], [["reg.*"]])
+  case.later(function() win.reg.delete([[HKLM\SYSTEM\p80-test-fail]], nil, {tree = true}) end)
   install("p80-fail", "--gap", "0.05", "--state", blocked, path)
   case.wait("retries", function() return count(log "p80-fail", "the last run failed") >= 3 end)
-  lu.assertFalse(win.reg.exists [[HKLM\SOFTWARE\p80-test-fail]])
+  lu.assertFalse(win.reg.exists [[HKLM\SYSTEM\p80-test-fail]])
   assert(os.remove(blocked))
   wait_log("p80-fail", "it works again after")
-  lu.assertEquals(win.reg.get([[HKLM\SOFTWARE\p80-test-fail]], "a"), "1")
+  lu.assertEquals(win.reg.get([[HKLM\SYSTEM\p80-test-fail]], "a"), "1")
 end
 
 function T:test_works_without_its_log()
   assert(lfs.mkdir [[C:\ProgramData\p80]] == nil or true)
   lfs.mkdir(services.FOLDER)
   for _, ending in ipairs {"log", "json", "new"} do assert(lfs.mkdir(services.FOLDER .. "p80-dark." .. ending)) end
-  case.later(function() win.reg.delete([[HKLM\SOFTWARE\p80-test-dark]], nil, {tree = true}) end)
-  install("p80-dark", "--state", case.state, playbook([[win.reg.create("HKLM\\SOFTWARE\\p80-test-dark")]], [["reg.*"]]))
-  case.wait("the change", function() return win.reg.exists [[HKLM\SOFTWARE\p80-test-dark]] end)
+  case.later(function() win.reg.delete([[HKLM\SYSTEM\p80-test-dark]], nil, {tree = true}) end)
+  install("p80-dark", "--state", case.state, playbook([[win.reg.create("HKLM\\SYSTEM\\p80-test-dark")]], [["reg.*"]]))
+  case.wait("the change", function() return win.reg.exists [[HKLM\SYSTEM\p80-test-dark]] end)
   lu.assertEquals(status "p80-dark".state, "running")
 end
 

@@ -27,9 +27,9 @@ end
 
 function T:test_stops_in_the_middle_of_a_run_and_leaves_an_orderly_record()
   install("p80-keep", "--state", case.state, playbook([[
-    win.reg.set("HKLM\\SOFTWARE\\p80-test-keep", "a", "1") say "waits" p80.sleep(600)]], [["reg.*"]]))
-  case.later(function() win.reg.delete([[HKLM\SOFTWARE\p80-test-keep]], nil, {tree = true}) end)
-  case.wait("the change", function() return win.reg.exists [[HKLM\SOFTWARE\p80-test-keep]] end)
+    win.reg.set("HKLM\\SYSTEM\\p80-test-keep", "a", "1") say "waits" p80.sleep(600)]], [["reg.*"]]))
+  case.later(function() win.reg.delete([[HKLM\SYSTEM\p80-test-keep]], nil, {tree = true}) end)
+  case.wait("the change", function() return win.reg.exists [[HKLM\SYSTEM\p80-test-keep]] end)
   lu.assertTrue(stop "p80-keep" < 5)
   lu.assertStrContains(log "p80-keep", "it was stopped in the middle")
   lu.assertEquals(case.p80 {"runs", "--json"}.json[1].status, "exit 1")
