@@ -26,7 +26,7 @@ typedef struct cli {
   double cpu_limit, memory_limit; /* seconds and MiB; negative: not given */
   const char *state;
   const char *report; /* the shape of the result: "ansible" and so on; NULL: p80's own */
-  const char *stop_event; /* the handle of the event that ends the run (service.h) */
+  const char *stop_event; /* the handle of the event that ends the run (service.c) */
   const char *model;  /* the file of a modelled machine to run on; NULL: this machine */
   const char *allow[CLI_MOST_ALLOWS];
   int allow_count;

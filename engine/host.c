@@ -21,7 +21,6 @@
 #include "luax.h"
 #include "model.h"
 #include "searcher.h"
-#include "service.h"
 #include "win.h"
 
 static const cli *options;
@@ -38,41 +37,8 @@ typedef struct inner_run {
 } inner_run;
 static inner_run *inner; /* NULL: the run is the process's own */
 
-<<<<<<< HEAD
 static void show_waiting(void) { console_progress_step(-1); }
 
-=======
-/* ---- Ctrl-C ---- */
-
-static void interrupt_hook(lua_State *L, lua_Debug *ar) {
-  (void)ar;
-  lua_sethook(L, NULL, 0, 0);
-  luax_pusherror(L, NULL, NULL, ERROR_OPERATION_ABORTED, "Interrupted.", NULL);
-  lua_error(L);
-}
-
-/* Runs in a thread of its own. The first Ctrl-C ends waits and the script in an orderly way; a second one ends the
- * process: the journal then lets `p80 undo` take back what was done. */
-static BOOL WINAPI on_console_event(DWORD event) {
-  if (event != CTRL_C_EVENT && event != CTRL_BREAK_EVENT) return FALSE;
-  if (WaitForSingleObject(luax_interrupt, 0) == WAIT_OBJECT_0) return FALSE;
-  SetEvent(luax_interrupt);
-  if (running) lua_sethook(running, interrupt_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
-  return TRUE;
-}
-
-static void on_stop_event(void) { on_console_event(CTRL_C_EVENT); }
-
-static void show_waiting(void) { console_progress_step(-1); }
-
-static void catch_interrupts(void) {
-  luax_interrupt = CreateEventW(NULL, TRUE, FALSE, NULL);
-  SetConsoleCtrlHandler(on_console_event, TRUE);
-  if (options->stop_event) service_follow(options->stop_event, on_stop_event);
-  luax_waiting = show_waiting;
-}
-
->>>>>>> 3200e34 (p80 service: a playbook as a Windows service that runs it at every start and when what it watches changes)
 /* ---- Standard output ---- */
 
 /* Any word on standard error is a failure to Intune. */
@@ -664,6 +630,7 @@ int host_main(const cli *given) {
   }
   core_configure(options, &script);
   interrupt_catch();
+  if (options->stop_event) interrupt_follow(options->stop_event);
   luax_waiting = show_waiting;
   keep_output_clean();
   return run_in_playbook();

@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "console.h"
 #include "luax.h"
@@ -136,6 +137,16 @@ void interrupt_catch(void) {
   InitializeCriticalSection(&lock);
   luax_interrupt = CreateEventW(NULL, TRUE, FALSE, NULL);
   SetConsoleCtrlHandler(on_console_event, TRUE);
+}
+
+static void CALLBACK on_event(void *unused, BOOLEAN timed_out) {
+  (void)unused, (void)timed_out;
+  on_console_event(CTRL_C_EVENT);
+}
+
+void interrupt_follow(const char *handle) {
+  HANDLE event = (HANDLE)(INT_PTR)strtoll(handle, NULL, 10), ignored;
+  RegisterWaitForSingleObject(&ignored, event, on_event, NULL, INFINITE, WT_EXECUTEONLYONCE);
 }
 
 /* ---- The limit ---- */

@@ -8,6 +8,9 @@
 /* Lets Ctrl-C end waits and scripts from now on. */
 void interrupt_catch(void);
 
+/* Lets the event with this handle, which the process has inherited, do what Ctrl-C does. */
+void interrupt_follow(const char *handle);
+
 /* Makes the coroutines of a state known when they run. */
 void interrupt_install(lua_State *L);
 

@@ -13,7 +13,6 @@
 #include "service.h"
 
 #include <lauxlib.h>
-#include <stdlib.h>
 
 #include "luax.h"
 #include "winapi.h"
@@ -156,17 +155,4 @@ void service_push(lua_State *L) {
       {"begin", service_begin}, {"wait", service_wait}, {"finish", service_finish}, {NULL, NULL}};
   lua_newtable(L);
   luax_setfunctions(L, "service", functions);
-}
-
-static void (*follower)(void);
-
-static void CALLBACK on_stop(void *unused, BOOLEAN timed_out) {
-  (void)unused, (void)timed_out;
-  follower();
-}
-
-void service_follow(const char *handle, void (*stop)(void)) {
-  HANDLE event = (HANDLE)(INT_PTR)strtoll(handle, NULL, 10), ignored;
-  follower = stop;
-  RegisterWaitForSingleObject(&ignored, event, on_stop, NULL, INFINITE, WT_EXECUTEONLYONCE);
 }

@@ -1,4 +1,4 @@
-/* p80 as a Windows service, and as the run that such a service has started. */
+/* p80 as a Windows service. */
 #ifndef P80_SERVICE_H
 #define P80_SERVICE_H
 
@@ -6,8 +6,5 @@
 
 /* Pushes the library `service` for the core: begin, wait, finish. */
 void service_push(lua_State *L);
-
-/* Calls `stop` from another thread once the event with this handle, which the process has inherited, is set. */
-void service_follow(const char *handle, void (*stop)(void));
 
 #endif
