@@ -62,15 +62,6 @@ local function flat(report, is_shown)
   return rows, columns
 end
 
--- JSON has Unicode text only.
-local function clean(value)
-  if type(value) == "string" then return formats.clean(value) end
-  if type(value) ~= "table" then return value end
-  local copy = {}
-  for key, item in pairs(value) do copy[key] = clean(item) end
-  return copy
-end
-
 local WRITE = {}
 
 function WRITE.table(report)
@@ -96,15 +87,15 @@ function WRITE.markdown(report)
 end
 
 function WRITE.json(report)
-  return require "dkjson".encode(clean(report), {indent = true, keyorder = {"machine", "windows", "p80", "time", "elevated",
-    "notes", "bindings", "http", "name", "state", "port", "protocol", "address", "pid", "process", "path", "kind", "services", "start", "urls",
+  return require "dkjson".encode(formats.plain(report), {indent = true, keyorder = {"machine", "windows", "p80", "time", "elevated",
+    "notes", "bindings", "http", "name", "state", "port", "protocol", "address", "pid", "process", "path", "kind", "certain", "services", "start", "urls",
     "reservations", "product", "remedy", "command", "advice", "depends", "children"}}) .. "\n"
 end
 
 function WRITE.html(report) return require "page".write(report) end
 
 local report = look_around()
-if p80.json then p80.report(clean(report)) end
+if p80.json then p80.report(formats.plain(report)) end
 local text = (args.output or not p80.json) and WRITE[format](report)
 if args.output then win.file.write(args.output, text)
 elseif text then io.write(text) end

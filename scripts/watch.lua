@@ -4,6 +4,7 @@ local p80 = require "p80"
 local ports = require "ports"
 local bindings = require "bindings"
 local console = require "console"
+local formats = require "formats"
 
 local args = p80.playbook {
   name = "watch",
@@ -65,6 +66,7 @@ local COLOURS = {appeared = "good", gone = "faint", more = "warning"}
 local ORDER = {"time", "event", "protocol", "port", "addresses", "pid", "process", "path", "services", "urls", "product", "count"}
 
 local function tell(change)
+  change = formats.plain(change)
   change.time = os.date "!%Y-%m-%dT%H:%M:%SZ"
   if reported then reported[#reported + 1] = change end
   if args.event_log then
@@ -73,7 +75,7 @@ local function tell(change)
     print(require "dkjson".encode(change, {keyorder = ORDER}))
   else
     console.colour(COLOURS[change.event])
-    print(("%s  %s"):format(os.date "%H:%M:%S", (text_of(change):gsub("%c", " "))))
+    print(("%s  %s"):format(os.date "%H:%M:%S", text_of(change)))
     console.colour "plain"
   end
   io.stdout:flush()

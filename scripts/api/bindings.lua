@@ -12,6 +12,7 @@ local bindings = {}
 ---@field kind ports.kind
 ---@field process? string the image's name; "HTTP.SYS for svchost.exe (2688)"
 ---@field path? string
+---@field certain? boolean kind "http": whether it is these processes, all of them
 ---@field services string[]
 ---@field start string[] how Windows starts them: "auto (delayed)"
 ---@field urls? string[] what is registered with HTTP.SYS on the port

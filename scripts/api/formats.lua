@@ -37,4 +37,9 @@ function formats.markdown(rows, columns) end
 ---@return string markdown
 function formats.markdown_text(value) end
 
+---A copy of any value with all its text as `formats.clean` makes it: what JSON can hold.
+---@param value any
+---@return any copy
+function formats.plain(value) end
+
 return formats

@@ -80,8 +80,8 @@ function ports.products(holder) end
 ---@param port integer
 ---@param holder ports.holder
 ---@param look? ports.look
----@return string? step nil when free80 has none
----@return string? command the command that does it
+---@return string? step nil when nobody listens
+---@return string? command the command that does it; nil when free80 has none
 function ports.remedy(port, holder, look) end
 
 ---The service of a process that holds a port: the one that netsh names, its only one, or for HTTP.SYS the only one there

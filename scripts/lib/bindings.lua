@@ -38,9 +38,16 @@ local function start_of(name)
   return service.delayed and service.start .. " (delayed)" or service.start
 end
 
-local function products_of(holder, services)
+-- What the kernel itself listens for: https://learn.microsoft.com/troubleshoot/windows-server/networking/service-overview-and-network-port-requirements
+local OF_KERNEL <const> = {
+  ["tcp 445"] = "Server Message Block (LanmanServer), by its port", ["tcp 139"] = "NetBIOS over TCP/IP, by its port",
+  ["udp 137"] = "NetBIOS over TCP/IP, by its port", ["udp 138"] = "NetBIOS over TCP/IP, by its port",
+}
+
+local function products_of(holder, services, protocol, port)
   if holder.kind == "http" then return ports.products(holder) end
-  local products = {}
+  local by_port = holder.kind == "kernel" and OF_KERNEL[("%s %d"):format(protocol, port)]
+  local products = {by_port and {name = by_port} or nil}
   for _, service in ipairs(services) do products[#products + 1] = win.http.product(service) end
   return products
 end
@@ -48,14 +55,16 @@ end
 -- What all rows of a holder have in common.
 local function describe(holder, protocol, port, look)
   local services = services_of(holder)
-  local products = products_of(holder, services)
+  local products = products_of(holder, services, protocol, port)
   local about = {kind = holder.kind, services = services, urls = holder.urls, start = each_once(services, start_of)}
   about.product = each_once(products, function(product) return product.name end)
   about.advice = each_once(products, function(product) return product.remedy end)
   about.remedy, about.command = ports.remedy(port, holder, look)
   if protocol == "udp" then about.command = nil end
   local behind = holder.processes and #holder.processes > 0 and names(holder.processes)
-  if holder.kind == "http" then about.process = behind and "HTTP.SYS for " .. behind or "HTTP.SYS"
+  if holder.kind == "http" then
+    about.certain = holder.certain or false
+    about.process = not behind and "HTTP.SYS" or ("HTTP.SYS%s for %s"):format(holder.certain and "" or ", perhaps", behind)
   elseif holder.kind == "kernel" then about.process = "System" end
   local first = holder.processes and holder.processes[1] or holder
   about.path = holder.kind ~= "kernel" and first.path or nil
@@ -166,9 +175,10 @@ end
 local function add_users(node, queues, seen)
   for _, queue in ipairs(queues) do
     for _, process in ipairs(queue.processes) do
-      local service = process.tagged or (process.services or {})[1]
-      local name = service or process.name or ("process %d"):format(process.pid)
-      if not seen[name:lower()] then
+      local service, is_seen = ports.service_of(process, true), false
+      local name = service or ("%s (%d)"):format(process.name or "process", process.pid)
+      for _, one in ipairs {name, table.unpack(process.services or {})} do is_seen = is_seen or seen[one:lower()] end
+      if not is_seen then
         seen[name:lower()] = true
         table.insert(node.children, {name = name, state = "running", start = service and start_of(service), children = {}})
       end

@@ -10,6 +10,14 @@ function formats.clean(value)
   return (text:gsub("[%c\x7F]", " "))
 end
 
+function formats.plain(value)
+  if type(value) == "string" then return formats.clean(value) end
+  if type(value) ~= "table" then return value end
+  local copy = {}
+  for key, item in pairs(value) do copy[key] = formats.plain(item) end
+  return copy
+end
+
 -- Cells that begin so would be formulas to a spreadsheet: the sign, its full-width form, or a blank before it.
 -- https://owasp.org/www-community/attacks/CSV_Injection
 local function is_formula(text)

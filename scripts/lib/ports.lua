@@ -246,10 +246,14 @@ function ports.service_of(process, is_http)
     or process.parent and ("process %d is its child"):format(process.pid) or nil
 end
 
+-- Programs without which Windows stops; p80 ends none of them.
+local VITAL <const> = {["csrss.exe"] = true, ["lsass.exe"] = true, ["services.exe"] = true, ["smss.exe"] = true, ["wininit.exe"] = true}
+
 -- The step that frees a port from a process, and the options of free80 that allow it.
 local function process_remedy(process, is_http)
   local services = process.services or {}
   local service = ports.service_of(process, is_http)
+  if VITAL[(process.name or ""):lower()] then return "none: Windows needs it" end
   if service then return "stop service " .. service, "" end
   if #services > 0 then return "stop one of the services " .. table.concat(services, ", "), " --service NAME" end
   return process.name and ("end process %s (pid %d)"):format(process.name, process.pid)
@@ -293,8 +297,8 @@ function ports.remedy(port, holder, look)
   local step, options
   if holder.kind == "http" then step, options = http_remedy(port, holder, look)
   elseif holder.kind == "service" or holder.kind == "process" then step, options = process_remedy(holder)
-  else return nil end
-  return step, ("p80 free80 --port %d%s"):format(port, options)
+  elseif holder.kind == "kernel" then step = "find the driver (driverquery), then stop its service" end
+  return step, options and ("p80 free80 --port %d%s"):format(port, options)
 end
 
 -- ---- Waiting and describing ----

@@ -130,6 +130,15 @@ def test_loads_clean(b):
     assert "default-src 'none'" in policy and "unsafe" not in policy, policy
 
 
+def test_nothing_else_runs(b):
+    b.js("document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.hurt = 1'}),"
+         "Object.assign(document.createElement('img'), {src: 'data:image/gif;base64,R0lGODlhAQABAAAAACw='}))")
+    equal(b.js("window.hurt"), None, "another script")
+    refused = [entry["entry"]["text"] for entry in b.complaints()]
+    equal(["script-src" in refused[0], "default-src 'none'" in refused[-1], len(refused)], [True, True, 2], "what the policy refuses")
+    b.open(page)
+
+
 def test_sorting(b):
     port, address = "thead th:nth-child(1) button", "thead th:nth-child(3) button"
     b.click(address)
@@ -266,7 +275,7 @@ def main():
     b = Browser(program)
     b.call("Emulation.setDeviceMetricsOverride", width=1440, height=1000, deviceScaleFactor=1, mobile=False)
     b.open(page)
-    for test in (test_loads_clean, test_sorting, test_filter, test_keyboard, test_tree, test_appearance, test_without_script):
+    for test in (test_loads_clean, test_nothing_else_runs, test_sorting, test_filter, test_keyboard, test_tree, test_appearance, test_without_script):
         try:
             test(b)
             equal(b.complaints(), [], "the console")
