@@ -25,8 +25,12 @@ A test file is Lua with functions test_... or tables Test... of them:
     lu.assertEquals(m.services.Web.state, "running")
   end
 
-test.load "machine.lua" reads a machine that `p80 capture` has written. With --json the result is one document. Exit
-codes: 0 all tests passed, 1 some failed, 2 there are none or a file cannot be read.]]
+`p80 help test.machine` says what a machine has, `p80 help test.model` what can be done with it.
+
+test.load "machine.lua" reads a machine that `p80 capture` has written. With --json the result is
+one document.
+
+Exit codes: 0 all tests passed, 1 some failed, 2 there are none or a file cannot be read.]]
 
 local function fail(text)
   io.stderr:write("p80: ", text, "\n")

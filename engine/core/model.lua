@@ -45,7 +45,7 @@ function model.check() return host.x.check(running) end
 --- Raises because the model does not know such a thing.
 function model.unmodelled(what, hint)
   model.fail(nil, ERROR_CALL_NOT_IMPLEMENTED, ("Not modelled: %s."):format(what),
-    hint or "`p80 help test` says what a modelled machine has")
+    hint or "`p80 help test.machine` says what a modelled machine has")
 end
 
 local functions = {} -- by name

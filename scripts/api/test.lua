@@ -120,7 +120,7 @@ function outcome:exits(code) end
 function outcome:describe() end
 
 ---A machine: its fields are as `test.machine` takes them, with all that was left out filled in, and change with each run.
----@class test.machine: test.fields
+---@class test.model: test.fields
 local machine = {}
 
 ---Runs a playbook: one beside the test, or a bundled one.
@@ -152,17 +152,17 @@ function machine:ask(expression) end
 function machine:wait(seconds) end
 
 ---Another machine that is the same.
----@return test.machine machine
+---@return test.model machine
 function machine:copy() end
 
 ---The machine in a file that `p80 capture` has written.
 ---@param path string from the test's folder
----@return test.machine machine
+---@return test.model machine
 function test.load(path) end
 
 ---A new machine.
 ---@param fields test.fields
----@return test.machine machine
+---@return test.model machine
 function test.machine(fields) end
 
 return test
