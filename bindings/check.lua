@@ -24,7 +24,7 @@ end
 
 --- x.checks(fail) -> the checks, which raise with fail(name, code, message, hint).
 function x.checks(fail)
-  local check = {}
+  local check = {fail = fail}
 
   --- Raises for `value` of the argument or field `name`: "<expected> expected, got <value>."
   function check.bad(name, value, expected)

@@ -215,6 +215,8 @@ static int error_tostring(lua_State *L) {
 void luax_pusherror(lua_State *L, const char *op, const char *target, DWORD code, const char *message,
                     const char *hint) {
   const known_code *known = find_code(code);
+  if (code == ERROR_OPERATION_ABORTED && luax_interrupt && WaitForSingleObject(luax_interrupt, 0) == WAIT_OBJECT_0)
+    luax_interrupt_told = 1;
   lua_createtable(L, 0, 6);
   luax_settext(L, "op", op);
   luax_settext(L, "target", target);

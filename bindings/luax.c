@@ -9,6 +9,7 @@
 #include "wtf8.h"
 
 HANDLE luax_interrupt;
+int luax_interrupt_told;
 void (*luax_waiting)(void);
 volatile long luax_waits;
 

@@ -22,12 +22,12 @@
 #define LUAX_ERROR "p80.error" /* the metatable of error objects in the registry, and their __name */
 
 /* p80's own codes have the bit that Windows reserves for applications (SetLastError's page). */
-#define P80_NOT_TAKEN 0x20000001    /* a write reported success, but reading back shows otherwise */
-#define P80_REFUSED 0x20000004      /* no grant for it */
-#define P80_OTHER_RUN 0x20000006    /* another p80 is changing this machine */
-#define P80_CONFLICT 0x20000007     /* undo found a thing that somebody else has changed since */
-#define P80_NO_UNDO 0x20000008      /* this kind of change cannot be taken back */
-#define P80_BAD_JOURNAL 0x20000009  /* a journal line that cannot be read */
+#define P80_NOT_TAKEN 0x20000001     /* a write reported success, but reading back shows otherwise */
+#define P80_REFUSED 0x20000004       /* no grant for it */
+#define P80_OTHER_RUN 0x20000006     /* another p80 is changing this machine */
+#define P80_CONFLICT 0x20000007      /* undo found a thing that somebody else has changed since */
+#define P80_NO_UNDO 0x20000008       /* this kind of change cannot be taken back */
+#define P80_BAD_JOURNAL 0x20000009   /* a journal line that cannot be read */
 #define P80_BAD_MANIFEST 0x2000000A  /* a playbook's manifest */
 #define P80_BAD_ARGUMENTS 0x2000000B /* what a playbook was given as arguments */
 #define P80_TOO_OLD 0x2000000C       /* p80 or Windows is older than a playbook needs */
@@ -130,6 +130,9 @@ void *luax_setpages(lua_State *L, luax_handle *slot, size_t size, const char *wh
 
 /* The event that Ctrl-C sets; the engine makes it. */
 extern HANDLE luax_interrupt;
+/* Whether an error has told the script that it is set: there is one for each Ctrl-C, so that what cleans up after the
+ * first is not ended by a second. */
+extern int luax_interrupt_told;
 /* Called again and again during waits, to show progress; the engine sets it. NULL: not called. */
 extern void (*luax_waiting)(void);
 /* How often something waited, for who watches over a script. */

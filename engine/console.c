@@ -32,7 +32,8 @@ static int colour_off, quiet;
 
 static struct {
   int active, spin;
-  int shown; /* columns that are drawn */
+  double done; /* the part that is done, negative: unknown */
+  int shown;   /* columns that are drawn */
   DWORD start, last;
   char what[200];
 } progress;
@@ -382,10 +383,14 @@ static void progress_draw(stream_state *state, double done, DWORD seconds) {
   draw_line(state, line);
 }
 
+/* Bytes of `what` that are kept. */
+static int kept_of(const char *what) { return fitting(what, (int)(sizeof progress.what - 1) / 4); }
+
 void console_progress_begin(const char *what) {
   console_progress_end();
   memset(&progress, 0, sizeof progress);
-  snprintf(progress.what, sizeof progress.what, "%.*s", fitting(what, (int)(sizeof progress.what - 1) / 4), what);
+  snprintf(progress.what, sizeof progress.what, "%.*s", kept_of(what), what);
+  progress.done = -1;
   progress.start = GetTickCount();
   progress.last = progress.start - 60000; /* long ago */
   progress.active = 1;
@@ -394,6 +399,8 @@ void console_progress_begin(const char *what) {
 void console_progress_step(double done) {
   stream_state *state = console_of(stderr);
   DWORD now = GetTickCount(), waited = now - progress.start;
+  if (done >= 0) progress.done = done;
+  else done = progress.done; /* a wait within it does not know better */
   if (!progress.active || quiet || waited < 2000 || now - progress.last < (state ? 100U : 10000U)) return;
   progress.last = now;
   if (state) {
@@ -443,16 +450,19 @@ static int lua_progress(lua_State *L) {
   }
   const char *what = luaL_checkstring(L, 1);
   double done = luaL_optnumber(L, 2, -1);
-  if (!progress.active || strcmp(what, progress.what) != 0) console_progress_begin(what);
+  size_t kept = (size_t)kept_of(what);
+  if (!progress.active || strncmp(what, progress.what, kept) != 0 || progress.what[kept] != 0)
+    console_progress_begin(what);
   console_progress_step(done >= 0 && done <= 1 ? done : -1);
   return 0;
 }
 
-/* Whether Ctrl-C came; what it set is taken back (see on_console_event in host.c). */
+/* Whether Ctrl-C came; what it set is taken back (see interrupt.c). */
 static int forget_interrupt(lua_State *L, DWORD wait) {
   int came = luax_interrupt && WaitForSingleObject(luax_interrupt, wait) == WAIT_OBJECT_0;
   if (!came) return 0;
   ResetEvent(luax_interrupt);
+  luax_interrupt_told = 0;
   lua_sethook(L, NULL, 0, 0);
   return 1;
 }

@@ -73,9 +73,10 @@ static int host_progress(lua_State *L) {
   return 0;
 }
 
-/* host.log(text): a line of diagnostics. */
+/* host.log(text [, plain]): a line of diagnostics; p80's own begin with its name. */
 static int host_log(lua_State *L) {
-  console_print(stderr, lua_pushfstring(L, "p80: %s\n", luaL_checkstring(L, 1)));
+  const char *format = lua_toboolean(L, 2) ? "%s\n" : "p80: %s\n";
+  console_print(stderr, lua_pushfstring(L, format, luaL_checkstring(L, 1)));
   fflush(stderr);
   return 0;
 }
@@ -169,6 +170,8 @@ static void push_host(lua_State *L) {
   lua_setfield(L, -2, "writes");
   push_program(L);
   lua_setfield(L, -2, "program");
+  console_open(L);
+  lua_setfield(L, -2, "console");
   store_push(L, folder);
   lua_setfield(L, -2, "store");
   sign_push(L);

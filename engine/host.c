@@ -133,6 +133,13 @@ static int open_p80(lua_State *L) {
   return 1;
 }
 
+/* package.preload.checks: checks(op) -> those of bindings/check.lua, for scripts/lib. */
+static int open_checks(lua_State *L) {
+  win_push_library(L, &playbook_host);
+  lua_getfield(L, -1, "check");
+  return 1;
+}
+
 P80_NORETURN static void end_run(lua_State *L, int code);
 static void end_script(lua_State *L, int code) { end_run(L, code); }
 static void end_manifest(lua_State *L, int code) {
@@ -160,6 +167,8 @@ static int open_playbook(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, open_p80);
   lua_setfield(L, -2, "p80");
+  lua_pushcfunction(L, open_checks);
+  lua_setfield(L, -2, "checks");
   lua_pushcfunction(L, console_open);
   lua_setfield(L, -2, "console");
   return 0;

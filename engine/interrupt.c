@@ -26,20 +26,29 @@ static void raise_busy(lua_State *L) {
   lua_error(L);
 }
 
-/* The error ends a coroutine alone; so it is raised again in what resumed it, up to the outermost. */
+/* The error ends a coroutine alone; so it is raised again in what resumed it, up to the outermost. A script that has
+ * forgotten Ctrl-C meanwhile (lua_interrupted in console.c) goes on. */
 static void on_hook(lua_State *L, lua_Debug *ar) {
   (void)ar;
   lua_sethook(L, NULL, 0, 0);
-  int cause = why;
-  if (L == outermost) why = NONE;
+  int cause = why, is_forgotten = WaitForSingleObject(luax_interrupt, 0) != WAIT_OBJECT_0;
+  if (L == outermost || (cause != BUSY && is_forgotten)) why = NONE;
   if (cause == BUSY) raise_busy(L);
+  if (is_forgotten) return;
   luax_pusherror(L, NULL, NULL, ERROR_OPERATION_ABORTED, "Interrupted.", NULL);
   lua_error(L);
 }
 
+/* A wait may have raised the error before: then the script has some time to clean up. */
+static void on_first_hook(lua_State *L, lua_Debug *ar) {
+  enum { GRACE = 100000 }; /* instructions */
+  if (why == CTRL_C && luax_interrupt_told) lua_sethook(L, on_hook, LUA_MASKCOUNT, GRACE);
+  else on_hook(L, ar);
+}
+
 /* lua_sethook may be called at any time, from another thread, too. */
 static void hook(lua_State *L) {
-  if (L && why) lua_sethook(L, on_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+  if (L && why) lua_sethook(L, on_first_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
 }
 
 static void interrupt(int cause) {

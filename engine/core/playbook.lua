@@ -77,6 +77,10 @@ core.write("p80.restart_needed", function() core.result.restart_needed() end)
 --- p80.run() -> the number of this run in `p80 runs`, nil while it has changed nothing.
 core.write("p80.run", function() return core.journal.current() end)
 
+--- p80.log(level, text): a line for people. p80.log_file(path): what is said from now on is written there, too.
+core.write("p80.log", function(level, text) core.log.say(level, text) end)
+core.write("p80.log_file", function(path) core.log.open(path) end)
+
 --- Asks for a grant ("process.run", "file.write") on behalf of `op` of io, os or lfs. Returns "plan" in --check (do
 -- nothing), else "go". `shown` is what the report of the run says.
 core.write("p80.ask", function(kind, label, op, shown)

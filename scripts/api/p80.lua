@@ -72,6 +72,15 @@ function p80.report(value) end
 ---Says that a change takes effect only at the next start of Windows: the run then exits with 3010.
 function p80.restart_needed() end
 
+---Says a line; what `log` calls. --quiet leaves only errors, --verbose brings "debug".
+---@param level "error"|"warning"|"info"|"debug"
+---@param text string secrets in it are masked
+function p80.log(level, text) end
+
+---Has everything that is said from now on written to the end of a file, too; what `log.file` is.
+---@param path string needs the grant `file.write`
+function p80.log_file(path) end
+
 ---The number of this run in `p80 runs`.
 ---@return integer? run nil while it has changed nothing
 function p80.run() end

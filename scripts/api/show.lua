@@ -21,4 +21,15 @@ function show.show(value, options) end
 ---@return string text
 function show.table(rows, columns, options) end
 
+---Prints a table of rows, or any value when `columns` is left out, as wide as the console; what is piped is not cut.
+---@param rows table[]|any
+---@param columns? (string|{key: any, title: string})[]
+---@param options? show.print_options
+function show.print(rows, columns, options) end
+
+---@class show.print_options
+---@field title? string a line above it
+---@field empty? string what is printed when there is nothing
+---@field rows? integer before it is cut
+
 return show

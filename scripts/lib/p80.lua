@@ -8,6 +8,8 @@ end
 
 function p80.report(value) call("p80.report", value) end
 function p80.restart_needed() call("p80.restart_needed") end
+function p80.log(level, text) call("p80.log", level, text) end
+function p80.log_file(path) call("p80.log_file", path) end
 function p80.run() return call("p80.run") end
 
 return p80

@@ -434,4 +434,12 @@ function module.table(rows, columns, options)
   return grid(rows, wanted, chosen.width, chosen.rows) or grid(rows, wanted, math.huge, chosen.rows)
 end
 
+function module.print(rows, columns, options)
+  local console = require "console"
+  local chosen = {width = console.is_terminal() and console.width() or math.huge, rows = options and options.rows}
+  if options and options.title then print(options.title) end
+  if next(rows) == nil and options and options.empty then return print(options.empty) end
+  print(columns and module.table(rows, columns, chosen) or module.show(rows, chosen))
+end
+
 return setmetatable(module, {__call = function(_, ...) return module.show(...) end})

@@ -155,6 +155,28 @@ def test_a_second_ctrl_c_ends_what_catches_the_first():
     t.exit_code()  # Windows' own, 0xC000013A; Wine's is 0
 
 
+FINALLY = """
+local p80, finally, retry = require "p80", require "finally", require "retry"
+local _ <close> = finally(function() p80.sleep(0.5) print "outer done" end)
+retry(function()
+  local _ <close> = finally(function() for i = 1, 5 do p80.sleep(0.05) end print "inner done" end)
+  print "begun"
+  BODY
+end)
+"""
+
+
+def test_finally_runs_to_its_end_after_ctrl_c():
+    for body in ("while true do end", "p80.sleep(600)", "while true do pcall(p80.sleep, 0.01) end"):
+        t = Terminal("-e", FINALLY.replace("BODY", body))
+        t.await_text("begun")
+        time.sleep(0.3)
+        t.type(CTRL_C)
+        t.check(t.exit_code() == 1, "the exit code is not 1")
+        t.check(re.search("inner done\nouter done\n", t.text), "it was not cleaned up")
+        t.check("nterrupted" in t.text, "it does not say that it was interrupted")
+
+
 SECRETIVE = """
 local args = require "p80".playbook {name = "x", version = "1.0.0", summary = "x",
   args = {key = {type = "secret", required = true, help = "the key"}}}
@@ -181,6 +203,7 @@ def main():
     test_ctrl_c_ends_a_script()
     test_ctrl_c_is_how_a_watch_ends()
     test_a_second_ctrl_c_ends_what_catches_the_first()
+    test_finally_runs_to_its_end_after_ctrl_c()
     test_a_secret_is_asked_for_and_never_shown()
 
 

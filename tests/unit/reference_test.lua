@@ -8,7 +8,9 @@ local reference = require "reference"
 local sources = manual.sources()
 local topics = reference.open(sources)
 local book, help = topics.book, topics.help
-local MODULES = {"p80", "ports", "show", "console", "bindings", "formats", "test"}
+local MODULES = {
+  "p80", "ports", "show", "console", "bindings", "formats", "test", "log", "progress", "retry", "ensure", "finally",
+}
 
 local T = {}
 TestReference = T
