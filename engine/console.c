@@ -472,12 +472,13 @@ static int lua_interrupted(lua_State *L) {
   return 1;
 }
 
-/* Pushes a line that is typed, or nil, and whether Ctrl-C ended it. */
-static int push_line(lua_State *L) {
+/* Done in one C function, so that Ctrl-C ends this line and nothing else. */
+static int lua_read(lua_State *L) {
   enum { PIECE = 256 };
   luaL_Buffer line;
   size_t n;
   int interrupted = 0;
+  console_print(stdout, luaL_checkstring(L, 1));
   luaL_buffinit(L, &line);
   do {
     char *room = luaL_prepbuffsize(&line, PIECE);
@@ -492,25 +493,16 @@ static int push_line(lua_State *L) {
   return 2;
 }
 
-/* Done in one C function, so that Ctrl-C ends this line and nothing else. */
-static int lua_read(lua_State *L) {
-  console_print(stdout, luaL_checkstring(L, 1));
-  return push_line(L);
-}
-
 int console_read_secret(lua_State *L) {
-  const char *prompt = luaL_checkstring(L, 1);
-  stream_state *state = console_of(stdin);
-  DWORD mode;
-  if (state == NULL || console_of(stderr) == NULL || !GetConsoleMode(state->handle, &mode)) return 0;
-  console_print(stderr, prompt);
-  SetConsoleMode(state->handle, (mode | ENABLE_LINE_INPUT | ENABLE_PROCESSED_INPUT) & ~(DWORD)ENABLE_ECHO_INPUT);
-  lua_pushcfunction(L, push_line);
-  int status = lua_pcall(L, 0, 2, 0);
-  SetConsoleMode(state->handle, mode);
-  SecureZeroMemory(&input, sizeof input);
-  console_print(stderr, "\n");
-  return status == LUA_OK ? 2 : lua_error(L);
+  char text[UNITS * 3];
+  if (!console_is_terminal(stdin)) return 0; /* as in a scheduled run: nobody would answer */
+  size_t n = console_ask_secret(luaL_checkstring(L, 1), text, sizeof text);
+  if (n == CONSOLE_ABSENT) return 0;
+  if (n == CONSOLE_INTERRUPTED) lua_pushnil(L);
+  else lua_pushlstring(L, text, n);
+  SecureZeroMemory(text, sizeof text);
+  lua_pushboolean(L, n == CONSOLE_INTERRUPTED);
+  return 2;
 }
 
 /* %APPDATA%\p80\history; its folder is made. */

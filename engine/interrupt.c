@@ -48,7 +48,8 @@ static void on_first_hook(lua_State *L, lua_Debug *ar) {
 
 /* lua_sethook may be called at any time, from another thread, too. */
 static void hook(lua_State *L) {
-  if (L && why) lua_sethook(L, on_first_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+  if (L && why && lua_gethook(L) != on_hook) /* which has its count already */
+    lua_sethook(L, on_first_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
 }
 
 static void interrupt(int cause) {

@@ -3,6 +3,7 @@ local core, host = ...
 local secrets = {}
 
 local MASK <const> = "***"
+local LONGEST <const> = 80 -- bytes of the help that a prompt shows
 local known = {}
 
 --- Remembers a secret.
@@ -37,9 +38,10 @@ function secrets.masked(value) return known[1] and mask(value) or value end
 
 --- Asks for the secret argument `name`; nil when there is no console, or nothing is typed.
 function secrets.ask(m, name)
-  local arg = m.args[name]
+  local help = m.args[name].help
+  local about = help and #help <= LONGEST and " (" .. help .. ")" or ""
   while true do
-    local text, interrupted = host.read_secret(("%s: %s%s: "):format(m.name, name, arg.help and " (" .. arg.help .. ")" or ""))
+    local text, interrupted = host.read_secret(("%s: %s%s: "):format(m.name, name, about))
     if interrupted then core.fail(nil, core.code.ERROR_OPERATION_ABORTED, "Interrupted.") end
     if not text then return nil end
     if pcall(core.types.secret.check, name, text) then return text end
