@@ -70,6 +70,23 @@ function T:test_every_binding()
   lu.assertEquals(result.bindings, {})
 end
 
+function T:test_what_is_not_known_is_said()
+  case.service {name = "Web", args = {"--http", "http://+:80/"}}
+  case.wait_http(80)
+  local function on(env)
+    env.P80_SHIM_TCP_OWNER = "1"
+    local found = case.exits(case.p80 {"--json", "report", env = env}, 0).json.result
+    return found, find(found.bindings, "tcp", 80)
+  end
+  local old, web = on {P80_SHIM_NT52 = "1"}
+  lu.assertStrContains(old.windows, "2003")
+  lu.assertEquals({web.services, web.certain}, {{"Web"}, true})
+  local found, perhaps = on {P80_SHIM_UNELEVATED = "1"}
+  lu.assertEquals({found.elevated, perhaps.certain}, {false, false})
+  lu.assertStrContains(perhaps.process, "HTTP.SYS, perhaps for holder.exe")
+  lu.assertStrContains(found.notes[1], "not elevated")
+end
+
 -- A machine (scripts/api/test.lua) on which IIS and WinRM share port 80.
 local MODEL = [[return {
   services = {
