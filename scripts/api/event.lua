@@ -49,7 +49,9 @@ function event.source(source) end
 
 ---Writes an event. Without `id` and `level` it is one of p80's own, by `kind`: "note" (1), "start" (100), "done" (101), "change"
 ---(102), "undo" (103), "failure" (110, an error), "refusal" (111, a warning), "restart" (112, a warning), "flapping" (113, a
----warning), "calm" (114), "cut_off" (115, a warning). These numbers do not change. A source that is not registered writes to Application, and viewers lack its text.
+---warning), "calm" (114), "cut_off" (115, a warning). These numbers do not change. A source that is not registered writes to
+---Application, and viewers lack its text. An event is a record itself: it is in no run of `p80 runs`, and no other run
+---waits for the one that writes it.
 ---
 ---Errors: `P80_NOT_TAKEN` when the log does not show the event afterwards.
 ---Rights: anyone; what only administrators may write to is up to the log
