@@ -3,7 +3,9 @@
 local kit = ...
 local machines = kit.chunk "kit"(kit)
 
-local m = machines.new(machines.load(kit.model), ".")
+local P80_BAD_ARGUMENTS <const> = 0x2000000B
+local read, m = pcall(function() return machines.new(machines.load(kit.model), ".") end)
+if not read then kit.x.fail("--model", kit.model, P80_BAD_ARGUMENTS, tostring(m)) end
 
 local function difference_text(lines)
   if not lines[1] then return "The machine stays as it was.\n" end

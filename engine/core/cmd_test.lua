@@ -32,10 +32,9 @@ one document.
 
 Exit codes: 0 all tests passed, 1 some failed, 2 there are none or a file cannot be read.]]
 
-local function fail(text)
-  io.stderr:write("p80: ", text, "\n")
-  return "", 2
-end
+local P80_BAD_ARGUMENTS <const> = 0x2000000B
+
+local function fail(text, hint) kit.x.fail("test", nil, P80_BAD_ARGUMENTS, text, hint) end
 
 -- ---- Finding tests ----
 
@@ -150,10 +149,10 @@ local function run(list, args)
 end
 
 local ok, args = parser:pparse(words)
-if not ok then return fail(args:gsub("%.?\n.*", "") .. "; `p80 test --help` shows what there is") end
+if not ok then fail((args:gsub("%.?\n.*", "")), "`p80 test --help` shows what there is") end
 if args.help then return parser:get_help() .. "\n", 0 end
 local found, list = pcall(collect, args.path[1] and args.path or {"."})
-if not found then return fail(tostring(list)) end
-if not list[1] then return fail "there are no tests (files *_test.lua with functions test_... or tables Test...)" end
+if not found then fail(tostring(list)) end
+if not list[1] then fail("There are no tests.", "they are functions test_... or tables Test... in files *_test.lua") end
 local result = run(list, args)
 return kit.json and document(result) or "", result.notSuccessCount == 0 and 0 or 1

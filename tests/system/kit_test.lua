@@ -205,7 +205,8 @@ end
 function T:test_what_is_no_test()
   lu.assertStrContains(case.exits(case.p80 {"test", case.folder}, 2).stderr, "no tests")
   lu.assertStrContains(case.exits(case.p80 {"test", case.path "nowhere"}, 2).stderr, "nowhere")
-  case.exits(case.p80 {"test", "--nonsense"}, 2)
+  lu.assertStrContains(case.exits(case.p80 {"test", "--nonsense"}, 2).stderr, "--help")
+  lu.assertEquals(case.exits(case.p80 {"--json", "test", case.folder}, 2).json.exit, 2)
   case.write("broken_test.lua", "function test_x(")
   lu.assertStrContains(case.exits(case.p80 {"test", case.folder}, 2).stderr, "broken_test.lua:1")
   lu.assertStrContains(case.exits(case.p80 {"help", "test"}, 0).stdout, "--junit")
@@ -239,9 +240,9 @@ function T:test_check_shows_what_the_machine_would_look_like()
 end
 
 function T:test_what_is_no_machine()
-  lu.assertStrContains(case.exits(case.p80 {"--model", case.path "none.lua", "free80.lua"}, 1).stderr, "none.lua")
+  lu.assertStrContains(case.exits(case.p80 {"--model", case.path "none.lua", "free80.lua"}, 2).stderr, "none.lua")
   local evil = case.write("evil.lua", "return {name = os.getenv 'PATH'}")
-  lu.assertStrContains(case.exits(case.p80 {"--model", evil, "free80.lua"}, 1).stderr, "evil.lua:1")
+  lu.assertStrContains(case.exits(case.p80 {"--model", evil, "free80.lua"}, 2).stderr, "evil.lua:1")
   local model = case.write("web.lua", WEB)
   lu.assertStrContains(case.exits(case.p80 {"--model", model, "policy"}, 1).stderr, "about this machine")
 end
