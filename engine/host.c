@@ -586,7 +586,7 @@ static int run_inner(void (*finished)(void *), void *context) {
   lua_State *volatile L = new_playbook(0);
   if (L == NULL) return EXIT_FAILURE;
   if (setjmp(inner->end) == 0) {
-    lua_sethook(L, end_late_run, LUA_MASKCOUNT, 1000000);
+    lua_sethook(L, end_late_run, LUA_MASKCOUNT, 10000);
     lua_pushcfunction(L, dispatch);
     if (lua_pcall(L, 0, 1, 0) == LUA_OK) inner->code = (int)lua_tointeger(L, -1);
     else complain(luaL_tolstring(L, -1, NULL));
