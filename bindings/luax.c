@@ -258,7 +258,16 @@ static int handle_close(lua_State *L) {
   return 0;
 }
 
+static int no_operation(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+/* Closing calls handle_close, which must not fail for want of memory: a call now makes the room that one then needs. */
 luax_handle *luax_newhandle(lua_State *L, luax_closer close) {
+  luaL_checkstack(L, 2 * LUA_MINSTACK, NULL);
+  lua_pushcfunction(L, no_operation);
+  lua_call(L, 0, 0);
   luax_handle *handle = lua_newuserdatauv(L, sizeof *handle, 0);
   handle->value = 0;
   handle->close = close;

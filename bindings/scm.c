@@ -341,11 +341,11 @@ static int scm_get(lua_State *L) {
   if (rights & SERVICE_QUERY_CONFIG) config = query_config(L, service, name);
   lua_createtable(L, 0, 16);
   int record = lua_gettop(L);
-  if (config) set_config(L, config);
   if (rights & SERVICE_QUERY_STATUS) {
     SERVICE_STATUS_PROCESS status = scm_query_status(L, service, name);
     scm_set_status(L, &status);
   }
+  if (config) set_config(L, config); /* whose type counts: what runs may still be of another */
   if (config) scm_set_delayed(L, record, service, name);
   if (rights & SERVICE_ENUMERATE_DEPENDENTS) set_dependents(L, record, service, name);
   set_name(L, record, name, config ? config->lpDisplayName : NULL);

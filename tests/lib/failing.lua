@@ -105,6 +105,8 @@ local function same(a, b)
   return true
 end
 
+failing.same = same
+
 -- Makes one write while a call fails; returns whether that struck, and what was wrong.
 local function try_write(write, wish, after)
   local before, files = write.snapshot(), {}

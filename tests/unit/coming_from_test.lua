@@ -36,7 +36,7 @@ local HELP = {
   netstat = "-a, -b, -c, -d, -e, -f, -i, -n, -o, -p tcp, -p udp, -q, -r, -s, -t, -x, -y, interval",
 }
 
--- The rows of the page: {tool=, line=, command=, answer=, code=, build="real"|"fake"|"shim", test=}; `build` is "-" without code.
+-- The rows of the page: {tool=, line=, command=, answer=, code=, build="real"|"fake"|"shim", file=, test=}; `build` is "-" without code.
 local function read_rows(text)
   local rows, number, tool = {}, 0, nil
   for line in text:gmatch "([^\n]*)\n" do
@@ -47,10 +47,10 @@ local function read_rows(text)
     end
     if cells[3] == "tested" then tool = cells[1] end
     if cells[1] and not line:find "^|%-%-%-" and cells[3] ~= "tested" then
-      local build, name = (cells[3] or ""):match "^(%S+)%s*(.*)$"
+      local build, file, name = (cells[3] or ""):match "^(%S+)%s*(%S*)%s*(.*)$"
       rows[#rows + 1] = {
         tool = tool, line = number, command = cells[1], answer = cells[2], code = cells[2]:match "^`` (.-) ``" or cells[2]:match "^`(.-)`",
-        build = build, test = name,
+        build = build, file = file, test = name,
       }
     end
   end
@@ -108,7 +108,62 @@ end
 
 local T = case.suite "ComingFrom"
 
+-- The line that begins a definition: its indentation and its name.
+local function definition_in(line)
+  local indent, name = line:match "^(%s*)local%s+function ([%w_]+)"
+  if not name then indent, name = line:match "^(%s*)function [%w_]+[.:]([%w_]+)" end
+  if not name then indent, name = line:match "^()local ([%w_]+)[^=]*=" end
+  return name and (type(indent) == "string" and indent or ""), name
+end
+
+-- The definitions in a test file, up to the line that closes at the same indentation: {name = text}.
+local function definitions_of(text)
+  local found = {}
+  for at, line in text:gmatch "()([^\n]*)\n" do
+    local indent, name = definition_in(line)
+    if name then
+      local is_open = not line:find "%f[%w]end$" and (line:find "%f[%w]function%f[^%w]" or line:find "[{(%[]$")
+      local last = is_open and text:find("\n" .. indent .. "[%]})e]", at) or at + #line
+      found[name] = (found[name] or "") .. text:sub(at, last) .. "\n"
+    end
+  end
+  return found
+end
+
+local tests = {} -- by the file's text: {[name] = its text, with that of what it uses of the same file}
+
+local function tests_of(text)
+  if tests[text] then return tests[text] end
+  local definitions = definitions_of(text)
+  tests[text] = setmetatable({}, {__index = function(all, name)
+    if not definitions[name] then return nil end
+    local seen, parts = {[name] = true}, {definitions[name]}
+    for _, part in ipairs(parts) do -- which grow meanwhile
+      for word in part:gmatch "[%w_]+" do
+        if definitions[word] and not seen[word] and not word:find "^test_" then
+          seen[word] = true
+          parts[#parts + 1] = definitions[word]
+        end
+      end
+    end
+    all[name] = table.concat(parts)
+    return all[name]
+  end})
+  return tests[text]
+end
+
+-- The functions that the code of a row calls, and the settings that it gives them.
+local function words_of(code)
+  local words = {}
+  for name in code:gmatch "%f[%w]win%.[%w_.]*%f[%w_]([%w_]+)%f[^%w_]" do words[#words + 1] = name end
+  for settings in code:gmatch "%b{}" do
+    for key in settings:gmatch "([%l_]+) = " do words[#words + 1] = key end
+  end
+  return words
+end
+
 function T:test_each_row_has_code_and_its_test_or_a_reason()
+  local missing = {}
   for _, row in ipairs(rows) do
     local where = ("docs/coming-from.md:%d"):format(row.line)
     lu.assertNotNil(row.command:find "^`.+`", where)
@@ -118,12 +173,16 @@ function T:test_each_row_has_code_and_its_test_or_a_reason()
     else
       lu.assertTrue(PROGRAM[row.build] ~= nil, where .. ": real, fake, shim or -")
       lu.assertNotNil(row.code, where .. " has no code")
-      local found, text = pcall(manual.read, "tests/" .. row.test .. "_test.lua")
-      lu.assertTrue(found, ("%s: there is no tests/%s_test.lua"):format(where, row.test))
-      local called = row.code:match "%f[%w]win%.[%w_.]*%f[%w_]([%w_]+)%f[^%w_]"
-      lu.assertTrue(not called or text:find("%f[%w]" .. called) ~= nil, ("%s: %s is not in that test"):format(where, called))
+      local found, text = pcall(manual.read, "tests/" .. row.file .. "_test.lua")
+      lu.assertTrue(found, ("%s: there is no tests/%s_test.lua"):format(where, row.file))
+      local test = tests_of(text)[row.test]
+      if not test then missing[#missing + 1] = ("%s: tests/%s_test.lua has no %s"):format(where, row.file, row.test) end
+      for _, word in ipairs(test and words_of(row.code) or {}) do
+        if not test:find("%f[%w_]" .. word .. "%f[^%w_]") then missing[#missing + 1] = ("%s: %s has no '%s'"):format(where, row.test, word) end
+      end
     end
   end
+  lu.assertEquals(table.concat(missing, "\n"), "")
 end
 
 -- The words of the commands in a tool's rows: what stands in code there, parted at blanks.

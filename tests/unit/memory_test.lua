@@ -4,7 +4,10 @@
 -- open, and of a write no half-change: what it changed can be taken back.
 local lu = require "luaunit"
 local case = require "case"
+local failing = require "failing"
+local fakecom = require "fakecom"
 local fakecore = require "fakecore"
+local same = failing.same
 
 local MOST, MOST_OF_WRITE = 60, 20 -- failures of one call
 
@@ -70,12 +73,35 @@ local READS = {
   {"driver.inspect", win.driver.inspect, [[C:\windows\system32\drivers\http.sys]]}, {"scm.details", win.scm.details, "HTTP"},
   {"scm.security", win.scm.security, "HTTP"}, {"scm.dependents", win.scm.dependents, "HTTP"}, {"reg.find", win.reg.find, KEY, "http"},
   {"reg.compare", win.reg.compare, KEY, KEY .. "\\Parameters"},
+  {"task.list", win.task.list}, {"task.get", win.task.get, [[p80\memory]]}, {"scm.name_of", win.scm.name_of, "Spooler"},
 }
+
+local TASK <const> = [[<Task><RegistrationInfo></RegistrationInfo><Triggers><LogonTrigger/></Triggers><Principals><Principal>
+<UserId>S-1-5-18</UserId></Principal></Principals><Actions><Exec><Command>cmd.exe</Command></Exec></Actions></Task>]]
+
+local function begin_tasks()
+  fakecom.clear()
+  fakecom.register("task", "fake-task")
+end
+
+local function end_tasks()
+  lu.assertEquals(fakecom.count "LIVE", 0, "objects left")
+  fakecom.clear()
+  fakecom.register("task", [[C:\windows\system32\taskschd.dll]])
+end
 
 TestReads = {}
 
-function TestReads:setUp() test.setenv("P80_SHIM_EVENTS", "1") end
-function TestReads:tearDown() test.setenv("P80_SHIM_EVENTS", nil) end
+function TestReads:setUp()
+  test.setenv("P80_SHIM_EVENTS", "1")
+  begin_tasks()
+  win.task.create([[\p80\memory]], {xml = TASK, logon = 5})
+end
+
+function TestReads:tearDown()
+  test.setenv("P80_SHIM_EVENTS", nil)
+  end_tasks()
+end
 
 for _, read in ipairs(READS) do
   TestReads["test_" .. read[1]] = function()
@@ -100,6 +126,29 @@ end
 -- ---- Writes ----
 
 local ROOT, FILE, URL = [[HKLM\SOFTWARE\p80-memory]], [[C:\p80-memory.txt]], "http://+:8123/memory/"
+local SERVICE, NEW, HOLDER = "p80-memory", "p80-memory-new", '"' .. test.bin .. 'holder.exe" --service'
+
+local function prepare_services()
+  if win.scm.get(NEW) then win.scm.delete(NEW) end
+  if not win.scm.get(SERVICE) then win.scm.create(SERVICE, {path = HOLDER}) end
+  if win.scm.status(SERVICE).state ~= "stopped" then
+    win.scm.stop(SERVICE)
+    win.scm.wait(SERVICE, "stopped")
+  end
+  win.scm.config(SERVICE, {start = "demand", description = "old", display_name = "old"})
+end
+
+local function services()
+  local state = {}
+  for _, name in ipairs {SERVICE, NEW} do
+    local record = win.scm.get(name)
+    if record then record.pid = nil end
+    state[name] = record and {record, win.scm.details(name)}
+  end
+  return state
+end
+
+local function tasks() return {win.task.get [[\p80\memory]] or "none", win.task.get [[\p80\new]] or "none"} end
 
 local function prepare()
   win.reg.delete(ROOT, nil, {tree = true})
@@ -113,6 +162,9 @@ local function prepare()
   pcall(win.http.iplisten.delete, "127.0.0.1")
   pcall(win.http.timeout.delete, 3, 0, "idle_connection")
   pcall(win.http.sslcert.delete, "ccs", {port = 8123}, "ccs=8123")
+  prepare_services()
+  win.task.create([[\p80\memory]], {xml = TASK, logon = 5})
+  if win.task.get [[\p80\new]] then win.task.delete [[\p80\new]] end
 end
 
 local WRITES = {
@@ -126,24 +178,25 @@ local WRITES = {
   {"http.iplisten.add", {"127.0.0.1"}, function() return win.http.iplisten.list() end},
   {"http.timeout.set", {"idle_connection", 5}, function() return {(win.http.timeout.list())} end},
   {"http.sslcert.add", {"ccs=8123", {appid = "{4dc3e181-e14b-4a21-b022-59fc669b0914}"}}, function() return win.http.sslcert.list() end},
+  {"scm.create", {NEW, {path = HOLDER, description = "x", password = "secret", account = [[.\u]]}}, services},
+  {"scm.config", {SERVICE, {start = "disabled", display_name = "new", description = "new"}}, services},
+  {"scm.delete", {SERVICE}, services}, {"scm.start", {SERVICE}, services},
+  {"task.create", {[[\p80\new]], {program = "cmd.exe", at = "startup"}}, tasks},
+  {"task.delete", {[[\p80\memory]]}, tasks},
 }
-
-local function same(a, b)
-  if type(a) ~= "table" or type(b) ~= "table" then return a == b end
-  for key, value in pairs(a) do if not same(value, b[key]) then return false end end
-  for key in pairs(b) do if a[key] == nil then return false end end
-  return true
-end
 
 TestWrites = {}
 
 function TestWrites:setUp()
   test.setenv("P80_SHIM_HTTP_CONFIG", "1")
+  begin_tasks()
   if not win.http.is_running() then case.holder {"--http", "http://+:18080/"} end -- starts it
 end
 
 function TestWrites:tearDown()
   prepare()
+  win.scm.delete(SERVICE)
+  end_tasks()
   win.reg.delete(ROOT, nil, {tree = true})
   os.remove(FILE)
   test.setenv("P80_SHIM_HTTP_CONFIG", nil)

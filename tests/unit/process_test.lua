@@ -314,6 +314,19 @@ function Gate.test_only_the_one_that_is_meant()
   lu.assertNil(process.get(row.pid))
 end
 
+function Gate.test_by_name_and_with_children()
+  local core, stopped = fakecore.open(), {}
+  local child = sleeper()
+  local name = process.get(child:pid()).name
+  for _, row in ipairs(process.list()) do
+    if row.parent == test.pid() and row.name == name then
+      stopped[row.pid] = core.call("process.stop", row.pid, {created = row.created})
+    end
+  end
+  lu.assertEquals(stopped[child:pid()], true)
+  lu.assertNil(process.get(child:pid()))
+end
+
 function Gate.test_cannot_be_taken_back()
   local files = {}
   local core = fakecore.open {files = files}

@@ -255,6 +255,38 @@ end
 
 local Whole = suite "Whole"
 
+local OTHER <const> = "p80 other"
+local EVERY <const> = {
+  path = [[C:\x.exe]], type = "share_process", start = "auto", error_control = "severe", group = "p80 group",
+  dependencies = {NAME, "+TDI"}, account = [[NT AUTHORITY\LocalService]], display_name = "Ganz anders",
+}
+
+local function assert_every(record)
+  for key, value in pairs(EVERY) do lu.assertEquals(record[key], value, key) end
+end
+
+function Whole.test_every_setting_is_made_changed_and_taken_back()
+  local files = {}
+  case.later(function() case.remove_service(OTHER) end)
+  local call, core = open {files = files}
+  lu.assertTrue(call.create(OTHER, EVERY))
+  assert_every(scm.get(OTHER))
+  lu.assertTrue(call.config(OTHER, {type = "own_process", error_control = "ignore", group = "", dependencies = {},
+    account = "LocalSystem", password = ""}))
+  local before = scm.get(OTHER)
+  lu.assertEquals({before.type, before.error_control, before.group, before.dependencies}, {"own_process", "ignore", nil, {}})
+  core.finish()
+  files = {}
+  call, core = open {files = files}
+  lu.assertTrue(call.config(OTHER, {
+    type = EVERY.type, error_control = EVERY.error_control, group = EVERY.group, dependencies = EVERY.dependencies,
+    account = EVERY.account, password = "",
+  }))
+  assert_every(scm.get(OTHER))
+  core.finish()
+  lu.assertEquals({undo(files).failed, scm.get(OTHER)}, {0, before})
+end
+
 function Whole.test_all_of_a_service_comes_back()
   local files = {}
   local call, core = open()

@@ -80,6 +80,14 @@ function Real.test_check_changes_nothing_and_shows_the_plan()
   lu.assertEquals({win.scm.get(NAME).start, win.scm.get(NAME).display_name}, {"demand", "Alt"})
 end
 
+function Real.test_a_start_takes_its_arguments()
+  case.service {name = NAME, run = false}
+  local call = caller(fakecore.open())
+  lu.assertFalse((pcall(call.start, NAME, {args = {"--fail-start", "77"}})))
+  lu.assertEquals(win.scm.status(NAME).service_exit_code, 77)
+  lu.assertTrue(call.start(NAME))
+end
+
 function Real.test_config_and_undo()
   case.service {name = NAME, run = false}
   local before, files = win.scm.get(NAME), {}

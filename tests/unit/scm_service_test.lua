@@ -56,6 +56,16 @@ function Create.test_it_is_made_idempotent_and_taken_back()
   lu.assertEquals({undo(files).failed, scm.get(NAME)}, {0})
 end
 
+function Create.test_services_of_a_group()
+  local call = open()
+  call.create(NAME, {path = HOLDER, group = "p80 group"})
+  local found = {}
+  for _, row in ipairs(scm.list {type = "service"}) do
+    if scm.get(row.name).group == "p80 group" then found[#found + 1] = row.name end
+  end
+  lu.assertEquals(found, {NAME})
+end
+
 function Create.test_only_a_path_is_needed()
   local call = open()
   lu.assertTrue(call.create(NAME, {path = HOLDER}))
@@ -319,6 +329,7 @@ function Control.test_pause_and_continue()
   call = open {options = {allow = {"scm.config"}}}
   assert_problem(REFUSED, "scm.pause", NAME, call.pause, NAME)
   call = open()
+  lu.assertEquals({call.pause(NAME), call.start(NAME), scm.get(NAME).state}, {true, true, "running"})
   call.stop(NAME)
   assert_problem(NOT_ACTIVE, "scm.pause", NAME, call.pause, NAME)
   assert_problem(NOT_ACTIVE, "scm.continue", NAME, call.continue, NAME)

@@ -17,6 +17,14 @@ local function widest(text)
   return most
 end
 
+function TestShow:test_processes_as_table_as_list_and_as_csv()
+  local rows, own = win.process.list(), nil
+  for _, row in ipairs(rows) do own = row.pid == test.pid() and row or own end
+  lu.assertStrMatches(show.table(rows, {"pid", "name", "threads"}), ".*%f[%w]" .. own.name:gsub("%p", "%%%0") .. "%f[^%w].*")
+  lu.assertStrContains(show(own), own.name)
+  lu.assertStrMatches(("%d,%q"):format(own.pid, own.name), '%d+,".+"')
+end
+
 function TestShow:test_scalars()
   local inf = math.huge
   for _, case in ipairs {
