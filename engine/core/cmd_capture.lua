@@ -10,31 +10,37 @@ local function leave_out(text) left_out[#left_out + 1] = text end
 
 -- ---- Secrets ----
 
-local SECRET_WORDS <const> = {
-  "passw", "pwd", "secret", "token", "credential", "apikey", "api_key", "privatekey", "connectionstring", "sas",
-  "pin",
-}
+-- In a name, at its end, and alone.
+local WITHIN <const> = {"passw", "pwd", "secret", "token", "credential", "connectionstring", "authorization", "cookie"}
+local AT_END <const> = {"key", "pass"}
+local ALONE <const> = {p = true, pw = true, pin = true, sas = true, auth = true, sig = true}
 
 local function names_a_secret(name)
-  local folded = name:lower():gsub("[%s%-]", "")
-  for _, word in ipairs(SECRET_WORDS) do
-    local at, to = folded:find(word, 1, true)
-    local is_whole = at and not folded:sub(at - 1, at - 1):find "%a" and not folded:sub(to + 1, to + 1):find "%a"
-    if at and (#word > 3 or is_whole) then return true end
+  local folded = name:lower():gsub("[^%a]", "")
+  for _, word in ipairs(WITHIN) do
+    if folded:find(word, 1, true) then return true end
   end
-  return folded == "key"
+  for _, word in ipairs(AT_END) do
+    if folded:sub(-#word) == word then return true end
+  end
+  return ALONE[folded] or false
 end
 
 -- A command line, or other text with settings in it, with *** for what may be secret; and whether anything was.
 local function masked(text)
   local hidden = false
   local function hide(name, between, value)
-    if not names_a_secret(name) or value == "" then return nil end
+    if not names_a_secret(name) or value == "" or value == WITHHELD then return nil end
     hidden = true
     return name .. between .. WITHHELD
   end
-  text = text:gsub("([%w_%-]+)(%s*[=:]%s*)(\"[^\"]*\")", hide):gsub("([%w_%-]+)(%s*[=:]%s*)([^%s;,\"&]+)", hide)
-  text = text:gsub("([/%-][%w_%-]+)(%s+)(\"[^\"]*\")", hide):gsub("([/%-][%w_%-]+)(%s+)([^%s\"/%-][^%s\"]*)", hide)
+  local NAME <const>, SET <const> = "([%w_%-]+)", "(%s*[=:]%s*)"
+  for _, value in ipairs {'("[^"]*")', "('[^']*')", "([^%s;,\"'&][^%s;,\"&]*)"} do
+    text = text:gsub(NAME .. SET .. value, hide)
+  end
+  for _, value in ipairs {'("[^"]*")', "('[^']*')", "([^%s\"'/%-][^%s\"]*)"} do
+    text = text:gsub("([/%-][%w_%-]+)(%s+)" .. value, hide)
+  end
   text = text:gsub("(%a[%w+.%-]*://[^%s/:@]+:)([^%s/@]+)@", function(before)
     hidden = true
     return before .. WITHHELD .. "@"
@@ -47,6 +53,18 @@ local function safe(what, text)
   local shown, hidden = masked(text)
   if hidden then leave_out(("what may be secret in %s"):format(what)) end
   return shown
+end
+
+local ENTITIES <const> = {["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;"}
+local CHARACTERS <const> = {amp = "&", lt = "<", gt = ">", quot = '"', apos = "'"}
+
+-- The same for the text between the tags of XML.
+local function safe_xml(what, xml)
+  return (xml:gsub(">([^<]+)<", function(text)
+    local plain = text:gsub("&(%a+);", CHARACTERS)
+    local shown = safe(what, plain)
+    return shown ~= plain and ">" .. shown:gsub('[&<>"]', ENTITIES) .. "<" or nil
+  end))
 end
 
 -- ---- Services ----
@@ -118,7 +136,8 @@ local function add_processes(machine, with_command_lines)
     if row.pid ~= host.pid and row.pid ~= 0 then
       table.insert(machine.processes, {
         pid = row.pid, name = row.name, path = row.path, parent = row.parent, session = row.session,
-        threads = row.threads, command_line = safe(("the command line of %s (pid %d)"):format(row.name, row.pid), row.command_line),
+        threads = row.threads, command_line = safe(("the command line of pid %d (%s)"):format(row.pid, row.name),
+          row.command_line),
       })
     end
   end
@@ -256,7 +275,7 @@ local function add_tasks(machine)
     local task = not is_own and readable("task " .. row.path, win.task.get, row.path)
     if is_own then passed = passed + 1 end
     if task and task.xml then
-      machine.tasks[row.path] = {xml = safe("task " .. row.path, task.xml), enabled = task.enabled}
+      machine.tasks[row.path] = {xml = safe_xml("task " .. row.path, task.xml), enabled = task.enabled}
     end
   end
   if passed > 0 then leave_out(("%d scheduled tasks of Windows itself"):format(passed)) end
@@ -278,8 +297,15 @@ local function value_of(key, row)
     leave_out(what .. ", which may be secret")
     return nil
   end
-  if type(row.value) ~= "string" or row.type == "binary" then return {type = row.type, value = row.value} end
-  return {type = row.type, value = safe(what, row.value)}
+  if type(row.value) == "table" then
+    local texts = {}
+    for i, text in ipairs(row.value) do texts[i] = safe(what, text) end
+    return {type = row.type, value = texts}
+  elseif type(row.value) == "string" and not row.type:find "sz$" then
+    leave_out(what .. ", which is binary")
+    return nil
+  end
+  return {type = row.type, value = type(row.value) == "string" and safe(what, row.value) or row.value}
 end
 
 local function add_tree(machine, key, tree)
@@ -356,7 +382,8 @@ return function(...)
   if args.file and not core.checking then win.file.write(win.file.absolute(args.file), text) end
   if core.options.json then
     local shown = not args.file and machine or nil
-    return data.document({file = args.file, left_out = data.array(left_out), machine = shown}, {"file", "left_out"}) .. "\n"
+    local document = {file = args.file, left_out = data.array(left_out), machine = shown}
+    return data.document(document, {"file", "left_out"}) .. "\n"
   end
   if not core.options.quiet then say_left_out() end
   return args.file and "" or text

@@ -17,7 +17,8 @@ local SERVICE <const> = set [[
   service_exit_code accepts description failure sid_type privileges preshutdown_timeout preferred_node triggers security
   protection checkpoint wait_hint listens urls queue children deleting
   starts_in stops_in hangs start_error start_fails stop_error lingers failures]]
-local PROCESS <const> = set "pid name path parent session user command_line created threads critical listens urls queue with"
+local PROCESS <const> = set [[
+  pid name path parent session user command_line created threads critical listens urls queue with]]
 local FIELDS <const> = {
   machine = set [[name windows service_pack server edition architecture elevated language ipv6 time boot_time services
     processes connections excluded registry http sites accounts files programs tasks events clock due runs next_pid
@@ -329,9 +330,11 @@ local function complete_http(machine)
   machine.http = http
 end
 
-local IDLE <const>, SYSTEM <const> = {pid = 0, name = "[System Process]", parent = 0}, {pid = 4, name = "System", parent = 0}
+local IDLE <const> = {pid = 0, name = "[System Process]", parent = 0}
+local SYSTEM <const> = {pid = 4, name = "System", parent = 0}
 local PARTS <const> = {
-  "services", "processes", "connections", "excluded", "registry", "sites", "accounts", "files", "programs", "tasks", "events",
+  "services", "processes", "connections", "excluded", "registry", "sites", "accounts", "files", "programs", "tasks",
+  "events",
 }
 local MANAGER <const> = {pid = 600, name = "services.exe", path = SYSTEM32 .. "services.exe", parent = 4}
 

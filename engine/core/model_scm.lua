@@ -106,8 +106,8 @@ scm["scm.list"] = function(options)
   for _, name in ipairs(sorted_names()) do
     local service = machine.services[name]
     local is_driver, is_active = DRIVER[service.type] or false, service.state ~= "stopped"
-    local is_wanted = (kind == "all" or (kind == "driver") == is_driver) and (state == "all" or (state == "active") == is_active)
-    if is_wanted then
+    local is_kind = kind == "all" or (kind == "driver") == is_driver
+    if is_kind and (state == "all" or (state == "active") == is_active) then
       local row = status_of(service)
       row.name, row.display_name = name, service.display_name
       rows[#rows + 1] = row

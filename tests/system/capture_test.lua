@@ -79,6 +79,13 @@ function T:test_secrets_are_left_out_and_that_is_said()
   win.reg.set([[HKLM\SOFTWARE\Leaky]], "AdminPassword", SECRET, {type = "sz"})
   win.reg.set([[HKLM\SOFTWARE\Leaky]], "Connection", "Server=x;Password=" .. SECRET, {type = "sz"})
   win.reg.set([[HKLM\SOFTWARE\Leaky]], "Keyboard", "German", {type = "sz"})
+  win.reg.set([[HKLM\SOFTWARE\Leaky]], "Blob", "x" .. SECRET, {type = "binary"})
+  local forms = {
+    "AccountKey=%s;x=1", "--db-pass %s --port 80", "/pw:%s", "-p '%s' -v", 'Secret = "%s"', "access_token=%s&next=1", "Authorization: %s",
+    "ftp://me:%s@host/x", "ApiKey:'%s'",
+  }
+  for i, form in ipairs(forms) do forms[i] = form:format(SECRET) end
+  win.reg.set([[HKLM\SOFTWARE\Leaky]], "Environment", forms, {type = "multi_sz"})
   case.holder {"--tcp", "8093", "--reply", "apache", "--seconds", "100"}
   local result = case.exits(case.p80 {"--json", "capture", "--command-lines", "--registry", [[HKLM\SOFTWARE\Leaky]]}, 0)
   lu.assertNil(result.stdout:find(SECRET, 1, true))
@@ -88,6 +95,9 @@ function T:test_secrets_are_left_out_and_that_is_said()
   lu.assertNil(values.AdminPassword)
   lu.assertEquals(values.Connection.value, "Server=x;Password=***")
   lu.assertEquals(values.Keyboard.value, "German")
+  lu.assertNil(values.Blob)
+  lu.assertEquals({#values.Environment.value, values.Environment.value[1], values.Environment.value[2]},
+    {#forms, "AccountKey=***;x=1", "--db-pass *** --port 80"})
   local said = table.concat(result.json.left_out, "\n")
   lu.assertStrContains(said, "service Leaky")
   lu.assertStrContains(said, [[HKLM\SOFTWARE\Leaky\AdminPassword]])
