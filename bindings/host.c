@@ -1,6 +1,7 @@
 /* win.host: the machine, its Windows and the token that p80 runs with. Names for the numbers are in host.lua. What
  * the functions are for and the pages of Microsoft that they follow are in scripts/api/host.lua. */
 #include "luax.h"
+#include "token.h"
 #include "winapi.h"
 
 static RTL_OSVERSIONINFOEXW read_version(lua_State *L) {
@@ -75,29 +76,10 @@ static int host_name(lua_State *L) {
   luax_fail(L, "host name", code);
 }
 
-/* Whether the token is a full one. Windows before Vista, which knows no other, knows no such question. */
-static int is_full_token(lua_State *L) {
-  HANDLE token;
-  TOKEN_ELEVATION elevation;
-  DWORD size;
-  if (!win32.OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token)) luax_fail(L, "token", GetLastError());
-  BOOL known = win32.GetTokenInformation(token, TokenElevation, &elevation, sizeof elevation, &size);
-  DWORD code = GetLastError();
-  CloseHandle(token);
-  if (!known && code != ERROR_INVALID_PARAMETER) luax_fail(L, "token", code);
-  return !known || elevation.TokenIsElevated != 0;
-}
-
 static int host_elevated(lua_State *L) {
   luax_arguments(L, 0, 0);
   winapi_load(L, "advapi32");
-  BYTE sid[SECURITY_MAX_SID_SIZE];
-  DWORD size = sizeof sid;
-  BOOL member = FALSE;
-  if (!win32.CreateWellKnownSid(WinBuiltinAdministratorsSid, NULL, sid, &size) ||
-      !win32.CheckTokenMembership(NULL, sid, &member))
-    luax_fail(L, "token", GetLastError());
-  lua_pushboolean(L, member && is_full_token(L));
+  lua_pushboolean(L, token_is_elevated(L));
   return 1;
 }
 

@@ -47,7 +47,7 @@
   R(ConvertSecurityDescriptorToStringSecurityDescriptorW) R(IsValidSecurityDescriptor) R(RegDeleteKeyExW)        \
   R(OpenEventLogW) R(CloseEventLog) R(ReadEventLogW) R(RegisterEventSourceW) R(DeregisterEventSource)           \
   R(ReportEventW) R(SystemFunction036) R(StartServiceCtrlDispatcherW) R(RegisterServiceCtrlHandlerExW)           \
-  R(SetServiceStatus)
+  R(SetServiceStatus) R(GetSecurityInfo)
 
 #define WINAPI_WS2_32(R, N)                                                                                     \
   R(WSAStartup) R(WSACleanup) R(WSAGetLastError) R(socket) R(bind) R(closesocket) R(setsockopt) R(getaddrinfo)  \
@@ -65,7 +65,7 @@
 
 #define WINAPI_USER32(R, N)                                                                                     \
   R(EnumWindows) R(GetWindow) R(GetWindowThreadProcessId) R(IsWindowVisible) R(IsHungAppWindow)                 \
-  R(InternalGetWindowText)
+  R(InternalGetWindowText) R(GetProcessWindowStation) R(GetUserObjectInformationW)
 
 #define WINAPI_VERSION(R, N) R(GetFileVersionInfoSizeW) R(GetFileVersionInfoW) R(VerQueryValueW)
 

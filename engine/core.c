@@ -18,6 +18,7 @@
 #include "sign.h"
 #include "store.h"
 #include "win.h"
+#include "winapi.h"
 
 static const cli *options;
 static const core_script *script;
@@ -71,6 +72,19 @@ static int host_progress(lua_State *L) {
   if (what) console_progress_begin(what);
   else console_progress_end();
   return 0;
+}
+
+/* host.attended() -> whether somebody sits before this session: services, and tasks that run whether somebody is logged on
+ * or not, have a window station that is not shown.
+ * https://learn.microsoft.com/windows/win32/winstation/window-stations */
+static int host_attended(lua_State *L) {
+  USEROBJECTFLAGS station;
+  DWORD size;
+  winapi_load(L, "user32");
+  lua_pushboolean(L, win32.GetUserObjectInformationW(win32.GetProcessWindowStation(), UOI_FLAGS, &station,
+                                                     sizeof station, &size) &&
+                         station.dwFlags & WSF_VISIBLE);
+  return 1;
 }
 
 /* host.log(text [, plain]): a line of diagnostics; p80's own begin with its name. */
@@ -157,6 +171,7 @@ static void push_host(lua_State *L) {
                                        {"load_manifest", host_load_manifest},
                                        {"progress", host_progress},
                                        {"log", host_log},
+                                       {"attended", host_attended},
                                        {"read_secret", console_read_secret},
                                        {NULL, NULL}};
   const win_host *machine = model_is_on() ? &modelled_host : &raw_host;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <wchar.h>
 
+#include "admit.h"
 #include "gate.h"
 #include "luax.h"
 
@@ -152,19 +153,29 @@ static int text_load(lua_State *L) {
   return call_original(L);
 }
 
+/* Loads a file as a script's module is loaded, standard input without a path. */
+static int load_file(lua_State *L, const char *path) {
+  return path ? admit_load(L, path, ADMIT_MODULE) : luaL_loadfilex(L, NULL, "t");
+}
+
 static int text_loadfile(lua_State *L) {
   int has_env = lua_gettop(L) >= 3;
   lua_settop(L, 3);
-  lua_pushliteral(L, "t");
-  lua_replace(L, 2);
-  if (!has_env) lua_settop(L, 2);
-  return call_original(L);
+  if (load_file(L, luaL_optstring(L, 1, NULL)) != LUA_OK) {
+    lua_pushnil(L);
+    lua_insert(L, -2);
+    return 2;
+  }
+  if (!has_env) return 1;
+  lua_pushvalue(L, 3);
+  if (lua_setupvalue(L, -2, 1) == NULL) lua_pop(L, 1);
+  return 1;
 }
 
 static int text_dofile(lua_State *L) {
   const char *path = luaL_optstring(L, 1, NULL);
   lua_settop(L, 1);
-  if (luaL_loadfilex(L, path, "t") != LUA_OK) return lua_error(L);
+  if (load_file(L, path) != LUA_OK) return lua_error(L);
   lua_call(L, 0, LUA_MULTRET);
   return lua_gettop(L) - 1;
 }

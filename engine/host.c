@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admit.h"
 #include "alloc.h"
 #include "bundle.h"
 #include "console.h"
@@ -335,7 +336,20 @@ static void limit_time(void) {
   else if (inner == NULL && options->command != CLI_REPL) interrupt_limit(missing);
 }
 
+static int call_admit_typed(lua_State *L) {
+  admit_typed(L, script.kind);
+  return 0;
+}
+
+/* Whether the policy lets this run that is no file; pushes why not. Files are judged when they are loaded. */
+static int admit_words(lua_State *L) {
+  if (script.path || strcmp(script.kind, "bundled") == 0) return 1;
+  lua_pushcfunction(L, call_admit_typed);
+  return lua_pcall(L, 0, 0, 0) == LUA_OK;
+}
+
 static int run(lua_State *L, int arguments) {
+  if (!admit_words(L)) return finish(L, 1, -1);
   if (!accept_allows(L)) return finish(L, 1, 2);
   limit_time();
   interrupt_enter(L);
@@ -371,21 +385,7 @@ static const char *push_bundled_name(lua_State *L, const char *word) {
   return NULL;
 }
 
-/* Whether the file begins with the byte order mark of UTF-16, as old Notepad's "Unicode" does. */
-static int is_utf16(lua_State *L, const char *path) {
-  unsigned char start[2] = {0, 0};
-  DWORD n = 0;
-  lua_pushstring(L, path);
-  HANDLE file =
-      CreateFileW(luax_checkwide(L, -1, "script", NULL), GENERIC_READ, FILE_SHARE_READ, NULL, OPEN_EXISTING, 0, NULL);
-  lua_pop(L, 2);
-  if (file == INVALID_HANDLE_VALUE) return 0;
-  ReadFile(file, start, 2, &n, NULL);
-  CloseHandle(file);
-  return n == 2 && ((start[0] == 0xFF && start[1] == 0xFE) || (start[0] == 0xFE && start[1] == 0xFF));
-}
-
-/* Loads a script file as a chunk, or pushes a message that says why not. */
+/* Loads a script file as a chunk, or pushes a message that says why not. Raises when it may not run here. */
 static int load_file(lua_State *L, const char *path) {
   DWORD attributes = attributes_of(L, path);
   if (attributes == INVALID_FILE_ATTRIBUTES) {
@@ -397,9 +397,7 @@ static int load_file(lua_State *L, const char *path) {
     lua_pushfstring(L, "%s: this is a folder, not a script", path);
     return 0;
   }
-  if (luaL_loadfilex(L, path, "t") == LUA_OK) return 1;
-  if (is_utf16(L, path)) lua_pushfstring(L, "%s: this is UTF-16 text; save it as UTF-8", path);
-  return 0;
+  return admit_load(L, path, ADMIT_SCRIPT) == LUA_OK;
 }
 
 /* Pushes the folder of `path` ("." when it names none). */
@@ -434,8 +432,23 @@ static int push_words(lua_State *L) {
   return options->word_count;
 }
 
+/* Runs protected. Argument: the script's word. Returns the chunk or why there is none, which of both, and the name. */
+static int load_given(lua_State *L) {
+  int ok = load_script(L, lua_tostring(L, 1), &script);
+  lua_pushboolean(L, ok);
+  lua_pushstring(L, script.name);
+  script.name = lua_tostring(L, -1);
+  return 3;
+}
+
 static int run_script(lua_State *L) {
-  if (!load_script(L, options->script, &script)) return fail_to_begin(L);
+  lua_pushcfunction(L, load_given);
+  lua_pushstring(L, options->script);
+  if (lua_pcall(L, 1, 3, 0) != LUA_OK) return finish(L, 1, -1);
+  lua_insert(L, -3); /* the name stays below */
+  int ok = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  if (!ok) return fail_to_begin(L);
   set_arguments(L, script.name);
   return run(L, push_words(L));
 }

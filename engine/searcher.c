@@ -6,6 +6,7 @@
 #include <string.h>
 #include <windows.h>
 
+#include "admit.h"
 #include "bundle.h"
 #include "luax.h"
 #include "win.h"
@@ -57,7 +58,7 @@ static int search_folder(lua_State *L) {
   for (int i = 0; i < 2; i++) {
     const char *path = lua_pushfstring(L, formats[i], folder, file);
     if (!file_exists(L, path)) continue;
-    if (luaL_loadfilex(L, path, "t") != LUA_OK)
+    if (admit_load(L, path, ADMIT_MODULE) != LUA_OK)
       return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", name, path, lua_tostring(L, -1));
     lua_pushstring(L, path);
     return 2;

@@ -4,40 +4,64 @@
 #include <string.h>
 
 #include "luax.h"
+#include "protect.h"
+#include "token.h"
 #include "winapi.h"
 #include "wtf8.h"
 
 /* Every function has two upvalues: its name, and the folder as --state gave it (or nil). */
 
-/* SYSTEM and Administrators only, inherited by what is inside. */
-static const wchar_t folder_security[] = L"D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)";
-
-static const wchar_t lock_name[] = L"Global\\p80-one-changing-run";
+/* SYSTEM and Administrators only, inherited by what is inside. The owner is named for folders of the machine alone. */
+static const wchar_t folder_security[] = L"O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)";
+/* Every user may read the policy, for it holds for all. */
+static const wchar_t policy_security[] = L"O:BAD:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FR;;;BU)";
 
 enum { LONGEST_JOURNAL = 256 * 1024 * 1024 };
 
-/* Pushes the default state folder, p80 in the common application data (+1). */
-static void push_default_folder(lua_State *L) {
-  wchar_t common[MAX_PATH];
+/* Reads the path of the common application data, where Windows notes it: shell32, which would tell it too, takes as long
+ * to load as all else at the start of a script. */
+static int read_common(wchar_t common[MAX_PATH]) {
+  static const wchar_t path[] = L"SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Explorer\\Shell Folders";
+  DWORD type = 0, size = (MAX_PATH - 1) * sizeof *common;
+  HKEY key;
+  memset(common, 0, MAX_PATH * sizeof *common);
+  if (win32.RegOpenKeyExW(HKEY_LOCAL_MACHINE, path, 0, KEY_QUERY_VALUE | KEY_WOW64_64KEY, &key) != ERROR_SUCCESS) return 0;
+  LSTATUS code = win32.RegQueryValueExW(key, L"Common AppData", NULL, &type, (BYTE *)common, &size);
+  win32.RegCloseKey(key);
+  return code == ERROR_SUCCESS && type == REG_SZ && common[0] && common[1] == L':';
+}
+
+/* https://learn.microsoft.com/windows/win32/api/shlobj_core/nf-shlobj_core-shgetfolderpathw */
+static void ask_shell(lua_State *L, wchar_t common[MAX_PATH]) {
   winapi_load(L, "shell32");
   HRESULT found = win32.SHGetFolderPathW(NULL, CSIDL_COMMON_APPDATA, NULL, SHGFP_TYPE_CURRENT, common);
   if (FAILED(found))
     luax_failhint(L, "common application data", (DWORD)found & 0xFFFF, "name a folder with --state");
-  luax_pushwidez(L, common);
-  lua_pushliteral(L, "\\p80");
-  lua_concat(L, 2);
 }
 
-/* Pushes the folder of the runs without making it: "<state>\runs", as UTF-16 (+1). */
-static const wchar_t *runs_folder(lua_State *L) {
-  if (lua_isnoneornil(L, lua_upvalueindex(2))) push_default_folder(L);
-  else lua_pushvalue(L, lua_upvalueindex(2));
-  lua_pushliteral(L, "\\runs");
-  lua_concat(L, 2);
-  const wchar_t *folder = luax_checkwide(L, -1, "--state", NULL);
-  lua_remove(L, -2);
-  return folder;
+/* Pushes the state folder of this machine, as UTF-16 (+1). */
+static const wchar_t *default_folder(lua_State *L) {
+  winapi_load(L, "advapi32");
+  wchar_t *folder = luax_buffer(L, (MAX_PATH + 8) * sizeof *folder);
+  if (!read_common(folder)) ask_shell(L, folder);
+  return wcscat(folder, L"\\p80");
 }
+
+static int is_default(lua_State *L) { return lua_isnoneornil(L, lua_upvalueindex(2)); }
+
+/* Pushes <state folder>\<name> (+1); the state folder is the one that --state names, if there is one. */
+static const wchar_t *state_path(lua_State *L, const char *name) {
+  int top = lua_gettop(L);
+  if (is_default(L)) luax_pushwidez(L, default_folder(L));
+  else lua_pushvalue(L, lua_upvalueindex(2));
+  lua_pushfstring(L, "%s\\%s", lua_tostring(L, -1), name);
+  luax_checkwide(L, -1, "--state", NULL);
+  lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
+  return lua_touserdata(L, -1);
+}
+
+static const wchar_t *runs_folder(lua_State *L) { return state_path(L, "runs"); }
 
 /* Pushes the path of a file of the runs folder (+1). */
 static const wchar_t *run_file(lua_State *L, const char *name) {
@@ -49,59 +73,33 @@ static const wchar_t *run_file(lua_State *L, const char *name) {
   return path;
 }
 
-static void free_local(UINT_PTR memory) { LocalFree((HLOCAL)memory); }
-
-/* Whether p80 runs as this user. */
-static int is_own_user(PSID sid) {
-  union {
-    TOKEN_USER user;
-    BYTE bytes[sizeof(TOKEN_USER) + SECURITY_MAX_SID_SIZE];
-  } own;
-  HANDLE token;
-  DWORD size;
-  if (!win32.OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token)) return 0;
-  BOOL known = win32.GetTokenInformation(token, TokenUser, &own, sizeof own, &size);
-  CloseHandle(token);
-  return known && win32.EqualSid(own.user.User.Sid, sid);
-}
-
-/* Raises unless SYSTEM, the user or one of the user's groups (Administrators) owns the folder: every user may
- * make folders in the common application data, and `p80 undo` does what it finds there. A folder that --state
- * names is the user's own choice. */
-static void check_owner(lua_State *L, const wchar_t *path) {
-  if (!lua_isnoneornil(L, lua_upvalueindex(2))) return;
-  luax_handle *memory = luax_newhandle(L, free_local);
-  PSECURITY_DESCRIPTOR descriptor = NULL;
-  PSID owner = NULL;
-  BYTE system[SECURITY_MAX_SID_SIZE];
-  DWORD size = sizeof system;
-  DWORD code = win32.GetNamedSecurityInfoW((wchar_t *)path, SE_FILE_OBJECT, OWNER_SECURITY_INFORMATION, &owner, NULL,
-                                           NULL, NULL, &descriptor);
-  if (code != ERROR_SUCCESS) luax_failwide(L, path, code);
-  memory->value = (UINT_PTR)descriptor;
-  BOOL mine = FALSE;
-  if (is_own_user(owner) || (win32.CheckTokenMembership(NULL, owner, &mine) && mine)) return;
-  if (win32.CreateWellKnownSid(WinLocalSystemSid, NULL, system, &size) && win32.EqualSid(owner, system)) return;
-  luax_pushwidez(L, path);
-  luax_failhint(L, lua_tostring(L, -1), ERROR_INVALID_OWNER,
-                "another user made this folder; look at it and remove it");
-}
-
-/* Makes one folder with the security of the state folder; one that exists stays as it is. */
-static void make_folder(lua_State *L, const wchar_t *path) {
+/* Pushes a security descriptor (+2). */
+static PSECURITY_DESCRIPTOR push_descriptor(lua_State *L, const wchar_t *sddl) {
   winapi_load(L, "advapi32");
-  luax_handle *memory = luax_newhandle(L, free_local);
+  luax_handle *memory = luax_newhandle(L, luax_freelocal);
   PSECURITY_DESCRIPTOR descriptor = NULL;
-  if (!win32.ConvertStringSecurityDescriptorToSecurityDescriptorW(folder_security, SDDL_REVISION_1, &descriptor,
-                                                                  NULL))
-    luax_failwide(L, path, GetLastError());
+  if (!win32.ConvertStringSecurityDescriptorToSecurityDescriptorW(sddl, SDDL_REVISION_1, &descriptor, NULL))
+    luax_failwide(L, sddl, GetLastError());
   memory->value = (UINT_PTR)descriptor;
-  SECURITY_ATTRIBUTES attributes = {sizeof attributes, descriptor, FALSE};
-  if (CreateDirectoryW(path, &attributes)) return;
+  return descriptor;
+}
+
+/* Makes one folder with the security of the state folder; returns a Win32 code. One that exists stays as it is. Every
+ * user may make folders in the common application data, and `p80 undo` does what it finds there, so the default folder
+ * must belong to the administrators and be theirs alone to write. One that --state names is the user's own choice. */
+static DWORD make_folder(lua_State *L, const wchar_t *path, int of_machine) {
+  SECURITY_ATTRIBUTES attributes = {sizeof attributes, push_descriptor(L, folder_security + (of_machine ? 0 : 4)), FALSE};
+  if (CreateDirectoryW(path, &attributes)) return NO_ERROR;
   DWORD code = GetLastError();
-  if (code != ERROR_ALREADY_EXISTS) luax_failwide(L, path, code);
-  if (!(GetFileAttributesW(path) & FILE_ATTRIBUTE_DIRECTORY)) luax_failwide(L, path, ERROR_DIRECTORY);
-  check_owner(L, path);
+  if (code != ERROR_ALREADY_EXISTS) return code;
+  if (!(GetFileAttributesW(path) & FILE_ATTRIBUTE_DIRECTORY)) return ERROR_DIRECTORY;
+  if (of_machine) protect_check_folder(L, path);
+  return NO_ERROR;
+}
+
+static void need_folder(lua_State *L, const wchar_t *path, int of_machine) {
+  DWORD code = make_folder(L, path, of_machine);
+  if (code != NO_ERROR) luax_failwide(L, path, code);
 }
 
 /* store.prepare(): makes the state folder and its `runs`. */
@@ -110,20 +108,21 @@ static int store_prepare(lua_State *L) {
   size_t length = wcslen(runs) - wcslen(L"\\runs");
   wchar_t *state = luax_buffer(L, (length + 1) * sizeof *state);
   memcpy(state, runs, length * sizeof *state);
-  make_folder(L, state);
-  make_folder(L, runs);
+  need_folder(L, state, is_default(L));
+  need_folder(L, runs, is_default(L));
   return 0;
 }
 
 /* store.home([name]) -> the default state folder, whatever --state says; or its folder of that name, which is made. */
 static int store_home(lua_State *L) {
   lua_settop(L, 1);
-  push_default_folder(L);
+  luax_pushwidez(L, default_folder(L));
+  lua_replace(L, 2);
   if (lua_isnil(L, 1)) return 1;
-  make_folder(L, luax_checkwide(L, 2, "folder", NULL));
+  need_folder(L, luax_checkwide(L, 2, "folder", NULL), 1);
   lua_settop(L, 2);
   lua_pushfstring(L, "%s\\%s", lua_tostring(L, 2), luax_checktext(L, 1, "name"));
-  make_folder(L, luax_checkwide(L, 3, "folder", NULL));
+  need_folder(L, luax_checkwide(L, 3, "folder", NULL), 1);
   lua_settop(L, 3);
   return 1;
 }
@@ -201,33 +200,131 @@ static int store_read(lua_State *L) {
   return 1;
 }
 
+/* ---- One changing run at a time ---- */
+
+/* Pushes the path of the lock: every elevated p80 takes the one of the machine, whatever --state says. It lies where
+ * only administrators may write, so that nobody else can hold it. */
+static const wchar_t *lock_path(lua_State *L, int make) {
+  winapi_load(L, "advapi32");
+  if (is_default(L) || !token_is_elevated(L)) return state_path(L, "lock");
+  const wchar_t *folder = default_folder(L);
+  if (make && make_folder(L, folder, 1) != NO_ERROR) return state_path(L, "lock"); /* on a disk that is not written to */
+  wchar_t *path = luax_buffer(L, (wcslen(folder) + 6) * sizeof *path);
+  return wcscat(wcscpy(path, folder), L"\\lock");
+}
+
+static int is_absent(DWORD code) { return code == ERROR_FILE_NOT_FOUND || code == ERROR_PATH_NOT_FOUND; }
+
+/* Opens the lock file into `slot`; returns whether that could be done, which it cannot without its folder. */
+static int open_lock(lua_State *L, luax_handle *slot, DWORD creation) {
+  const wchar_t *path = lock_path(L, creation == OPEN_ALWAYS);
+  HANDLE file = CreateFileW(path, GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, creation,
+                            FILE_ATTRIBUTE_NORMAL, NULL);
+  if (file == INVALID_HANDLE_VALUE) {
+    DWORD code = GetLastError();
+    if (creation == OPEN_EXISTING && is_absent(code)) return 0;
+    luax_failwide(L, path, code);
+  }
+  slot->value = (UINT_PTR)file;
+  return 1;
+}
+
+/* Whether the lock is this process's now.
+ * https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-lockfileex */
+static int take_lock(lua_State *L, const luax_handle *slot) {
+  OVERLAPPED start = {0};
+  DWORD flags = LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY;
+  if (LockFileEx((HANDLE)slot->value, flags, 0, 1, 0, &start)) return 1;
+  DWORD code = GetLastError();
+  if (code != ERROR_LOCK_VIOLATION && code != ERROR_IO_PENDING) luax_fail(L, "lock", code);
+  return 0;
+}
+
 /* store.lock(seconds) -> whether this process may change the machine now. The lock ends with the process. */
 static int store_lock(lua_State *L) {
-  DWORD timeout = luax_optseconds(L, 1, "seconds", 0);
-  HANDLE mutex = CreateMutexW(NULL, FALSE, lock_name);
-  if (mutex == NULL) luax_failwide(L, lock_name, GetLastError());
-  HANDLE events[2] = {mutex, luax_interrupt};
-  DWORD waited = WaitForMultipleObjects(luax_interrupt ? 2 : 1, events, FALSE, timeout);
-  if (waited == WAIT_OBJECT_0 + 1) luax_fail(L, NULL, ERROR_OPERATION_ABORTED);
-  lua_pushboolean(L, waited == WAIT_OBJECT_0 || waited == WAIT_ABANDONED_0);
+  ULONGLONG deadline = luax_clock() + luax_optseconds(L, 1, "seconds", 0);
+  luax_handle *slot = luax_newhandle(L, luax_closekernel);
+  open_lock(L, slot, OPEN_ALWAYS);
+  int mine = take_lock(L, slot);
+  while (!mine && luax_clock() < deadline) {
+    luax_sleep(L, 50);
+    mine = take_lock(L, slot);
+  }
+  if (mine) slot->value = 0; /* held until the process ends */
+  lua_pushboolean(L, mine);
   return 1;
 }
 
 /* store.busy() -> whether another process holds the lock. */
 static int store_busy(lua_State *L) {
-  HANDLE mutex = CreateMutexW(NULL, FALSE, lock_name);
-  if (mutex == NULL) luax_failwide(L, lock_name, GetLastError());
-  int mine = WaitForSingleObject(mutex, 0) != WAIT_TIMEOUT;
-  if (mine) ReleaseMutex(mutex);
-  CloseHandle(mutex);
-  lua_pushboolean(L, !mine);
+  luax_handle *slot = luax_newhandle(L, luax_closekernel);
+  lua_pushboolean(L, open_lock(L, slot, OPEN_EXISTING) && !take_lock(L, slot));
+  return 1;
+}
+
+/* ---- The policy ---- */
+
+/* Pushes the path of the policy (+1). */
+static const wchar_t *policy_path(lua_State *L) {
+  int top = lua_gettop(L);
+  const wchar_t *folder = default_folder(L);
+  wchar_t *path = luax_buffer(L, (wcslen(folder) + 16) * sizeof *path);
+  wcscat(wcscpy(path, folder), L"\\policy.json");
+  lua_replace(L, top + 1);
+  return path;
+}
+
+int store_has_policy(lua_State *L) {
+  static int known = -1;
+  if (known >= 0) return known;
+  DWORD attributes = GetFileAttributesW(policy_path(L)), code = GetLastError();
+  lua_pop(L, 1);
+  known = attributes != INVALID_FILE_ATTRIBUTES || (!is_absent(code));
+  return known;
+}
+
+/* store.policy() -> the text of the policy, or nil when there is none, and its path. Raises when somebody else could
+ * have written it. */
+static int store_policy(lua_State *L) {
+  enum { LARGEST = 1 << 20 };
+  const wchar_t *path = policy_path(L);
+  luax_handle *slot = luax_newhandle(L, luax_closekernel);
+  luax_pushwidez(L, path);
+  lua_pushnil(L);
+  lua_insert(L, -2);
+  if (!store_has_policy(L)) return 2;
+  winapi_load(L, "advapi32");
+  HANDLE file = CreateFileW(path, GENERIC_READ, FILE_SHARE_READ, NULL, OPEN_EXISTING, 0, NULL);
+  if (file == INVALID_HANDLE_VALUE) luax_failwide(L, path, GetLastError());
+  slot->value = (UINT_PTR)file;
+  protect_check_file(L, path, file);
+  luaL_Buffer text;
+  DWORD size;
+  char *room = luaL_buffinitsize(L, &text, LARGEST);
+  if (!ReadFile(file, room, LARGEST, &size, NULL)) luax_failwide(L, path, GetLastError());
+  luaL_pushresultsize(&text, size);
+  lua_insert(L, -2);
+  return 2;
+}
+
+/* store.make_policy() -> its path. Makes the file, empty, if there is none: who may write and read it is then right. */
+static int store_make_policy(lua_State *L) {
+  need_folder(L, default_folder(L), 1);
+  const wchar_t *path = policy_path(L);
+  luax_handle *slot = luax_newhandle(L, luax_closekernel);
+  SECURITY_ATTRIBUTES attributes = {sizeof attributes, push_descriptor(L, policy_security), FALSE};
+  HANDLE file = CreateFileW(path, GENERIC_WRITE, FILE_SHARE_READ, &attributes, CREATE_NEW, FILE_ATTRIBUTE_NORMAL, NULL);
+  if (file != INVALID_HANDLE_VALUE) slot->value = (UINT_PTR)file;
+  else if (GetLastError() != ERROR_FILE_EXISTS) luax_failwide(L, path, GetLastError());
+  luax_pushwidez(L, path);
   return 1;
 }
 
 void store_push(lua_State *L, const char *folder) {
   static const luaL_Reg functions[] = {
       {"prepare", store_prepare}, {"list", store_list}, {"create", store_create}, {"append", store_append},
-      {"close", store_close},     {"read", store_read}, {"lock", store_lock},     {"busy", store_busy},       {NULL, NULL}};
+      {"close", store_close},     {"read", store_read}, {"lock", store_lock},     {"busy", store_busy},
+      {"policy", store_policy},   {"make_policy", store_make_policy}, {NULL, NULL}};
   lua_newtable(L);
   for (const luaL_Reg *f = functions; f->name; f++) {
     lua_pushfstring(L, "journal.%s", f->name);

@@ -4,8 +4,12 @@
 
 #include <lua.h>
 
-/* Pushes the library `store` for the core: list, prepare, create, append, read, close, lock, busy, home. `folder` is --state's,
+/* Pushes the library `store` for the core: list, prepare, create, append, read, close, lock, busy, home, policy,
+ * make_policy. `folder` is --state's,
  * or NULL for the default. */
 void store_push(lua_State *L, const char *folder);
+
+/* Whether this machine has a policy (policy.json in the default state folder), right or wrong. */
+int store_has_policy(lua_State *L);
 
 #endif

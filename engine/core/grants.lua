@@ -47,7 +47,7 @@ end
 
 --- Raises P80_REFUSED unless `kind` may be changed for `label`.
 function grants.ask(kind, label)
-  if grants.has(kind, label) then return end
+  if grants.has(kind, label) then return core.policy.ask(kind, label) end
   core.fail(label, core.code.P80_REFUSED, ("This run has no grant '%s:%s'."):format(kind, label),
     ("name '%s' in the playbook's manifest, or put --allow %s before the script, -e or -i"):format(kind, kind))
 end

@@ -75,7 +75,7 @@ core.playbook = part "playbook"
 
 -- What a run needs only sometimes.
 local LATE <const> = {
-  arguments = true, commands = true, lint = true, log = true, manifest = true, report_shapes = true, sddl = true,
+  arguments = true, commands = true, lint = true, log = true, manifest = true, policy = true, report_shapes = true, sddl = true,
   secrets = true, sign = true, types = true, undo = true, words = true,
 }
 setmetatable(core, {__index = function(_, name)
@@ -175,6 +175,9 @@ function core.command(name, ...)
 end
 
 core.finish = core.result.finish
+
+--- Judges a script or module that the engine has read and is about to run. Raises when it may not.
+function core.admit(...) core.policy.admit(...) end
 
 -- ---- On a modelled machine ----
 

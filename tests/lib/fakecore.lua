@@ -33,6 +33,7 @@ local function new_store(files)
     if store.after_append then store.after_append(store.appends) end
   end
   function store.close() end
+  function store.policy() return store.policy_text, "policy.json" end
   function store.read(name) return files[name] end
   return store
 end
@@ -43,8 +44,9 @@ function fakecore.open(given)
   local options = {allow = {"*"}, timeout = 1}
   for key, value in pairs(given.options or {}) do options[key] = value end
   local store = new_store(given.files or {})
+  store.policy_text = given.policy
   local host = {
-    win = given.win or win, x = test.x, sign = test.sign, store = store, options = options, version = "0.0.0", pid = 1, program = test.p80, writes = given.writes or test.writes,
+    win = given.win or win, x = test.x, sign = test.sign, attended = function() return given.attended end, store = store, options = options, version = "0.0.0", pid = 1, program = test.p80, writes = given.writes or test.writes,
     script = given.script or {name = "unit", kind = "file", words = {}},
     now = function() return "2026-01-01T00:00:00Z" end,
     chunk = chunk,

@@ -1,0 +1,18 @@
+/* Admission: a script or module is read once, what was read is judged, and the same bytes are compiled. */
+#ifndef P80_ADMIT_H
+#define P80_ADMIT_H
+
+#include <lua.h>
+
+/* What a file is to the run; the policy asks signatures of all of them. */
+#define ADMIT_SCRIPT "script"
+#define ADMIT_MODULE "module" /* and what loadfile and dofile load */
+
+/* Loads a file as luaL_loadfilex does, text only: pushes the chunk and returns LUA_OK, or pushes what is wrong with the
+ * file. Raises P80_UNPROTECTED, P80_BAD_SIGNATURE, P80_REFUSED or P80_BAD_POLICY when it may not run here. */
+int admit_load(lua_State *L, const char *path, const char *role);
+
+/* Raises when the policy does not let what is typed run: -e, -i, standard input. */
+void admit_typed(lua_State *L, const char *what);
+
+#endif

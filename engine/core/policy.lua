@@ -1,0 +1,236 @@
+-- The policy of this machine: policy.json in the state folder, which administrators alone may write (engine/store.c).
+--
+--   {
+--     "policy": 1,
+--     "signatures": "elevated",             which scripts need a trusted signature: none, unattended, elevated, all
+--     "keys": [                             whose signatures are trusted, and the most that their scripts are granted
+--       {"name": "Web team", "key": "RW...", "grants": ["scm.*", "http.*"]}
+--     ],
+--     "unsigned": ["tcp.connection"],       the most that scripts without such a signature, -e, -i and - are granted
+--     "grants": ["*"],                      the most that any script is granted
+--     "deny": ["process.run"],              what nothing is granted, whatever else says so
+--     "typed": true                         whether -e, -i and - may run
+--   }
+--
+-- Only "policy" must be there. Without the file all is allowed that manifests and --allow ask for. With a wrong one nothing
+-- is granted and only bundled playbooks run.
+local core, host = ...
+local code, check = core.code, core.check
+local policy = {}
+
+local FIELDS <const> = {"policy", "signatures", "keys", "unsigned", "grants", "deny", "typed"}
+local KEY_FIELDS <const> = {"name", "key", "grants"}
+local LEVELS <const> = {"none", "unattended", "elevated", "all"}
+
+-- ---- Reading ----
+
+local function bad(field, message, hint) core.fail("policy.json: " .. field, code.P80_BAD_POLICY, message, hint) end
+
+-- Runs a check and turns its complaint into one about a field.
+local function checked(field, checker, ...)
+  local ok, result = pcall(checker, ...)
+  if ok then return result end
+  if type(result) ~= "table" then error(result, 0) end
+  bad(field, result.message, result.hint)
+end
+
+local function check_fields(field, value, known)
+  if type(value) ~= "table" then bad(field, "This must be an object.") end
+  for key in pairs(value) do
+    if not core.data.contains(known, key) then
+      local meant = type(key) == "string" and core.x.nearest(key, known)
+      bad(field, ("There is no field '%s'."):format(key), meant and ("did you mean '%s'?"):format(meant))
+    end
+  end
+end
+
+-- A list of grants as grants.parse gives them, each with its text and where it stands; `missing` when there is none.
+local function grant_list(field, list, missing)
+  if list == nil then return missing end
+  checked(field, check.list_of_text, field, list)
+  local parsed = {}
+  for i, text in ipairs(list) do
+    local at = ("%s[%d]"):format(field, i)
+    parsed[i] = checked(at, core.grants.parse, at, text)
+    parsed[i].at, parsed[i].text = at, text
+  end
+  return parsed
+end
+
+local function read_keys(list)
+  if type(list) ~= "table" or #list == 0 and next(list) then bad("keys", "This must be a list.") end
+  local keys = {}
+  for i, entry in ipairs(list) do
+    local at = ("keys[%d]"):format(i)
+    check_fields(at, entry, KEY_FIELDS)
+    checked(at .. ".name", check.text, "name", entry.name)
+    local key = checked(at .. ".key", core.sign.public_key, "key", entry.key)
+    for j, other in ipairs(keys) do
+      if other.key == key.key then bad(at .. ".key", ("keys[%d] is the same key."):format(j)) end
+    end
+    key.name, key.at, key.grants = entry.name, at, grant_list(at .. ".grants", entry.grants)
+    keys[i] = key
+  end
+  return keys
+end
+
+-- JSON takes the last one of two fields with one name; a policy must not.
+local function check_once(text)
+  for _, field in ipairs(FIELDS) do
+    local _, times = text:gsub(('"%s"%%s*:'):format(field), "")
+    if field ~= "grants" and times > 1 then bad(field, "This field is there twice.") end
+  end
+end
+
+local function read(text)
+  text = text:gsub("^\xEF\xBB\xBF", "")
+  local value, at, reason = host.lib "dkjson".decode(text, 1, nil, nil, nil)
+  if reason then bad("the file", ("This is no JSON: %s."):format(reason)) end
+  if text:find("%S", at) then bad("the file", "Something follows the object.") end
+  check_fields("the file", value, FIELDS)
+  check_once(text)
+  if value.policy ~= 1 then bad("policy", "This must be 1: the format of the file.") end
+  local any = {core.grants.parse("*", "*")}
+  any[1].at, any[1].text = "grants", "*"
+  local given = {
+    path = policy.path, signatures = value.signatures or "none", keys = read_keys(value.keys or {}),
+    grants = grant_list("grants", value.grants, any), unsigned = grant_list("unsigned", value.unsigned),
+    deny = grant_list("deny", value.deny, {}), typed = value.typed == nil or value.typed,
+  }
+  checked("signatures", check.one_of, "signatures", given.signatures, LEVELS)
+  checked("typed", check.boolean, "typed", given.typed)
+  return given
+end
+
+local STRICTEST <const> = {signatures = "all", keys = {}, grants = {}, deny = {}, typed = false}
+
+local current -- false: there is none
+
+local function load()
+  local ok, text, path = pcall(host.store.policy)
+  policy.path = ok and path or nil
+  if ok and not text then return false end
+  local read_ok, given = ok, text
+  if ok then read_ok, given = pcall(read, text) end
+  if read_ok then return given end
+  local strictest = core.data.overlay({}, STRICTEST)
+  strictest.problem = given
+  return strictest
+end
+
+--- The policy of this machine, or nil when there is none: {signatures=, keys={{name=, id=, key=, text=, grants=, at=}},
+-- grants=, unsigned=, deny=, typed=, problem=}. `problem` says what is wrong with the file: then it is the strictest one.
+function policy.get()
+  if current == nil then current = not host.model and load() end
+  return current or nil
+end
+
+--- Forgets what was read, because the file was changed.
+function policy.forget() current = nil end
+
+--- The keys whose signatures are trusted here.
+function policy.keys()
+  local given = policy.get()
+  return given and given.keys or {}
+end
+
+-- Raises what is wrong with the policy file itself, if something is.
+local function raise_problem(given)
+  if not given.problem then return end
+  local problem = given.problem
+  if type(problem) ~= "table" then error(problem, 0) end
+  core.fail(problem.target, code.P80_BAD_POLICY, problem.message,
+    (problem.hint and problem.hint .. "; " or "") .. "until it is mended nothing may be changed, and only bundled playbooks run")
+end
+
+-- ---- What may run ----
+
+local signer -- the signature of the script that runs
+
+--- The signature of the running script, with the trusted key that made it, or nil.
+function policy.signer() return signer end
+
+-- Whether signatures are asked of a file here, and why: in words.
+local function needs_signature(given, place)
+  if place == "network" then return true, "it lies on another machine" end
+  if not given or given.signatures == "none" then return false end
+  local level = given.signatures
+  local needed = level == "all" or level == "elevated" and core.win.host.elevated() or level == "unattended" and not host.attended()
+  return needed, ("the policy asks it of %s"):format(level == "all" and "all scripts" or level .. " runs")
+end
+
+--- Judges a file that is about to be run (engine/admit.c): `role` "script" or "module", `place` "network" when it lies on
+-- another machine, else "". `path` is nil for what is typed. Raises when it may not run.
+function policy.admit(path, bytes, role, place)
+  core.about(nil)
+  local given = policy.get()
+  if given then raise_problem(given) end
+  if not path then
+    if not given or given.typed then return end
+    core.fail(core.script.name, code.P80_REFUSED, "The policy of this machine lets nothing run that is typed.",
+      ("policy.json: typed; write it to a file%s"):format(given.signatures ~= "none" and " and have that signed" or ""))
+  end
+  local needed, why = needs_signature(given, place)
+  local ok, signature = pcall(core.sign.verify_beside, path, bytes, policy.keys())
+  if not ok and needed then
+    if type(signature) ~= "table" then error(signature, 0) end
+    core.fail(signature.target, signature.code, ("%s It must be signed: %s."):format(signature.message, why), signature.hint)
+  end
+  if core.script.kind == "help" then return end -- only its manifest is asked for
+  if role == "script" then
+    signer = ok and signature or nil
+  elseif needed and signer then
+    core.sign.check_belongs(path, signature, signer)
+  end
+end
+
+-- ---- What may be granted ----
+
+local function matches(entry, kind, label) return kind:find(entry.kind) and label:find(entry.label) end
+
+-- The first entry of a list that covers the thing, or nil.
+local function find(list, kind, label)
+  for _, entry in ipairs(list) do
+    if matches(entry, kind, label:lower()) then return entry end
+  end
+end
+
+-- The lists that limit what runs now, each with what it is about. Commands of p80 are limited by denials alone.
+local function limits(given, runs, signature)
+  if runs == "command" then return {} end
+  local lists = {{given.grants, "any script"}}
+  if runs == "bundled" then return lists end
+  if signature then lists[2] = signature.key.grants and {signature.key.grants, ("scripts of %s"):format(signature.key.name)}
+  elseif given.unsigned then lists[2] = {given.unsigned, "what is not signed with a trusted key"}
+  end
+  return lists
+end
+
+--- Whether the policy lets `kind` be granted for `label` to what runs ("file", "bundled", "command", ...) with this
+-- signature; and by which entry, or why not in words.
+function policy.allows(kind, label, runs, signature)
+  local given = policy.get()
+  if not given then return true, "there is no policy" end
+  local denial = find(given.deny, kind, label)
+  if denial then return false, ('%s "%s" denies it'):format(denial.at, denial.text) end
+  local by = "it denies nothing of this"
+  for _, limit in ipairs(limits(given, runs, signature)) do
+    local entry = find(limit[1], kind, label)
+    if not entry then return false, ("it is not among what %s may be granted"):format(limit[2]) end
+    by = ('%s "%s"'):format(entry.at, entry.text)
+  end
+  return true, by
+end
+
+--- Raises unless the policy lets the running script change this.
+function policy.ask(kind, label)
+  local given = policy.get()
+  if not given then return end
+  raise_problem(given)
+  local allowed, why = policy.allows(kind, label, core.script.kind, signer)
+  if allowed then return end
+  core.fail(label, code.P80_REFUSED, ("The policy of this machine does not let '%s' be changed here: %s."):format(kind, why),
+    "`p80 policy` shows it; it wins over manifests and --allow")
+end
+
+return policy
