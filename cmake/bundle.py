@@ -16,7 +16,7 @@ import struct
 import sys
 import zlib
 
-READ_BY_PEOPLE = ("script", "api")
+READ_BY_PEOPLE = ("script", "api", "template")
 PART = re.compile(rb"""
     (?P<comment> --(?: \[(?P<c>=*)\[ .*? \](?P=c)\] | [^\n]* ))
   | \[(?P<s>=*)\[ .*? \](?P=s)\] | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*'

@@ -18,7 +18,8 @@ static pack packs[] = {{.name = "core", .resource = L"CORE"},
                        {.name = "win", .resource = L"WIN"},
                        {.name = "lib", .resource = L"LIB"},
                        {.name = "script", .resource = L"SCRIPT"},
-                       {.name = "api", .resource = L"API"}};
+                       {.name = "api", .resource = L"API"},
+                       {.name = "template", .resource = L"TEMPLATE"}};
 
 static DWORD number_at(const BYTE *bytes) {
   DWORD number;

@@ -44,10 +44,9 @@ const char cli_usage[] =
     "            make, 4 refused by grants, 5 needs elevation, 6 timed out,\n"
     "            3010 done but a restart is needed\n";
 
-static const char *const option_words[] = {
-    "--check",     "--dry-run",      "--what-if",  "--json",    "--allow", "--timeout",
-    "--cpu-limit", "--memory-limit", "--state",    "--report",  "--model", "--quiet",
-    "--verbose",   "--force",        "--no-color", "--version", "--help",  NULL};
+const char *const cli_options[] = {"--check",     "--dry-run",      "--what-if",  "--json",    "--allow", "--timeout",
+                                   "--cpu-limit", "--memory-limit", "--state",    "--report",  "--model", "--quiet",
+                                   "--verbose",   "--force",        "--no-color", "--version", "--help",  NULL};
 
 /* Sets the switch that `word` names; returns whether it is one that may stand anywhere. */
 static int take_switch(cli *out, const char *word) {
@@ -121,7 +120,7 @@ static const char **text_option(cli *out, const char *word) {
 }
 
 static int no_option(cli *out, const char *word) {
-  const char *meant = nearest_word(word, option_words);
+  const char *meant = nearest_word(word, cli_options);
   if (meant == NULL) return wrong(out, "there is no option '%.80s'", word);
   out->command = CLI_WRONG;
   snprintf(out->error, sizeof out->error, "there is no option '%.80s'; did you mean %s?", word, meant);
@@ -169,8 +168,10 @@ static const command commands[] = {
     {"list", PLAIN, 0, 0, 0},  {"help", PLAIN, 0, 0, 1},    {"show", PLAIN, 0, 1, 1},  {"runs", PLAIN, 0, 0, 0},
     {"undo", PLAIN, 1, 0, 1},  {"new", OWN, 0, 0, 0},       {"lint", OWN, 0, 0, 0},    {"test", OWN, 0, 0, 0},
     {"capture", OWN, 0, 0, 0}, {"sign", OWN, 0, 0, 0},      {"verify", OWN, 0, 0, 0},  {"policy", OWN, 1, 0, 0},
-    {"install", OWN, 1, 0, 0}, {"uninstall", OWN, 1, 0, 0}, {"service", RAW, 1, 0, 0},
+    {"install", OWN, 1, 0, 0}, {"uninstall", OWN, 1, 0, 0}, {"service", RAW, 1, 0, 0}, {"complete", RAW, 0, 0, 0},
 };
+
+const char *cli_command_name(size_t i) { return i < sizeof commands / sizeof *commands ? commands[i].name : NULL; }
 
 static const command *command_for(const char *word) {
   for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)

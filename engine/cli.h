@@ -2,6 +2,8 @@
 #ifndef P80_CLI_H
 #define P80_CLI_H
 
+#include <stddef.h>
+
 typedef enum cli_command {
   CLI_SCRIPT,  /* run `script` with `words` */
   CLI_CODE,    /* -e CODE */
@@ -25,9 +27,9 @@ typedef struct cli {
   double timeout;                 /* seconds; negative: not given */
   double cpu_limit, memory_limit; /* seconds and MiB; negative: not given */
   const char *state;
-  const char *report; /* the shape of the result: "ansible" and so on; NULL: p80's own */
+  const char *report;     /* the shape of the result: "ansible" and so on; NULL: p80's own */
   const char *stop_event; /* the handle of the event that ends the run (service.c) */
-  const char *model;  /* the file of a modelled machine to run on; NULL: this machine */
+  const char *model;      /* the file of a modelled machine to run on; NULL: this machine */
   const char *allow[CLI_MOST_ALLOWS];
   int allow_count;
   const char *const *words; /* what belongs to the script or command */
@@ -40,5 +42,7 @@ typedef struct cli {
 void cli_parse(cli *out, int argc, const char **argv);
 
 extern const char cli_usage[];
+extern const char *const cli_options[]; /* those of p80 itself; NULL ends them */
+const char *cli_command_name(size_t i); /* NULL behind the last */
 
 #endif

@@ -155,6 +155,22 @@ static void push_script(lua_State *L) {
   lua_setfield(L, -2, "words");
 }
 
+/* The words that the command line knows, for completion and so that no playbook is called like a command. */
+static void push_words(lua_State *L) {
+  lua_newtable(L);
+  for (lua_Integer i = 0; cli_command_name((size_t)i); i++) {
+    lua_pushstring(L, cli_command_name((size_t)i));
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setfield(L, -2, "commands");
+  lua_newtable(L);
+  for (lua_Integer i = 0; cli_options[i]; i++) {
+    lua_pushstring(L, cli_options[i]);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_setfield(L, -2, "option_words");
+}
+
 /* Pushes the path of p80.exe. */
 static void push_program(lua_State *L) {
   wchar_t path[4 * MAX_PATH];
@@ -198,6 +214,7 @@ static void push_host(lua_State *L) {
   lua_setfield(L, -2, "options");
   push_script(L);
   lua_setfield(L, -2, "script");
+  push_words(L);
   lua_pushnumber(L, console_is_terminal(stdout) ? console_width(stdout) : HUGE_VAL); /* what is piped is not cut */
   lua_setfield(L, -2, "width");
   luax_settext(L, "version", P80_VERSION);

@@ -50,16 +50,14 @@ function commands.undo(word)
   return core.options.json and "" or undo_text(report), exit
 end
 
---- p80 list: the bundled playbooks.
+local CATALOG = {"name", "origin", "version", "summary", "author", "license", "category", "grants", "signer"}
+
+--- p80 list: the bundled and installed playbooks.
 function commands.list()
-  local rows = data.array {}
-  for _, name in ipairs(host.names "script") do
-    local m = core.playbook.manifest_of(name)
-    rows[#rows + 1] = {name = name, version = m and m.version, summary = m and m.summary,
-      changes = m and table.concat(m.grants or {}, ", ")}
-  end
-  if core.options.json then return data.document(rows, {"name", "version", "summary", "changes"}) .. "\n" end
-  return table_text(rows, {"name", "version", "summary"})
+  local rows = core.catalog.list()
+  if core.options.json then return data.document(rows, CATALOG) .. "\n" end
+  for _, row in ipairs(rows) do row.summary = row.problem or row.summary end
+  return table_text(rows, {"name", "origin", "version", "category", "signer", "summary", "grants"})
 end
 
 local function reference()
@@ -70,18 +68,47 @@ end
 
 -- What somebody meant who asked for help about `name`, or nil.
 local function meant_topic(topics, name)
-  local names = host.names "script"
+  local names = core.catalog.names()
   for _, topic in ipairs(topics) do names[#names + 1] = name:find "^win%." and topic or topic:gsub("^win%.", "") end
   return core.x.nearest(name, names)
+end
+
+local PLAYBOOK = {"name", "origin", "version", "summary", "author", "license", "category", "grants", "signer", "args", "option", "type"}
+
+-- What a playbook says of itself, for other programs.
+local function declaration(m, found)
+  local all = data.overlay(found or {origin = "file"}, m)
+  all.category, all.grants, all.args = core.manifest.category(m), data.array(m.grants or {}), core.arguments.declared(m)
+  return data.document(all, PLAYBOOK) .. "\n"
+end
+
+local function playbook_help(m, name)
+  local found = core.catalog.find(name)
+  if core.options.json then return declaration(m, found) end
+  local signer = found and found.origin == "installed" and ("Installed; signed by %s.\n"):format(found.signer or "nobody") or ""
+  return core.arguments.help(m) .. signer
+end
+
+local TOPIC = {"name", "signature", "text", "arguments", "returns", "errors", "rights", "changes", "windows", "see"}
+
+-- A function of the reference, or the text about anything else, for other programs.
+local function topic_document(topics, name, text)
+  local f = topics.book.functions[name] or topics.book.functions["win." .. name]
+  if not f then return data.document({name = name, text = text}, TOPIC) .. "\n" end
+  local lib = host.lib "reference"
+  return data.document({
+    name = f.name, signature = lib.signature(f), text = f.text, arguments = data.array(lib.arguments(f)), returns = data.array(f.returns),
+    errors = f.errors, rights = f.rights, changes = f.changes, windows = f.windows, see = f.see,
+  }, TOPIC) .. "\n"
 end
 
 --- p80 help NAME: what a playbook does and takes, or a function, or which functions there are.
 function commands.help(name)
   local topics = reference()
   local text = topics.help(name)
-  if text then return text .. "\n" end
+  if text then return core.options.json and topic_document(topics, name, text) or text .. "\n" end
   local m, why = core.playbook.manifest_of(name)
-  if m then return core.arguments.help(m) end
+  if m then return playbook_help(m, name) end
   core.about "help"
   why = tostring(why):gsub("; `p80 list` lists those$", "")
   if why:sub(1, #name + 2) == name .. ": " then why = why:sub(#name + 3) end
@@ -91,11 +118,16 @@ function commands.help(name)
       or "`p80 list` lists the playbooks, `p80 help win` the functions; a file is named with its .lua")
 end
 
---- p80 show NAME: the source of a bundled playbook.
+--- p80 show NAME: the source of a bundled or installed playbook.
 function commands.show(name)
-  local text = host.source("script", (name:gsub("%.lua$", "")))
-  if text then return text end
-  core.fail(name, code.ERROR_NOT_FOUND, "There is no bundled playbook of this name.", "`p80 list` lists them")
+  local found = core.catalog.find(name)
+  if not found then
+    local meant = core.x.nearest(name, core.catalog.names())
+    core.fail(name, code.ERROR_NOT_FOUND, "There is no playbook of this name.",
+      meant and ("did you mean '%s'?"):format(meant) or "`p80 list` lists them")
+  end
+  found.source = core.catalog.source(found)
+  return core.options.json and data.document(found, CATALOG) .. "\n" or found.source
 end
 
 return commands

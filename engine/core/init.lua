@@ -75,7 +75,15 @@ core.playbook = part "playbook"
 
 -- What a run needs only sometimes.
 local LATE <const> = {
-  arguments = true, commands = true, lint = true, log = true, manifest = true, policy = true, report_shapes = true, sddl = true,
+  arguments = true,
+  catalog = true,
+  commands = true,
+  lint = true,
+  log = true,
+  manifest = true,
+  policy = true,
+  report_shapes = true,
+  sddl = true,
   secrets = true, sign = true, types = true, undo = true, words = true,
 }
 setmetatable(core, {__index = function(_, name)

@@ -17,14 +17,20 @@ end
 --- The manifest that the running script declared, or nil.
 function playbook.manifest() return declared end
 
-local SWITCHES = {"--check", "--json", "--quiet", "--verbose", "--no-color"} -- of p80 itself, behind a script's name
+--- The options of p80 itself that may stand anywhere.
+playbook.SWITCHES = {"--check", "--json", "--quiet", "--verbose", "--no-color"}
+
+-- Those with a value, which stand before a script.
 local BEFORE = {["--allow"] = true, ["--timeout"] = true, ["--state"] = true, ["--report"] = true, ["--model"] = true}
+
+--- Whether an option of p80 itself has a value in the next word.
+function playbook.takes_value(option) return BEFORE[option] or false end
 
 -- Raises what the parser says about the words behind the script.
 local function fail_words(problem)
   local text, meant = core.words.problem(problem)
   local unknown = text:match "^Unknown option '(.*)'%.$"
-  local near = unknown and core.x.nearest(unknown, SWITCHES)
+  local near = unknown and core.x.nearest(unknown, playbook.SWITCHES)
   local hint = ("`p80 %s --help` shows what there is"):format(core.script.name)
   if unknown and BEFORE[unknown] then
     hint = ("%s goes before the script: p80 %s ... %s"):format(unknown, unknown, core.script.name)

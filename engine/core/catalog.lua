@@ -1,0 +1,52 @@
+-- The playbooks that there are by name: those in p80.exe, and those that are installed on this machine.
+local core, host = ...
+local catalog = {}
+
+-- What the lists say of a manifest, or of the record of an installed playbook.
+local function entry(name, origin, m, more)
+  return core.data.overlay({
+    name = name, origin = origin, version = m.version, summary = m.summary, author = m.author, license = m.license,
+    category = core.manifest.category(m), grants = core.data.array(m.grants or {}),
+  }, more)
+end
+
+local function bundled(name)
+  local m, problem = core.playbook.manifest_of(name)
+  return entry(name, "bundled", m or {}, {signer = "p80", problem = not m and problem or nil})
+end
+
+local function installed(record)
+  return entry(record.name, "installed", record, {signer = record.signer, path = record.path, installed = record.installed})
+end
+
+--- All of them, bundled ones first: {name=, origin=, version=, summary=, author=, license=, category=, grants=, signer=,
+-- path=, installed=, problem=}.
+function catalog.list()
+  local list = core.data.array {}
+  for _, name in ipairs(host.names "script") do list[#list + 1] = bundled(name) end
+  for _, record in ipairs(core.installed and core.installed.list() or {}) do list[#list + 1] = installed(record) end
+  return list
+end
+
+--- The names alone.
+function catalog.names()
+  local names = host.names "script"
+  for _, record in ipairs(core.installed and core.installed.list() or {}) do names[#names + 1] = record.name end
+  return names
+end
+
+--- The one of that name ("free80" or "free80.lua"), or nil.
+function catalog.find(name)
+  name = name:gsub("%.[lL][uU][aA]$", "")
+  if host.source("script", name) then return bundled(name) end
+  local record = core.installed and core.installed.find(name)
+  return record and installed(record)
+end
+
+--- The source of one.
+function catalog.source(found)
+  if found.origin == "bundled" then return host.source("script", found.name) end
+  return core.win.file.read(found.path)
+end
+
+return catalog
