@@ -15,6 +15,7 @@ local machines = {}
 local check = x.check "test"
 
 local SECONDS <const> = 10 -- that a run may take on this machine's own clock
+local LONGEST <const> = 2592000
 
 -- ---- What a run gives ----
 
@@ -146,7 +147,7 @@ function machine:wait(seconds)
 end
 
 --- Runs what the command line says.
-function machine:run_own(is_check) return run(self, nil, {check = is_check, seconds = math.huge}, kit.name) end
+function machine:run_own(is_check) return run(self, nil, {check = is_check, seconds = LONGEST}, kit.name) end
 
 --- m:copy() -> another machine that is the same.
 function machine:copy()

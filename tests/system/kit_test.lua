@@ -227,6 +227,12 @@ function T:test_a_script_on_a_modelled_machine()
   lu.assertStrContains(case.exits(code, 0).stdout, "running\t1")
 end
 
+function T:test_bundled_playbooks_run_on_it()
+  local model = case.write("web.lua", WEB)
+  lu.assertStrContains(case.exits(case.p80 {"--model", model, "report"}, 0).stdout, "Web.exe")
+  lu.assertStrContains(case.exits(case.p80 {"--model", model, "watch", "--for", "1h"}, 0).stderr, "watching 1 binding")
+end
+
 function T:test_check_shows_what_the_machine_would_look_like()
   local model = case.write("web.lua", WEB)
   local planned = case.exits(case.p80 {"--check", "--model", model, "free80.lua", "--persist"}, 3)
