@@ -6,6 +6,7 @@ event.open, event.message = nil, nil
 
 local SERVICES <const> = [[HKLM\SYSTEM\CurrentControlSet\Services\EventLog]]
 local CHANNELS <const> = [[HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\WINEVT\Channels]]
+local ERROR_CALL_NOT_IMPLEMENTED <const> = 120
 local ERROR_EVT_CHANNEL_NOT_FOUND <const> = 15007
 local MOST <const> = 100000
 
@@ -128,7 +129,9 @@ local function ask(log, f, ...)
   local ok, result = pcall(f, ...)
   if ok then return result end
   if type(result) ~= "table" then error(result, 0) end
-  x.fail("event.read", log, result.code, result.message, result.hint)
+  local hint = result.code == ERROR_CALL_NOT_IMPLEMENTED and "this system has no event logs that can be read (Wine has none); "
+    .. "what p80 itself has changed is in `p80 runs`"
+  x.fail("event.read", log, result.code, result.message, hint or result.hint)
 end
 
 function event.read(...)

@@ -1,7 +1,7 @@
 -- Disables HTTP.SYS for good: `sc config http start= disabled`, or Start=4 in the registry.
--- By SCM it holds at once: nothing can start HTTP any more. By registry the SCM does not look before Windows starts again.
--- Neither stops what runs now (free80 --up-to stop does), and all that needs HTTP (IIS, WinRM, printing, ...) will fail
--- with error 1068. Mostly one service is to blame, and free80 finds it.
+-- By SCM it holds at once: nothing can start HTTP any more. By registry the SCM does not look before Windows starts
+-- again. Neither stops what runs now (free80 --up-to stop does), and all that needs HTTP (IIS, WinRM, printing, ...)
+-- will fail with error 1068. Mostly one service is to blame, and free80 finds it.
 --   p80 examples\disable-http.lua [--by scm|registry] [--check]
 local p80 = require "p80"
 

@@ -43,7 +43,8 @@ for _, name in ipairs {"tcp", "udp"} do
   end)
 end
 
-section("Request queues of HTTP.SYS", {"URLs", "processes"}, function() return win.http.state().queues end, function(queue)
+local function queues() return win.http.state().queues end
+section("Request queues of HTTP.SYS", {"URLs", "processes"}, queues, function(queue)
   local who = {}
   for i, process in ipairs(queue.processes) do
     who[i] = ("%s (%s)"):format(process.name or process.pid, table.concat(process.services, ", "))
@@ -53,14 +54,17 @@ end)
 
 section("Reserved URLs", {"URL", "access list"}, win.http.urlacl.list, function(row) return row.url, row.sddl end)
 
-section("Addresses on which HTTP.SYS listens (none: all)", {"address"}, win.http.iplisten.list, function(address) return address end)
+section("Addresses on which HTTP.SYS listens (none: all)", {"address"}, win.http.iplisten.list, function(address)
+  return address
+end)
 
 section("Certificates", {"binding", "certificate", "application"}, win.http.sslcert.list, function(row)
   local product = row.appid and win.http.product(row.appid)
   return row.binding, row.hash, product and product.name or row.appid
 end)
 
-section("Sites of IIS", {"site", "protocol", "binding"}, function() return win.iis.store() and win.iis.bindings() or {} end,
+local function bindings() return win.iis.store() and win.iis.bindings() or {} end
+section("Sites of IIS", {"site", "protocol", "binding"}, bindings,
   function(row) return row.site, row.protocol, row.binding end)
 
 local text = table.concat(lines, "\n") .. "\n"

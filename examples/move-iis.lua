@@ -1,5 +1,6 @@
--- Moves every site of IIS from one port to another: `appcmd set site ... /bindings`, adsutil.vbs on IIS 6. The mildest way
--- to free port 80: nothing stops, and no other binding changes.
+-- Moves every site of IIS from one port to another: `appcmd set site ... /bindings`, adsutil.vbs on IIS 6. The
+-- mildest way to free port 80: nothing stops, and no other binding changes. Sites that are stopped move, too: one
+-- that stayed behind would take the port again as soon as somebody starts it. `p80 undo` moves all of them back.
 --   p80 examples\move-iis.lua [--from 80] [--to 8080] [--check]
 local p80 = require "p80"
 

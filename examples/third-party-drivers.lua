@@ -1,5 +1,5 @@
--- The drivers that are not Microsoft's, with what they do on the network: antivirus, VPN, packet filters, old Skype helpers.
--- When PID 4 has a port and it is not HTTP.SYS's, one of them has it.
+-- The drivers that are not Microsoft's, with what they do on the network: antivirus, VPN, packet filters, old Skype
+-- helpers. When PID 4 has a port and it is not HTTP.SYS's, one of them has it.
 --   p80 examples\third-party-drivers.lua [--all]
 local p80 = require "p80"
 local show = require "show"
@@ -14,5 +14,6 @@ for _, row in ipairs(rows) do
   row.network = table.concat(row.roles or {}, " ")
   row.who = row.company or row.signer
 end
-print(#rows > 0 and show.table(rows, {"name", "service", "who", "version", "network", "reason"}, {width = 160}) or "none")
+local columns = {"name", "service", "who", "version", "network", "reason"}
+print(#rows > 0 and show.table(rows, columns, {width = 160}) or "none")
 p80.report(rows)

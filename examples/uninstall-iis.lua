@@ -1,6 +1,6 @@
--- Removes IIS, all of it or one part: `dism /online /disable-feature`, pkgmgr on Windows Vista, sysocmgr on Windows Server
--- 2003. Nothing takes it back, so that without --yes it only says which command it would run. Milder are move-iis.lua and
--- stopping the service.
+-- Removes IIS, all of it or one part: `dism /online /disable-feature`, pkgmgr on Windows Vista, sysocmgr on Windows
+-- Server 2003. Nothing takes it back, so that without --yes it only says which command it would run. Milder are
+-- move-iis.lua and stopping the service.
 --   p80 examples\uninstall-iis.lua [--part IIS-FTPServer] --yes
 local p80 = require "p80"
 

@@ -1,7 +1,7 @@
--- A recipe that goes from page to page: "apply this .reg file, and port 80 is free". It does nothing, for two reasons.
--- UrlAclInfo is a key, and its values are the reservations; the file makes an empty value of that name beside the key,
--- which nothing reads. And reservations hold no port: HTTP.SYS listens where a program registers a URL.
--- The playbook applies the file as it is, shows that all is as before, and `p80 undo` takes it back.
+-- A recipe that goes from page to page: "apply this .reg file, and port 80 is free". It does nothing, for two
+-- reasons. UrlAclInfo is a key, and its values are the reservations; the file makes an empty value of that name
+-- beside the key, which nothing reads. And reservations hold no port: HTTP.SYS listens where a program registers a
+-- URL. The playbook applies the file as it is, shows that all is as before, and `p80 undo` takes it back.
 --   p80 examples\urlaclinfo-myth.lua [--check]
 local p80 = require "p80"
 

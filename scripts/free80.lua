@@ -44,8 +44,8 @@ end
 
 local function advise(text) advice[#advice + 1] = text end
 
--- What does not end the climb: running out of time, and a service or dependent that does not let itself be stopped (or
--- was started again meanwhile), which harsher remedies do not need.
+-- What does not end the climb: running out of time, and a service or dependent that does not let itself be stopped
+-- (or was started again meanwhile), which harsher remedies do not need.
 local PASSABLE = {[1051] = true, [1052] = true, [1053] = true, [1061] = true, [1460] = true}
 
 -- Adds a step and carries it out. One that fails in such a way is judged by the port, not by its own word.
@@ -66,7 +66,8 @@ end
 local function freed(row, pid)
   if p80.check then return true end
   local deadline = p80.clock() + args.timeout
-  while pid and others > 0 and p80.clock() < deadline and win.process.get(pid) and not win.tcp.probe(args.port).free do
+  local function is_held() return win.process.get(pid) and not win.tcp.probe(args.port).free end
+  while pid and others > 0 and p80.clock() < deadline and is_held() do
     p80.sleep(0.1)
   end
   row.freed = ports.wait_until_free(args.port, others > 0 and math.min(args.timeout, 1) or args.timeout).free
@@ -170,7 +171,9 @@ local function move_bindings()
   end
   if not row then return false end
   local free = freed(row)
-  if p80.check and allowed "service" then advise "if that does not free the port, the service that holds it is stopped" end
+  if p80.check and allowed "service" then
+    advise "if that does not free the port, the service that holds it is stopped"
+  end
   if free and not p80.check and #win.tcp.listeners(to) == 0 then
     advise(("nobody listens on port %d yet: look at the sites in IIS"):format(to))
   end
@@ -218,8 +221,8 @@ local function named_service(process)
   end
 end
 
--- The service of a process that holds the port: the one that --service names, and then no other; its only one, the one
--- that netsh names, for HTTP.SYS the only one that needs HTTP; or nil with advice. And why that is to be doubted.
+-- The service of a process that holds the port: the one that --service names, and then no other; its only one, the
+-- one that netsh names, for HTTP.SYS the only one that needs HTTP; or nil with advice. And why that is to be doubted.
 local function service_of(process, is_http)
   if named_service(process) then return named_service(process) end
   if not args.service then
@@ -228,7 +231,8 @@ local function service_of(process, is_http)
   end
   local services = process.services or {}
   if #services > 0 then
-    advise(("pid %d hosts %s: say which holds the port with --service NAME"):format(process.pid, table.concat(services, ", ")))
+    advise(("pid %d hosts %s: say which holds the port with --service NAME"):format(process.pid,
+      table.concat(services, ", ")))
   end
 end
 
@@ -260,8 +264,8 @@ local function release_each(processes, doubt, more)
   return free
 end
 
--- Frees the port from the processes behind HTTP.SYS. Services come first: a worker process of IIS goes with its service.
--- When nothing tells which of several it is, they are tried in turn; --service tells.
+-- Frees the port from the processes behind HTTP.SYS. Services come first: a worker process of IIS goes with its
+-- service. When nothing tells which of several it is, they are tried in turn; --service tells.
 local function release_all(holder)
   local services, programs = {}, {}
   local named = {}
@@ -281,8 +285,8 @@ end
 
 local function count_listeners() return #win.tcp.list {port = args.port, state = "listen"} end
 
--- Whether somebody takes the port within a moment, beside `listeners` that are there: a service may do so only after it
--- has been seen to run. Nothing is bound here, which could keep it from the port.
+-- Whether somebody takes the port within a moment, beside `listeners` that are there: a service may do so only after
+-- it has been seen to run. Nothing is bound here, which could keep it from the port.
 local function is_taken_again(listeners)
   local deadline = p80.clock() + math.min(args.timeout, 3)
   while p80.clock() < deadline do
@@ -332,8 +336,12 @@ local function restrict_http()
   if p80.check then return true end
   row.freed = ports.wait_until_shared(args.port, args.timeout).free
   shared = row.freed
-  if shared then advise "HTTP.SYS keeps 127.0.0.1: a server that asks to be alone on the port (SO_EXCLUSIVEADDRUSE) may not get it" end
-  if not row.freed then advise "HTTP.SYS may read its listen list only when HTTP or Windows restarts: --up-to stop, or restart" end
+  if shared then
+    advise "HTTP.SYS keeps 127.0.0.1: a server that asks to be alone on the port (SO_EXCLUSIVEADDRUSE) may not get it"
+  end
+  if not row.freed then
+    advise "HTTP.SYS may read its listen list only when HTTP or Windows restarts: --up-to stop, or restart"
+  end
   return row.freed
 end
 
@@ -369,7 +377,9 @@ local function release_http(holder)
   if move_bindings() then return true end
   advise_about_products(holder)
   if allowed "service" and release_all(holder) then
-    if p80.check and not holder.certain then advise "a service that turns out not to hold the port is started again" end
+    if p80.check and not holder.certain then
+      advise "a service that turns out not to hold the port is started again"
+    end
     if p80.check then announce_harsher() end
     return true
   end
@@ -396,8 +406,11 @@ local RELEASE = {
     for _, process in ipairs(holder.processes) do
       if named_service(process) then return allowed "service" and release_all(holder) end
     end
-    if #holder.processes > 0 then advise "nothing proves that it is HTTP.SYS; --service NAME stops one that uses it all the same" end
-    advise "p80 never touches PID 4: find the driver (listed by `driverquery`), then stop its service"
+    if #holder.processes > 0 then
+      advise "nothing proves that it is HTTP.SYS; --service NAME stops one that uses it all the same"
+    end
+    advise('p80 never touches PID 4: `p80 -e "return win.driver.third_party()"` shows the drivers that are not '
+      .. "Microsoft's; stop the service of the one that holds it")
     return false
   end,
   service = function(holder) return allowed "service" and release_process(holder) end,
@@ -470,7 +483,9 @@ end
 local function advise_about_connections()
   local connections = ports.connections(args.port)
   if not connections or #win.tcp.listeners(args.port) > 0 then return end
-  advise(("nobody listens on the port, but connections are left: %s. They end by themselves, mostly within four minutes"):format(
+  local text = "nobody listens on the port, but connections are left: %s. They end by themselves, mostly within "
+    .. "four minutes"
+  advise(text:format(
     ports.describe_connections(connections)))
 end
 

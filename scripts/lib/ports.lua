@@ -70,7 +70,8 @@ end
 
 -- ---- Whose service a process is ----
 
--- The process that started `process`; nil when that has ended, for its pid may be another's by now, who started later.
+-- The process that started `process`; nil when that has ended, for its pid may be another's by now, who started
+-- later.
 local function parent_of(process, running)
   local parent = running.processes[process.parent]
   if not parent or parent.pid == process.pid or not parent.created or not process.created then return nil end
@@ -95,9 +96,9 @@ function READ.running()
   return running
 end
 
--- Finds the service that a process works for which is none itself: that of its nearest ancestor with services, when it
--- is the only one there and has the process to itself (nssm, srvany, RSPortal.exe). A shared process such as Windows'
--- svchost.exe starts programs for others, and so does the service that started p80 (sshd, an agent).
+-- Finds the service that a process works for which is none itself: that of its nearest ancestor with services, when
+-- it is the only one there and has the process to itself (nssm, srvany, RSPortal.exe). A shared process such as
+-- Windows' svchost.exe starts programs for others, and so does the service that started p80 (sshd, an agent).
 local function adopt(process, running)
   local row = running.processes[process.pid]
   process.created = row and row.created
@@ -247,7 +248,9 @@ function ports.service_of(process, is_http)
 end
 
 -- Programs without which Windows stops; p80 ends none of them.
-local VITAL <const> = {["csrss.exe"] = true, ["lsass.exe"] = true, ["services.exe"] = true, ["smss.exe"] = true, ["wininit.exe"] = true}
+local VITAL <const> = {
+  ["csrss.exe"] = true, ["lsass.exe"] = true, ["services.exe"] = true, ["smss.exe"] = true, ["wininit.exe"] = true,
+}
 
 -- The step that frees a port from a process, and the options of free80 that allow it.
 local function process_remedy(process, is_http)
@@ -297,7 +300,7 @@ function ports.remedy(port, holder, look)
   local step, options
   if holder.kind == "http" then step, options = http_remedy(port, holder, look)
   elseif holder.kind == "service" or holder.kind == "process" then step, options = process_remedy(holder)
-  elseif holder.kind == "kernel" then step = "find the driver (driverquery), then stop its service" end
+  elseif holder.kind == "kernel" then step = "find the driver (win.driver.third_party), then stop its service" end
   return step, options and ("p80 free80 --port %d%s"):format(port, options)
 end
 
@@ -320,7 +323,9 @@ end
 function ports.wait_until_free(port, seconds) return wait_for(port, seconds) end
 function ports.wait_until_shared(port, seconds) return wait_for(port, seconds, {exclusive = false}) end
 
-local function image(process) return ("%s (pid %d)"):format(process.path or process.name or "a process", process.pid) end
+local function image(process)
+  return ("%s (pid %d)"):format(process.path or process.name or "a process", process.pid)
+end
 
 local function process_text(process)
   if #(process.services or {}) == 0 then return image(process) end
@@ -349,13 +354,16 @@ local TEXT = {
     if #who == 0 then
       return ("HTTP.SYS (%s), where no process has a queue now"):format(holder.proof)
     elseif holder.urls[1] then
-      return ("HTTP.SYS for %s, which registered %s"):format(table.concat(who, " and "), table.concat(holder.urls, " "))
+      local urls = table.concat(holder.urls, " ")
+      return ("HTTP.SYS for %s, which registered %s"):format(table.concat(who, " and "), urls)
     elseif #who == 1 then
-      return ("HTTP.SYS (it answers '%s')%s for %s: the only process with a request queue%s"):format(holder.proof,
-        holder.hidden and ", most likely" or "", who[1], holder.hidden and " that p80 can see without elevation" or "")
+      local doubt, seen = "", ""
+      if holder.hidden then doubt, seen = ", most likely", " that p80 can see without elevation" end
+      local text = "HTTP.SYS (it answers '%s')%s for %s: the only process with a request queue%s"
+      return text:format(holder.proof, doubt, who[1], seen)
     end
-    return ("HTTP.SYS (it answers '%s') for one of %s: nothing here tells which registered a URL on this port"):format(
-      holder.proof, table.concat(who, ", "))
+    return ("HTTP.SYS (it answers '%s') for one of %s: nothing here tells which registered a URL on this port")
+      :format(holder.proof, table.concat(who, ", "))
   end,
   service = process_text,
   process = process_text,
