@@ -292,10 +292,12 @@ static int store_policy(lua_State *L) {
   luax_pushwidez(L, path);
   lua_pushnil(L);
   lua_insert(L, -2);
-  if (!store_has_policy(L)) return 2;
-  winapi_load(L, "advapi32");
   HANDLE file = CreateFileW(path, GENERIC_READ, FILE_SHARE_READ, NULL, OPEN_EXISTING, 0, NULL);
-  if (file == INVALID_HANDLE_VALUE) luax_failwide(L, path, GetLastError());
+  if (file == INVALID_HANDLE_VALUE) {
+    DWORD code = GetLastError();
+    if (is_absent(code)) return 2;
+    luax_failwide(L, path, code);
+  }
   slot->value = (UINT_PTR)file;
   protect_check_file(L, path, file);
   luaL_Buffer text;

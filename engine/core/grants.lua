@@ -33,6 +33,9 @@ function grants.parse(name, text)
     meant and ("did you mean '%s'?"):format(meant) or "the kinds are " .. table.concat(kinds, ", "))
 end
 
+--- Every kind that there is.
+function grants.kinds() return kinds end
+
 --- Adds a grant.
 function grants.add(name, text) granted[#granted + 1] = grants.parse(name, text) end
 

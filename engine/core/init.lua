@@ -122,7 +122,7 @@ function core.open(name, known)
   local subject = name:match "^%l+"
   if unopened[subject] then
     unopened[subject] = nil
-    part(subject)
+    local _ = LATE[subject] and core[subject] or part(subject)
     if not later[subject] then check_writes(subject) end
   end
   if later[subject] and known and not known[name] then open_later(subject) end

@@ -125,8 +125,22 @@ function policy.get()
   return current or nil
 end
 
---- Forgets what was read, because the file was changed.
-function policy.forget() current = nil end
+--- The file as JSON has it, to be written again.
+function policy.content() return (host.lib "dkjson".decode((host.store.policy():gsub("^\xEF\xBB\xBF", "")))) end
+
+core.resource {
+  kind = "policy.file",
+  label = function() return "policy.json" end,
+  get = function()
+    local text = host.store.policy()
+    return text and {text = text}
+  end,
+  set = function(_, want)
+    local path = want and host.store.make_policy() or policy.path
+    if want then core.win.file.write(path, want.text) else core.win.file.delete(path) end
+    current = nil
+  end,
+}
 
 --- The keys whose signatures are trusted here.
 function policy.keys()
@@ -141,6 +155,19 @@ local function raise_problem(given)
   if type(problem) ~= "table" then error(problem, 0) end
   core.fail(problem.target, code.P80_BAD_POLICY, problem.message,
     (problem.hint and problem.hint .. "; " or "") .. "until it is mended nothing may be changed, and only bundled playbooks run")
+end
+
+--- The policy, or nil when there is none. Raises when the file is wrong.
+function policy.checked()
+  local given = policy.get()
+  if given then raise_problem(given) end
+  return given
+end
+
+--- The keys whose signatures are trusted here. Raises when the policy is wrong.
+function policy.trusted()
+  policy.checked()
+  return policy.keys()
 end
 
 -- ---- What may run ----
@@ -163,13 +190,13 @@ end
 -- another machine, else "". `path` is nil for what is typed. Raises when it may not run.
 function policy.admit(path, bytes, role, place)
   core.about(nil)
-  local given = policy.get()
-  if given then raise_problem(given) end
+  local given = policy.checked()
   if not path then
     if not given or given.typed then return end
     core.fail(core.script.name, code.P80_REFUSED, "The policy of this machine lets nothing run that is typed.",
       ("policy.json: typed; write it to a file%s"):format(given.signatures ~= "none" and " and have that signed" or ""))
   end
+  if policy.lenient and core.script.kind == "help" then return end -- `p80 sign` asks what it is to sign
   local needed, why = needs_signature(given, place)
   local ok, signature = pcall(core.sign.verify_beside, path, bytes, policy.keys())
   if not ok and needed then
@@ -222,11 +249,64 @@ function policy.allows(kind, label, runs, signature)
   return true, by
 end
 
+-- Whether everything that the glob means is among what an entry means; or something of it.
+local covers = matches
+local function touches(entry, kind, grant, glob)
+  local theirs = (entry.text:match ":(.+)$" or "*"):lower()
+  return kind:find(entry.kind) and (theirs:find(grant.label) or glob:find(entry.label))
+end
+
+local function entry_text(entry) return ('%s "%s"'):format(entry.at, entry.text) end
+
+-- What a policy makes of one kind of a grant: "allowed", "in part" or "refused", and why.
+local function verdict(given, kind, grant, glob, runs, signature)
+  local partly, by
+  for _, denial in ipairs(given.deny) do
+    if covers(denial, kind, glob) then return "refused", entry_text(denial) .. " denies it" end
+    if touches(denial, kind, grant, glob) then partly = entry_text(denial) .. " denies some of it" end
+  end
+  for _, limit in ipairs(limits(given, runs, signature)) do
+    local whole, some
+    for _, entry in ipairs(limit[1]) do
+      whole = whole or covers(entry, kind, glob) and entry
+      some = some or touches(entry, kind, grant, glob) and entry
+    end
+    if not some then return "refused", ("it is not among what %s may be granted"):format(limit[2]) end
+    if whole then by = entry_text(whole) else partly = entry_text(some) .. " allows no more of it" end
+  end
+  return partly and "in part" or "allowed", partly or by and by .. " allows it" or "nothing limits it"
+end
+
+--- What the policy makes of a grant of a manifest: rows {grant=, verdict=, why=}, one for each kind that it means.
+function policy.explain(name, text, runs, signature)
+  local given, grant = policy.get(), core.grants.parse(name, text)
+  local glob = (text:match ":(.+)$" or "*"):lower()
+  if not given then return {{grant = text, verdict = "allowed", why = "there is no policy"}} end
+  local rows = {}
+  for _, kind in ipairs(core.grants.kinds()) do
+    if kind:find(grant.kind) then
+      local what, why = verdict(given, kind, grant, glob, runs, signature)
+      rows[#rows + 1] = {grant = glob == "*" and kind or kind .. ":" .. text:match ":(.+)$", verdict = what, why = why}
+    end
+  end
+  return rows
+end
+
+-- What scripts never change, whatever they are granted: the state folder, with this policy, journals and playbooks.
+local function is_own(kind, label)
+  if kind ~= "file.write" or core.script.kind == "command" or host.model or not host.store.home then return false end
+  local home = host.store.home():lower()
+  return label:lower() == home or label:lower():sub(1, #home + 1) == home .. "\\"
+end
+
 --- Raises unless the policy lets the running script change this.
 function policy.ask(kind, label)
-  local given = policy.get()
+  if kind == "policy.file" then return end -- its command alone reaches it; nobody locks himself out
+  if is_own(kind, label) then
+    core.fail(label, code.P80_REFUSED, "This is in p80's own folder, which scripts do not change.")
+  end
+  local given = policy.checked()
   if not given then return end
-  raise_problem(given)
   local allowed, why = policy.allows(kind, label, core.script.kind, signer)
   if allowed then return end
   core.fail(label, code.P80_REFUSED, ("The policy of this machine does not let '%s' be changed here: %s."):format(kind, why),

@@ -1,0 +1,137 @@
+-- p80 policy: shows the policy of this machine, says what a script may do under it, and writes it.
+local core, host = ...
+local words, data, code, policy = core.words, core.data, core.code, core.policy
+
+local ORDER <const> = {"policy", "signatures", "typed", "keys", "name", "key", "grants", "unsigned", "deny"}
+
+local function parser()
+  local p = words.parser("policy", "Show the policy of this machine; what a script may do under it, and why; or write it.")
+  p:argument("what", "a script; or init: write a first policy; or trust: trust a key"):args "?"
+  p:argument("key", "of trust: a public key, its file or the line of 56 letters itself"):args "?"
+  p:option("--name", "of trust: whose key it is"):argname "<name>"
+  p:option("--grant", "of trust: the most that scripts of the key are granted, such as 'scm.*' (may be repeated)")
+    :argname "<grant>":count "*"
+  p:epilog "The file is policy.json in the state folder; administrators alone may write it. docs/sharing.md explains its fields."
+  return p
+end
+
+-- ---- Showing ----
+
+local function texts(list)
+  if not list then return nil end
+  local found = data.array {}
+  for i, entry in ipairs(list) do found[i] = entry.text end
+  return found
+end
+
+local function as_data(given)
+  local keys = data.array {}
+  for i, key in ipairs(given.keys) do
+    keys[i] = {name = key.name, id = core.sign.show_id(key.id), key = key.text, grants = texts(key.grants)}
+  end
+  return {path = given.path, signatures = given.signatures, typed = given.typed, keys = keys, grants = texts(given.grants),
+    unsigned = texts(given.unsigned), deny = texts(given.deny)}
+end
+
+local SIGNATURES <const> = {
+  none = "no script needs one", unattended = "every file that runs where nobody is logged on",
+  elevated = "every file that runs elevated", all = "every file",
+}
+
+local function listed(list, otherwise) return list and (list[1] and table.concat(list, ", ") or "nothing") or otherwise end
+
+local function show()
+  local given = policy.checked()
+  if core.options.json then return data.document(given and as_data(given) or data.array {}, {"path", "signatures", "typed", "keys"}) .. "\n" end
+  if not given then
+    return "This machine has no policy: what manifests and --allow ask for is granted, signed or not.\n`p80 policy init` writes one.\n"
+  end
+  local shown = as_data(given)
+  local lines = {
+    given.path, "signatures: " .. SIGNATURES[given.signatures], "-e, -i, -:   " .. (given.typed and "may run" or "may not run"),
+    "any script: " .. listed(shown.grants), "unsigned:   " .. listed(shown.unsigned, "as any script"),
+    "denied:     " .. listed(shown.deny),
+  }
+  for _, key in ipairs(shown.keys) do
+    lines[#lines + 1] = ("key %s (%s): %s"):format(key.id, key.name, listed(key.grants, "as any script"))
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+-- ---- Explaining ----
+
+local function signature_of(path)
+  local bytes = path and core.win.file.read(path)
+  if not bytes then return nil, "it is part of p80" end
+  local ok, signature = pcall(core.sign.verify_beside, path, bytes, policy.keys())
+  if ok then return signature, ("signed by %s (key %s)"):format(signature.key.name, core.sign.show_id(signature.id)) end
+  return nil, "not signed with a trusted key: " .. (type(signature) == "table" and signature.message:gsub("%.$", "") or tostring(signature))
+end
+
+local function explain(script)
+  local given = policy.checked()
+  local path = script:find "[\\/:]" and script or lfs.attributes(script, "mode") == "file" and script
+  path = path and core.win.file.absolute(path) or nil
+  local signature, signed = signature_of(path)
+  local m, why = core.playbook.manifest_of(script)
+  local report = {script = path or script, signed = signed, runs = m ~= nil or why == "it declares no manifest", why = why}
+  report.grants = data.array {}
+  for i, grant in ipairs(m and m.grants or {}) do
+    for _, row in ipairs(policy.explain(("grants[%d]"):format(i), grant, path and "file" or "bundled", signature)) do
+      report.grants[#report.grants + 1] = row
+    end
+  end
+  if core.options.json then return data.document(report, {"script", "signed", "runs", "why", "grants", "grant", "verdict"}) .. "\n" end
+  local text = ("%s: %s.\n%s\n"):format(report.script, signed,
+    report.runs and "It may run here." or "It may not run here: " .. tostring(why))
+  if not given then text = text .. "This machine has no policy.\n" end
+  if report.grants[1] then return text .. host.lib "show".table(report.grants, {"grant", "verdict", "why"}, {width = host.width}) .. "\n" end
+  return text .. (m and "It asks for no grants.\n" or "")
+end
+
+-- ---- Writing ----
+
+local function write(content)
+  core.grants.add("policy", "policy.file")
+  return core.change("policy.file", {}, {text = data.document(content, ORDER) .. "\n"})
+end
+
+local function done(changed, text) return core.options.json and "" or changed and not core.checking and text or "" end
+
+local function init()
+  if policy.get() then core.fail(policy.path, code.ERROR_ALREADY_EXISTS, "This machine has a policy.", "`p80 policy` shows it") end
+  local content = {policy = 1, signatures = "none", typed = true, keys = data.array {}, grants = data.array {"*"}, deny = data.array {}}
+  return done(write(content), "The policy is written. It restricts nothing yet: `p80 policy` shows where it is.\n")
+end
+
+local function key_text(word)
+  local text = word:find "^RW[%w+/]+=*$" and word or core.ask(core.win.file.read, word)
+  if not text then core.fail(word, code.ERROR_FILE_NOT_FOUND, "There is no such file.") end
+  return core.sign.public_key(word, text)
+end
+
+local function trust(given)
+  if not given.key then core.fail("trust", code.P80_BAD_ARGUMENTS, "Which key?", "p80 policy trust KEY.pub --name NAME") end
+  local key = key_text(given.key)
+  local name = given.name or given.key:match "([^\\/:]*)%.%w+$" or core.sign.show_id(key.id)
+  for i, grant in ipairs(given.grant) do core.grants.parse(("--grant %d"):format(i), grant) end
+  if not policy.checked() then core.fail(nil, code.ERROR_NOT_FOUND, "This machine has no policy.", "`p80 policy init` writes one") end
+  local content = policy.content()
+  content.keys = data.array(content.keys or {})
+  for _, other in ipairs(content.keys) do
+    if core.sign.public_key("key", other.key).key == key.key then return "This key is trusted already.\n" end
+  end
+  table.insert(content.keys, {name = name, key = key.text, grants = given.grant[1] and data.array(given.grant)})
+  return done(write(content), ("The key %s (%s) is trusted.\n"):format(core.sign.show_id(key.id), name))
+end
+
+return function(...)
+  local given, help = words.parse(parser(), {...})
+  if not given then return help end
+  if given.what == "init" then return init() end
+  if given.what == "trust" then return trust(given) end
+  if given.key or given.name or given.grant[1] then
+    core.fail(given.what or "policy", code.P80_BAD_ARGUMENTS, "A key, --name and --grant go behind trust.", "p80 policy trust KEY.pub --name NAME")
+  end
+  return given.what and explain(given.what) or show()
+end

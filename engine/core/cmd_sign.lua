@@ -1,0 +1,115 @@
+-- p80 sign FILE... --key SECRET.key: signs scripts with the modules that they require; p80 sign --generate makes a key.
+local core, host = ...
+local raw, words, data, code = host.sign, core.words, core.data, core.code
+local file = core.win.file
+
+local function parser()
+  local p = words.parser("sign", "Sign scripts, each with the modules beside it that it requires, in minisign's format; or make a key.")
+  p:argument("file", "a script, or any other file"):args "*"
+  p:option("--key", "the secret key: minisign's own, or one that --generate made"):argname "<file>":default "p80.key"
+  p:option("--comment", "a further word in the trusted comment"):argname "<text>"
+  p:flag("--generate", "make a new pair of keys: --key and --public")
+  p:option("--public", "the public key that --generate writes"):argname "<file>":default "p80.pub"
+  p:flag("--no-password", "make a key without a password, for programs that sign")
+  p:epilog "The signature of FILE is FILE.minisig; `p80 verify` and `minisign -V` check it. Passwords are typed at the console."
+  return p
+end
+
+local function read(path)
+  local bytes = core.ask(file.read, path)
+  if bytes then return bytes end
+  core.fail(path, code.ERROR_FILE_NOT_FOUND, "There is no such file.")
+end
+
+-- Adds the files that a script requires by name and that lie beside it, and those that they require.
+local function add_modules(path, folder, list, seen)
+  seen[path:lower()] = true
+  list[#list + 1] = path
+  for name in read(path):gmatch [[require%s*%(?%s*["']([%w_.%-]+)["'] ?]] do
+    local base = folder .. name:gsub("%.", "\\")
+    for _, module in ipairs {base .. ".lua", base .. "\\init.lua"} do
+      if not seen[module:lower()] and lfs.attributes(module, "mode") == "file" then add_modules(module, folder, list, seen) end
+    end
+  end
+end
+
+-- What the trusted comment says of a script, from its manifest if it has one; and whether it has.
+local function about_script(path)
+  core.policy.lenient = true -- an unsigned script is what there is to sign
+  local m = path:lower():find "%.lua$" and core.playbook.manifest_of(path)
+  core.policy.lenient = nil
+  if not m then return {}, {} end
+  local shared = {"playbook:" .. m.name, "version:" .. m.version}
+  local own = {shared[1], shared[2]}
+  if m.grants and m.grants[1] then own[3] = "grants:" .. table.concat(m.grants, ",") end
+  return own, shared
+end
+
+local function sign_file(key, path, about, comment)
+  local fields = {("timestamp:%d"):format(os.time()), "file:" .. path:match "[^\\/:]*$", "hashed", table.unpack(about)}
+  fields[#fields + 1] = comment
+  local text = core.sign.make(key, read(path), fields)
+  if not core.checking then core.ask(file.write, path .. ".minisig", text) end
+  return {file = path, comment = text:match "\ntrusted comment: ([^\n]*)"}
+end
+
+local function sign_all(given, key)
+  local signed = data.array {}
+  for _, path in ipairs(given.file) do
+    path = core.ask(file.absolute, path)
+    local own, shared = about_script(path)
+    local files = {}
+    add_modules(path, path:match "^.*[\\/]", files, {})
+    for i, name in ipairs(files) do signed[#signed + 1] = sign_file(key, name, i == 1 and own or shared, given.comment) end
+  end
+  return signed
+end
+
+local function open_key(path)
+  local key, locked = core.ask(raw.open, path)
+  if locked then core.ask(raw.unlock, key, ("Password of %s: "):format(path)) end
+  return key
+end
+
+local function sign(given)
+  if #given.file == 0 then
+    core.fail(nil, code.P80_BAD_ARGUMENTS, "Which file?", "p80 sign FILE --key SECRET.key; `p80 sign --help` shows what there is")
+  end
+  local key <close> = open_key(given.key)
+  local id = core.sign.show_id((raw.public(key)))
+  local signed = sign_all(given, key)
+  if core.options.json then return data.document({key = id, signed = signed}, {"key", "signed", "file", "comment"}) .. "\n" end
+  local lines = {}
+  for i, one in ipairs(signed) do
+    lines[i] = ("%s %s with the key %s: %s\n"):format(core.checking and "Would sign" or "Signed", one.file, id, one.comment)
+  end
+  return table.concat(lines)
+end
+
+-- Makes a pair of keys. The secret one is readable for the user, SYSTEM and the administrators alone.
+local function generate(given)
+  for _, path in ipairs {given.key, given.public} do
+    if lfs.attributes(path) then
+      core.fail(path, code.ERROR_ALREADY_EXISTS, "It exists, and keys are not written over.", "name other files with --key and --public")
+    end
+  end
+  if core.checking then return ("Would make %s and %s.\n"):format(given.key, given.public) end
+  local key <close> = core.ask(raw.generate)
+  local text = core.sign.public_text(key)
+  local sddl = ("D:P(A;;FA;;;%s)(A;;FA;;;SY)(A;;FA;;;BA)"):format(core.win.account.current().sid)
+  core.ask(raw.save, key, given.key, sddl, "untrusted comment: p80 secret key", not given.no_password)
+  core.ask(file.write, given.public, text)
+  if core.options.json then
+    return data.document({key = given.key, public = given.public, text = text:match "\n(.-)\n"}, {"key", "public", "text"}) .. "\n"
+  end
+  return ("%s is the secret key: keep it to yourself.\n%s is the public key, for those who run what you sign:\n%s"):format(
+    given.key, given.public, text:match "\n(.*)$")
+end
+
+return function(...)
+  local given, help = words.parse(parser(), {...})
+  if not given then return help end
+  if not given.generate then return sign(given), core.checking and 3 or nil end
+  if #given.file > 0 then core.fail(given.file[1], code.P80_BAD_ARGUMENTS, "--generate signs nothing.") end
+  return generate(given)
+end
