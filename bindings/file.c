@@ -3,6 +3,7 @@
 
 #include "luax.h"
 #include "subjects.h"
+#include "winapi.h"
 
 enum { LARGEST_READ = 256 << 20 };
 
@@ -124,8 +125,54 @@ static int file_is_link(lua_State *L) {
   return 1;
 }
 
+/* Pushes the path that Windows knows an open file or folder by, without \\?\; nothing when it does not tell, as
+ * before Windows Vista and on some drives. */
+static int push_final(lua_State *L, HANDLE file) {
+  winapi_load(L, "kernel32");
+  if (win32.GetFinalPathNameByHandleW == NULL) return 0;
+  DWORD room = win32.GetFinalPathNameByHandleW(file, NULL, 0, 0);
+  wchar_t *path = luax_buffer(L, ((size_t)room + 1) * sizeof *path);
+  DWORD n = room ? win32.GetFinalPathNameByHandleW(file, path, room, 0) : 0;
+  if (n == 0 || n >= room) return 0;
+  int is_share = wcsncmp(path, L"\\\\?\\UNC\\", 8) == 0;
+  if (is_share) path[6] = L'\\';
+  luax_pushwidez(L, is_share ? path + 6 : wcsncmp(path, L"\\\\?\\", 4) == 0 ? path + 4 : path);
+  return 1;
+}
+
+static void push_long(lua_State *L, const wchar_t *path) {
+  DWORD room = GetLongPathNameW(path, NULL, 0);
+  wchar_t *name = luax_buffer(L, ((size_t)room + 1) * sizeof *name);
+  DWORD n = room ? GetLongPathNameW(path, name, room) : 0;
+  luax_pushwidez(L, n > 0 && n < room ? name : path);
+}
+
+/* A link that cannot be followed may still be written through. */
+static void refuse_blind_link(lua_State *L, const wchar_t *path, DWORD code) {
+  DWORD attributes = GetFileAttributesW(path);
+  if (attributes != INVALID_FILE_ATTRIBUTES && attributes & FILE_ATTRIBUTE_REPARSE_POINT)
+    luax_failhint(L, lua_tostring(L, 1), code, "this is a link, and where it leads p80 cannot see");
+}
+
+static int file_final(lua_State *L) {
+  luax_arguments(L, 1, 1);
+  const wchar_t *path = luax_checkwide(L, 1, "path", NULL);
+  luax_handle *slot = luax_newhandle(L, luax_closekernel);
+  HANDLE file = CreateFileW(path, FILE_READ_ATTRIBUTES, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
+                            OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, NULL);
+  if (file == INVALID_HANDLE_VALUE) {
+    refuse_blind_link(L, path, GetLastError());
+    return 0;
+  }
+  slot->value = (UINT_PTR)file;
+  int is_sure = push_final(L, file);
+  if (!is_sure) push_long(L, path);
+  lua_pushboolean(L, is_sure);
+  return 2;
+}
+
 static const luaL_Reg reads[] = {
-    {"read", file_read}, {"absolute", file_absolute}, {"is_link", file_is_link}, {NULL, NULL}};
+    {"read", file_read}, {"absolute", file_absolute}, {"is_link", file_is_link}, {"final", file_final}, {NULL, NULL}};
 static const luaL_Reg writes[] = {{"write", file_write}, {"delete", file_delete}, {NULL, NULL}};
 
 const luax_subject file_subject = {"file", reads, writes, NULL};

@@ -7,6 +7,7 @@
 #include "codepage.h"
 #include "near.h"
 #include "subjects.h"
+#include "wtf8.h"
 
 #define SUBJECT_ADDRESS(name) &name##_subject,
 static const luax_subject *const subjects[] = {SUBJECTS(SUBJECT_ADDRESS)};
@@ -80,6 +81,20 @@ static int x_encode(lua_State *L) {
   return 1;
 }
 
+/* x.fold(text) -> the text in lower case, in every script: what names that differ only in case have in common. What
+ * is no UTF-8 stays as it is. */
+static int x_fold(lua_State *L) {
+  size_t n;
+  const char *text = luaL_checklstring(L, 1, &n);
+  lua_settop(L, 1);
+  if (n == 0 || wtf8_wide_length(text, n) == WTF8_INVALID) return 1;
+  const wchar_t *wide = luax_checkwidebytes(L, 1, "text", &n);
+  wchar_t *folded = luax_buffer(L, n * sizeof *folded);
+  if (LCMapStringW(LOCALE_INVARIANT, LCMAP_LOWERCASE, wide, (int)n, folded, (int)n)) luax_pushwide(L, folded, n);
+  else lua_pushvalue(L, 1);
+  return 1;
+}
+
 /* Pushes a copy of the table at `index`, in which the libraries are copies, too, when `deep` (+1). */
 static void push_copy(lua_State *L, int index, int deep) {
   index = lua_absindex(L, index);
@@ -143,8 +158,8 @@ static int x_index(lua_State *L) {
 }
 
 void win_push_library(lua_State *L, const win_host *host) {
-  static const luaL_Reg functions[] = {
-      {"fail", x_fail}, {"nearest", x_nearest}, {"decode", x_decode}, {"encode", x_encode}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"fail", x_fail},     {"nearest", x_nearest}, {"fold", x_fold},
+                                       {"decode", x_decode}, {"encode", x_encode},   {NULL, NULL}};
   static const luaL_Reg time[] = {{"sleep", x_sleep}, {"clock", x_clock}, {NULL, NULL}};
   if (lua_getfield(L, LUA_REGISTRYINDEX, LIBRARY) == LUA_TTABLE) return;
   lua_pop(L, 1);

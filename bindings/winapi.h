@@ -94,6 +94,7 @@
 
 #define WINAPI_KERNEL32(R, N)                                                                                   \
   N("Windows Vista", BOOL, QueryFullProcessImageNameW, (HANDLE, DWORD, LPWSTR, PDWORD))                         \
+  N("Windows Vista", DWORD, GetFinalPathNameByHandleW, (HANDLE, LPWSTR, DWORD, DWORD))                         \
   N("Windows Vista", BOOL, GetProductInfo, (DWORD, DWORD, DWORD, DWORD, PDWORD))
 
 #define WINAPI_WEVTAPI(R, N)                                                                                    \

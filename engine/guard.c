@@ -26,12 +26,17 @@ static int ask_shown(lua_State *L, const char *kind, const char *label, const ch
 
 static int ask(lua_State *L, const char *kind, const char *label) { return ask_shown(L, kind, label, label); }
 
-/* Asks for the absolute path of the argument at `index`, so that "..\x" and "x" need the same grant. That path takes
- * the argument's place: a finalizer may change the current folder meanwhile. */
+/* Asks for the file that the argument at `index` means. The path that the core found, with all links followed, takes
+ * the argument's place: so a finalizer may change the current folder meanwhile. */
 static int ask_path(lua_State *L, int index) {
-  const char *path = luax_pushfullpath(L, index, "path");
+  lua_pushliteral(L, "p80.ask_file");
+  lua_pushstring(L, luaL_checkstring(L, index)); /* it may be a number */
+  lua_pushvalue(L, lua_upvalueindex(1));
+  gate_call(L, "call", 3);
   lua_replace(L, index);
-  return ask(L, "file.write", path);
+  int plan = strcmp(lua_tostring(L, -1), "plan") == 0;
+  lua_pop(L, 1);
+  return plan;
 }
 
 /* Calls the original function (upvalue 2) with the arguments as they came. */
@@ -64,10 +69,32 @@ static int guarded_output(lua_State *L) {
   return call_original(L);
 }
 
-/* Functions whose first argument names what they change: os.remove, lfs.mkdir, lfs.rmdir, lfs.touch, lfs.lock_dir. */
+/* Functions whose first argument names what they change: os.remove, lfs.mkdir, lfs.rmdir, lfs.touch. */
 static int guarded_path(lua_State *L) {
   luaL_checkstring(L, 1);
   if (!ask_path(L, 1)) return call_original(L);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* lfs.lock_dir(path) makes a file in a folder. */
+static int guarded_lock_dir(lua_State *L) {
+  static const char file[] = "\\lockfile.lfs";
+  lua_pushfstring(L, "%s%s", luaL_checkstring(L, 1), file);
+  int at = lua_gettop(L);
+  if (ask_path(L, at)) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  lua_pushlstring(L, lua_tostring(L, at), lua_rawlen(L, at) - strlen(file));
+  lua_replace(L, 1);
+  lua_settop(L, at - 1);
+  return call_original(L);
+}
+
+/* lfs.lock(file, mode): others cannot use what is locked, and a file that is open does not say where it is. */
+static int guarded_lock(lua_State *L) {
+  if (!ask(L, "file.write", "(locked file)")) return call_original(L);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -250,7 +277,8 @@ static const replacement replacements[] = {
     {"lfs", "mkdir", guarded_path},
     {"lfs", "rmdir", guarded_path},
     {"lfs", "touch", guarded_path},
-    {"lfs", "lock_dir", guarded_path},
+    {"lfs", "lock_dir", guarded_lock_dir},
+    {"lfs", "lock", guarded_lock},
     {"lfs", "link", guarded_link},
 };
 

@@ -7,7 +7,7 @@ local parse, find_names = host.chunk "lint_parse"(core, host), host.chunk "lint_
 
 -- What of io, os and lfs the guard asks grants for (engine/guard.c).
 local GUARDED = {["os.execute"] = "process.run", ["io.popen"] = "process.run"}
-for name in ("io.open io.output io.tmpfile os.remove os.rename os.tmpname lfs.mkdir lfs.rmdir lfs.touch lfs.lock lfs.unlock "
+for name in ("io.open io.output io.tmpfile os.remove os.rename os.tmpname lfs.mkdir lfs.rmdir lfs.touch lfs.lock "
   .. "lfs.lock_dir lfs.link"):gmatch "%S+" do
   GUARDED[name] = "file.write"
 end

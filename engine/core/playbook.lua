@@ -87,6 +87,17 @@ core.write("p80.run", function() return core.journal.current() end)
 core.write("p80.log", function(level, text) core.log.say(level, text) end)
 core.write("p80.log_file", function(path) core.log.open(path) end)
 
+local function planned_or_go() return (core.checking or host.model) and "plan" or "go" end
+
+--- As p80.ask for the file that `path` means; returns also the path by which it is to be opened.
+core.write("p80.ask_file", function(path, op)
+  core.about(op)
+  core.open "file.write"
+  local target = core.ask_file(path)
+  core.result.note_ungated("file.write", target)
+  return planned_or_go(), target
+end)
+
 --- Asks for a grant ("process.run", "file.write") on behalf of `op` of io, os or lfs. Returns "plan" in --check (do
 -- nothing), else "go". `shown` is what the report of the run says.
 core.write("p80.ask", function(kind, label, op, shown)
@@ -94,7 +105,7 @@ core.write("p80.ask", function(kind, label, op, shown)
   core.grants.ask(kind, label)
   core.result.note_ungated(kind, shown)
   if host.model then host.model.refuse_program(kind, shown) end
-  return (core.checking or host.model) and "plan" or "go"
+  return planned_or_go()
 end)
 
 return playbook

@@ -240,6 +240,8 @@ function core.run(options)
     path = image, line = line, folder = options.cwd, environment = environment(options.env), input = options.stdin,
     timeout = check.opt_seconds("timeout", options.timeout, core.timeout), most = MOST_OUTPUT,
   }}
+  local is_told, place = pcall(core.win.file.final, path)
+  if is_told and place and place ~= path then core.grants.ask("process.run", place) end -- where a link leads
   local before = core.gate.state("process.run", {path = path}).ran
   runs[run_key(path)] = {ran = runs[run_key(path)] and runs[run_key(path)].ran or 0}
   core.change("process.run", {path = path}, {ran = before + 1, command = shown}, how)

@@ -51,6 +51,18 @@ function file.delete(path) end
 ---@return string absolute
 function file.absolute(path) end
 
+---Where a path really leads: the path of what is there with all links followed and 8.3 names written out. What a grant for
+---writing there is compared with.
+---
+---Errors: `ERROR_FILE_NOT_FOUND` and the like for a link that leads nowhere, or where p80 may not look
+---Rights: anyone
+---Windows: Server 2003; links are followed since Vista
+---See: <https://learn.microsoft.com/en-us/windows/win32/api/fileapi/nf-fileapi-getfinalpathnamebyhandlew>
+---@param path string
+---@return string? final nil when nothing is there, or p80 may not look
+---@return boolean? is_sure false when Windows did not tell and only the names are written out
+function file.final(path) end
+
 ---Whether the last name of a path is a symbolic link, a junction or another reparse point.
 ---
 ---Errors: none but for arguments

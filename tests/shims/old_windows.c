@@ -1,5 +1,5 @@
 /* P80_SHIM_NT52=1: Windows Server 2003 SP1 instead of what is there. The functions that winapi.h lists as newer (and
- * two that engine/crt_utf8.c looks for) are not found (tests/nt52/check-winapi sees to it that the list is right),
+ * one that engine/crt_utf8.c looks for) are not found (tests/nt52/check-winapi sees to it that the list is right),
  * levels, classes and rights that came later are refused, and the version is 5.2.3790.
  * https://learn.microsoft.com/windows/win32/api/winsvc/nf-winsvc-queryserviceconfig2w (levels by version)
  * https://learn.microsoft.com/windows/win32/sysinfo/operating-system-version
@@ -16,7 +16,7 @@ static int is_on(void) { return shim_is_set("P80_SHIM_NT52", "1"); }
 #define NAMES(dll, list) list(EVERYWHERE, NEWER)
 
 int shim_is_hidden(const char *name) {
-  static const char *const newer[] = {WINAPI_DLLS(NAMES) "GetFinalPathNameByHandleW", "CreateSymbolicLinkW", NULL};
+  static const char *const newer[] = {WINAPI_DLLS(NAMES) "CreateSymbolicLinkW", NULL};
   if (!is_on()) return 0;
   for (int i = 0; newer[i]; i++)
     if (strcmp(newer[i], name) == 0) return 1;

@@ -23,6 +23,7 @@
  *   P80_SHIM_COMMAND_LINES=1, _CRITICAL=1, _SESSIONS=1, _HUNG=1   process.c
  *   P80_SHIM_TRUST=1                     trust.c
  *   P80_SHIM_UNELEVATED=1                token.c
+ *   P80_SHIM_LINK=C:\a=C:\b               links.c
  *
  * How: p80 imports from kernel32 alone and finds all else with GetProcAddress. An object that defines the pointer
  * __imp_NAME takes the place of that one import, so intercept.c puts a wrapper around GetProcAddress, which hands
@@ -73,7 +74,7 @@ typedef enum shim_failure {
   F(GetOwnerModuleFromTcpEntry, 4, CODE) F(GetOwnerModuleFromTcp6Entry, 4, CODE)                                   \
   F(GetOwnerModuleFromUdpEntry, 4, CODE) F(GetOwnerModuleFromUdp6Entry, 4, CODE)                                   \
   F(GetProcessImageFileNameW, 3, LAST_ERROR)                                       \
-  F(QueryFullProcessImageNameW, 4, LAST_ERROR) F(SHGetFolderPathW, 5, STATUS)                                      \
+  F(GetFinalPathNameByHandleW, 4, LAST_ERROR) F(QueryFullProcessImageNameW, 4, LAST_ERROR) F(SHGetFolderPathW, 5, STATUS)                                      \
   F(HttpInitialize, 3, CODE) F(HttpTerminate, 2, CODE) F(HttpSetServiceConfiguration, 5, CODE)                     \
   F(HttpDeleteServiceConfiguration, 5, CODE) F(HttpQueryServiceConfiguration, 8, CODE)                             \
   F(OpenEventLogW, 2, LAST_ERROR) F(CloseEventLog, 1, LAST_ERROR) F(ReadEventLogW, 7, LAST_ERROR)                  \
@@ -123,7 +124,7 @@ typedef struct shim_replacement {
 
 extern const shim_replacement shim_http_config[], shim_scm[], shim_scm_config[], shim_tcp_table[], shim_old_windows[],
     shim_process[],
-    shim_trust[], shim_event_log[], shim_token[], shim_modules[];
+    shim_trust[], shim_event_log[], shim_token[], shim_modules[], shim_links[];
 
 /* modules.c: writes when they were made into the rows of a table with modules. */
 void shim_set_created_tcp(void *table, ULONG family);

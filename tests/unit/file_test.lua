@@ -129,6 +129,31 @@ function TestGate:test_needs_a_grant_for_the_absolute_path()
   lu.assertEquals(names(), "")
 end
 
+-- Where Windows does not tell where a path leads, as before Windows Vista.
+function TestGate:test_links_that_cannot_be_followed()
+  local told = setmetatable({final = function(path) return path, false end,
+    is_link = function(path) return path:lower() == FOLDER:lower() end}, {__index = file})
+  local machine = setmetatable({file = told}, {__index = win})
+  local function ask(grant, path)
+    local core = fakecore.open {win = machine, options = {allow = {grant}}, script = {name = "test", kind = "code"}}
+    return core.call("p80.ask_file", path, "io.open")
+  end
+  lu.assertEquals(select(2, ask("file.write", PATH)), PATH)
+  local e = problem(ask, "file.write:" .. FOLDER .. "\\*", PATH)
+  lu.assertEquals({e.name, e.target}, {"P80_REFUSED", "(through a link) " .. PATH})
+  lu.assertEquals(select(2, ask([[file.write:C:\other\*]], [[C:\other\x]])), [[C:\other\x]])
+  told.final = function() return nil end -- nothing is there, or p80 may not look
+  lu.assertEquals(select(2, ask("file.write:" .. PATH, PATH)), PATH)
+end
+
+function TestGate:test_final_is_the_name_as_it_is_written()
+  file.write(PATH, "x")
+  lu.assertEquals({file.final(PATH:upper())}, {PATH, true})
+  lu.assertNil((file.final(FOLDER .. "\\none")))
+  lu.assertEquals(file.final "c:\\", "C:\\")
+  for _, wrong in ipairs {{}, {1}, {PATH, 1}, {"a\0"}, {"\xFF"}} do lu.assertEquals(problem(file.final, table.unpack(wrong)).code, 87) end
+end
+
 function TestGate:test_bad_input()
   local core = run {}
   for _, arguments in ipairs {{}, {PATH}, {PATH, 1}, {PATH, {}}, {1, ""}, {"a\0", ""}, {PATH, "", 1}} do
