@@ -86,6 +86,9 @@ local function target_of(path)
   return place .. stream, stream == "" and {label} or {label, label .. stream}
 end
 
+--- The path of the file that `path` means.
+function core.file_place(path) return (target_of(path)) end
+
 --- Asks for the grants to write the file that `path` means; returns its path.
 function core.ask_file(path)
   local target, labels = target_of(path)

@@ -193,7 +193,11 @@ function core.admit(...) core.policy.admit(...) end
 function core.raw(name, ...) return host.model.call(name, ...) end
 
 --- Gives the run what the user's own command implies.
-function core.grant(grant) core.grants.add("p80", grant) end
+function core.grant(grant)
+  core.open "file.write"
+  local path = grant:match "^file%.write:(.+)$"
+  core.grants.add("p80", path and "file.write:" .. core.file_place(path) or grant)
+end
 
 --- What remains of the run: its record, and {machine=, difference=}.
 function core.remains() return core.data.plain(core.result.last()), core.data.plain(host.model.remains()) end

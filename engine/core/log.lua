@@ -37,11 +37,8 @@ end
 
 --- Has everything from now on written to the end of a file, too, but in --check. Such a file is no change that counts.
 function log.open(path)
-  path = core.win.file.absolute(core.check.text("path", path))
-  core.grants.ask("file.write", path)
-  if core.win.file.is_link(path) then
-    core.fail(path, core.code.ERROR_NOT_SUPPORTED, "This is a link.", "name the file that it leads to")
-  end
+  core.open "file.write"
+  path = core.ask_file(path)
   if core.checking then return end
   local stream, problem, number = io.open(path, "a")
   local code = number == ENOENT and core.code.ERROR_PATH_NOT_FOUND or core.code.ERROR_ACCESS_DENIED

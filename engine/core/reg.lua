@@ -405,7 +405,8 @@ end)
 -- The absolute path of a file.
 local function absolute(path)
   check.text("file", path)
-  return core.ask(core.win.file.absolute, path)
+  core.open "file.write"
+  return core.file_place(path)
 end
 
 local shared = {
