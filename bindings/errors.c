@@ -149,6 +149,7 @@ static const known_code codes[] = {
     P(P80_BAD_JOURNAL, "The journal cannot be read.", NULL),
     P(P80_BAD_MANIFEST, "The playbook's manifest is wrong.", NULL),
     P(P80_BAD_ARGUMENTS, "The playbook's arguments are wrong.", NULL),
+    P(P80_BAD_PACKAGE, "This cannot be installed.", NULL),
     P(P80_TOO_OLD, "The playbook needs something newer.", NULL),
     P(P80_BAD_SIGNATURE, "This is not signed as it must be.", NULL),
     P(P80_UNPROTECTED, "Others could change this, so an elevated p80 does not run it.", NULL),

@@ -29,6 +29,7 @@
 #define P80_NO_UNDO 0x20000008       /* this kind of change cannot be taken back */
 #define P80_BAD_JOURNAL 0x20000009   /* a journal line that cannot be read */
 #define P80_BAD_MANIFEST 0x2000000A  /* a playbook's manifest */
+#define P80_BAD_PACKAGE 0x20000010   /* what `p80 install` was given */
 #define P80_BAD_ARGUMENTS 0x2000000B /* what a playbook was given as arguments */
 #define P80_TOO_OLD 0x2000000C       /* p80 or Windows is older than a playbook needs */
 #define P80_BAD_SIGNATURE 0x2000000D /* a signature that is missing, wrong or of a key that nobody trusts */

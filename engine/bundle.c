@@ -1,9 +1,10 @@
 #include "bundle.h"
 
 #include <lauxlib.h>
-#include <libdeflate.h>
 #include <string.h>
 #include <windows.h>
+
+#include "inflate.h"
 
 /* One type of files, as cmake/bundle.py packed it; looked for when it is first meant. */
 typedef struct pack {
@@ -63,15 +64,6 @@ static const BYTE *find_file(const pack *p, const char *name, size_t *start) {
   return NULL;
 }
 
-static int unpack(pack *p, char *text) {
-  struct libdeflate_decompressor *unpacker = libdeflate_alloc_decompressor();
-  if (unpacker == NULL) return 0;
-  enum libdeflate_result result =
-      libdeflate_deflate_decompress(unpacker, p->packed, p->packed_size, text, p->text_size, NULL);
-  libdeflate_free_decompressor(unpacker);
-  return result == LIBDEFLATE_SUCCESS;
-}
-
 int bundle_has(const char *folder, const char *name) {
   size_t start;
   return find_file(find_pack(folder), name, &start) != NULL;
@@ -85,7 +77,8 @@ const char *bundle_text(lua_State *L, const char *folder, const char *name, size
   if (p->text == NULL) {
     char *text = VirtualAlloc(NULL, p->text_size, MEM_COMMIT | MEM_RESERVE, PAGE_READWRITE);
     if (text == NULL) luaL_error(L, "not enough memory");
-    if (!unpack(p, text)) luaL_error(L, "p80.exe is damaged: its Lua files of type '%s' cannot be unpacked", p->name);
+    if (!inflate_all(p->packed, p->packed_size, text, p->text_size))
+      luaL_error(L, "p80.exe is damaged: its Lua files of type '%s' cannot be unpacked", p->name);
     p->text = text;
   }
   *size = number_at(entry);

@@ -472,13 +472,12 @@ static int lua_interrupted(lua_State *L) {
   return 1;
 }
 
-/* Done in one C function, so that Ctrl-C ends this line and nothing else. */
-static int lua_read(lua_State *L) {
+/* Pushes a line that is typed, or nil, and whether Ctrl-C ended it. */
+static int push_line(lua_State *L) {
   enum { PIECE = 256 };
   luaL_Buffer line;
   size_t n;
   int interrupted = 0;
-  console_print(stdout, luaL_checkstring(L, 1));
   luaL_buffinit(L, &line);
   do {
     char *room = luaL_prepbuffsize(&line, PIECE);
@@ -491,6 +490,20 @@ static int lua_read(lua_State *L) {
   if (n == 0 && (interrupted || lua_rawlen(L, -1) == 0)) lua_pushnil(L);
   lua_pushboolean(L, interrupted);
   return 2;
+}
+
+/* Done in one C function, so that Ctrl-C ends this line and nothing else. */
+static int lua_read(lua_State *L) {
+  console_print(stdout, luaL_checkstring(L, 1));
+  return push_line(L);
+}
+
+int console_ask(lua_State *L) {
+  const char *prompt = luaL_checkstring(L, 1);
+  if (!console_is_terminal(stdin) || !console_is_terminal(stderr)) return 0;
+  console_print(stderr, prompt);
+  fflush(stderr);
+  return push_line(L);
 }
 
 int console_read_secret(lua_State *L) {

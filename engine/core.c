@@ -11,6 +11,7 @@
 #include "bundle.h"
 #include "console.h"
 #include "host.h"
+#include "inflate.h"
 #include "luax.h"
 #include "model.h"
 #include "searcher.h"
@@ -74,8 +75,8 @@ static int host_progress(lua_State *L) {
   return 0;
 }
 
-/* host.attended() -> whether somebody sits before this session: services, and tasks that run whether somebody is logged on
- * or not, have a window station that is not shown.
+/* host.attended() -> whether somebody sits before this session: services, and tasks that run whether somebody is
+ * logged on or not, have a window station that is not shown.
  * https://learn.microsoft.com/windows/win32/winstation/window-stations */
 static int host_attended(lua_State *L) {
   USEROBJECTFLAGS station;
@@ -110,11 +111,11 @@ static int host_source(lua_State *L) {
   return 1;
 }
 
-/* host.load_manifest(script) -> true, or false and why: runs a script, which can change nothing, as far as its
- * manifest. */
+/* host.load_manifest(script[, texts]) -> true, or false and why: runs a script, which can change nothing, as far as
+ * its manifest. With `texts` it is one of these, by its path, and so are its modules. */
 static int host_load_manifest(lua_State *L) {
   char problem[512] = "";
-  int ok = host_run_for_manifest(luaL_checkstring(L, 1), problem, sizeof problem);
+  int ok = host_run_for_manifest(luaL_checkstring(L, 1), L, lua_istable(L, 2) ? 2 : 0, problem, sizeof problem);
   lua_pushboolean(L, ok);
   lua_pushstring(L, problem);
   return 2;
@@ -189,6 +190,8 @@ static void push_host(lua_State *L) {
                                        {"log", host_log},
                                        {"attended", host_attended},
                                        {"read_secret", console_read_secret},
+                                       {"ask", console_ask},
+                                       {"inflate", inflate_call},
                                        {NULL, NULL}};
   const win_host *machine = model_is_on() ? &modelled_host : &raw_host;
   luaL_newlib(L, functions);

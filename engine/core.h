@@ -10,7 +10,7 @@
 typedef struct core_script {
   const char *name; /* what people call it */
   const char *path; /* its file, or NULL */
-  const char *kind; /* "file", "bundled", "code", "stdin", "repl", "command", "none" */
+  const char *kind; /* "file", "bundled", "installed", "code", "stdin", "repl", "command", "none" */
 } core_script;
 
 /* What the core will be opened with; both must stay valid. */

@@ -22,6 +22,7 @@
 #include "luax.h"
 #include "model.h"
 #include "searcher.h"
+#include "store.h"
 #include "win.h"
 
 static const cli *options;
@@ -368,6 +369,9 @@ static DWORD attributes_of(lua_State *L, const char *path) {
   return attributes;
 }
 
+/* What names of playbooks are made of (core/manifest.lua). */
+#define NAME_LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+
 static int has_folder(const char *path) { return strpbrk(path, "\\/:") != NULL; }
 
 static int ends_with_lua(const char *path) {
@@ -389,8 +393,7 @@ static const char *push_bundled_name(lua_State *L, const char *word) {
 static int load_file(lua_State *L, const char *path) {
   DWORD attributes = attributes_of(L, path);
   if (attributes == INVALID_FILE_ATTRIBUTES) {
-    lua_pushfstring(L, "%s: there is no such file, and no bundled playbook of this name; `p80 list` lists those",
-                    path);
+    lua_pushfstring(L, "%s: there is no such file, and no playbook of this name; `p80 list` lists those", path);
     return 0;
   }
   if (attributes & FILE_ATTRIBUTE_DIRECTORY) {
@@ -409,15 +412,40 @@ static const char *push_folder(lua_State *L, const char *path) {
   return lua_pushlstring(L, path, n > 1 ? n - 1 : n);
 }
 
-/* Loads the script that `word` names: a file, or a bundled playbook. A word with a folder or ".lua" is a file when
- * there is one. Pushes the chunk, or why there is none; fills in `found`. */
+/* Pushes the file of the installed playbook that `word` means ("acme" or "acme.lua"), or nil;
+ * engine/core/installed.lua says which folder is in force. */
+static const char *push_installed_file(lua_State *L, const char *word) {
+  static const char *const formats[] = {"%s\\playbooks\\%s\\%s.lua", "%s\\playbooks\\%s.new\\%s.lua"};
+  size_t n = strlen(word);
+  const char *name = lua_pushlstring(L, word, ends_with_lua(word) ? n - 4 : n);
+  if (strspn(name, NAME_LETTERS) == strlen(name)) {
+    store_push_home(L);
+    const char *home = lua_tostring(L, -1);
+    for (int i = 0; i < 2; i++) {
+      const char *path = lua_pushfstring(L, formats[i], home, name, name);
+      if (attributes_of(L, path) != INVALID_FILE_ATTRIBUTES) return path;
+    }
+  }
+  lua_pushnil(L);
+  return NULL;
+}
+
+/* Loads the script that `word` names: a bundled playbook, an installed one, or a file. A word with a folder is a
+ * file, and one with ".lua" when there is one. Pushes the chunk, or why there is none; fills in `found`. */
 static int load_script(lua_State *L, const char *word, core_script *found) {
-  const char *bundled = push_bundled_name(L, word);
-  int is_file = attributes_of(L, word) != INVALID_FILE_ATTRIBUTES;
-  if (bundled && !(ends_with_lua(word) && is_file)) {
-    *found = (core_script){bundled, NULL, "bundled"};
-    bundle_push(L, "script", bundled);
-    return 1;
+  if (!ends_with_lua(word) || attributes_of(L, word) == INVALID_FILE_ATTRIBUTES) {
+    const char *bundled = push_bundled_name(L, word), *installed = bundled ? NULL : push_installed_file(L, word);
+    if (bundled) {
+      *found = (core_script){bundled, NULL, "bundled"};
+      bundle_push(L, "script", bundled);
+      return 1;
+    }
+    if (installed) {
+      *found = (core_script){word, installed, "installed"};
+      searcher_add_folder(L, push_folder(L, installed));
+      lua_pop(L, 1);
+      return load_file(L, installed);
+    }
   }
   *found = (core_script){word, word, "file"};
   searcher_add_folder(L, push_folder(L, word));
@@ -658,22 +686,45 @@ int host_main(const cli *given) {
   return run_in_playbook();
 }
 
-/* Runs protected. Argument: the script. */
+/* Pushes a copy of the table of texts at index `files` of another state. */
+static void copy_texts(lua_State *L, lua_State *from, int files) {
+  size_t size;
+  lua_newtable(L);
+  lua_pushnil(from);
+  while (lua_next(from, files)) {
+    const char *text = lua_tolstring(from, -1, &size);
+    lua_pushlstring(L, text, size);
+    lua_setfield(L, -2, lua_tostring(from, -2));
+    lua_pop(from, 1);
+  }
+}
+
+/* Runs protected. Arguments: the script, the core's state, and the index of the texts there, or 0. */
 static int run_for_manifest(lua_State *L) {
   core_script found;
-  if (!load_script(L, lua_tostring(L, 1), &found)) return lua_error(L);
+  const char *word = lua_tostring(L, 1);
+  int files = (int)lua_tointeger(L, 3);
+  if (files) {
+    copy_texts(L, lua_touserdata(L, 2), files);
+    searcher_add_texts(L, 4);
+    searcher_load_text(L, 4, word);
+  } else if (!load_script(L, word, &found)) return lua_error(L);
   lua_call(L, 0, 0);
   return 0;
 }
 
-int host_run_for_manifest(const char *word, char *problem, size_t size) {
+int host_run_for_manifest(const char *word, lua_State *core, int files, char *problem, size_t size) {
   lua_State *L = new_playbook(1);
   if (L == NULL) return 0;
   lua_pushcfunction(L, run_for_manifest);
   lua_pushstring(L, word);
+  lua_pushlightuserdata(L, core);
+  lua_pushinteger(L, files);
+  int top = lua_gettop(core);
   lua_State *before = interrupt_enter(L);
-  int ok = lua_pcall(L, 1, 0, 0) == LUA_OK;
+  int ok = lua_pcall(L, 3, 0, 0) == LUA_OK;
   interrupt_leave(before);
+  lua_settop(core, top);
   if (!ok) {
     describe_error(L);
     snprintf(problem, size, "%s", luaL_tolstring(L, -1, NULL));

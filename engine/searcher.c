@@ -67,15 +67,54 @@ static int search_folder(lua_State *L) {
   return 1;
 }
 
-void searcher_add_folder(lua_State *L, const char *folder) {
-  int top = lua_gettop(L);
+int searcher_load_text(lua_State *L, int files, const char *path) {
+  size_t size;
+  if (lua_getfield(L, files, path) == LUA_TNIL) return 0;
+  const char *text = lua_tolstring(L, -1, &size);
+  if (luaL_loadbufferx(L, text, size, lua_pushfstring(L, "@%s", path), "t") != LUA_OK) lua_error(L);
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+  return 1;
+}
+
+/* searcher(name): the same among texts in memory, whose paths are in small letters; upvalue 1 is the table of them.
+ */
+static int search_texts(lua_State *L) {
+  static const char *const formats[] = {"%s.lua", "%s/init.lua"};
+  const char *name = luaL_checkstring(L, 1);
+  const char *file = luaL_gsub(L, name, ".", "/");
+  file = _strlwr(strcpy(luax_buffer(L, strlen(file) + 1), file));
+  for (int i = 0; i < 2 && is_module_name(name); i++) {
+    const char *path = lua_pushfstring(L, formats[i], file);
+    if (!searcher_load_text(L, lua_upvalueindex(1), path)) continue;
+    lua_pushstring(L, path);
+    return 2;
+  }
+  lua_pushfstring(L, "no file '%s.lua'", file);
+  return 1;
+}
+
+/* Sets the closure on top as the searcher behind the bundled modules. */
+static void set_searcher(lua_State *L) {
   lua_getglobal(L, LUA_LOADLIBNAME);
   lua_getfield(L, -1, "searchers");
+  lua_rotate(L, -3, -1);
+  lua_seti(L, -2, 3);
+  lua_pop(L, 2);
+}
+
+void searcher_add_texts(lua_State *L, int files) {
+  lua_pushvalue(L, files);
+  lua_pushcclosure(L, search_texts, 1);
+  set_searcher(L);
+}
+
+void searcher_add_folder(lua_State *L, const char *folder) {
   lua_pushstring(L, folder);
   luax_pushfullpath(L, -1, "folder"); /* a script may change the current one */
   lua_pushcclosure(L, search_folder, 1);
-  lua_seti(L, top + 2, 3);
-  lua_settop(L, top);
+  set_searcher(L);
+  lua_pop(L, 1);
 }
 
 void searcher_install(lua_State *L, int with_core) {

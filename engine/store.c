@@ -47,6 +47,11 @@ static const wchar_t *default_folder(lua_State *L) {
   return wcscat(folder, L"\\p80");
 }
 
+void store_push_home(lua_State *L) {
+  luax_pushwidez(L, default_folder(L));
+  lua_remove(L, -2);
+}
+
 static int is_default(lua_State *L) { return lua_isnoneornil(L, lua_upvalueindex(2)); }
 
 /* Pushes <state folder>\<name> (+1); the state folder is the one that --state names, if there is one. */
@@ -125,6 +130,28 @@ static int store_home(lua_State *L) {
   need_folder(L, luax_checkwide(L, 3, "folder", NULL), 1);
   lua_settop(L, 3);
   return 1;
+}
+
+/* store.move(from, to): renames a file or folder; what is at `to` stays, and it fails. */
+static int store_move(lua_State *L) {
+  luax_arguments(L, 2, 2);
+  const wchar_t *from = luax_checkwide(L, 1, "from", NULL), *to = luax_checkwide(L, 2, "to", NULL);
+  if (!MoveFileExW(from, to, MOVEFILE_WRITE_THROUGH)) luax_fail(L, lua_tostring(L, 1), GetLastError());
+  return 0;
+}
+
+/* store.make_folder(path): with the security of the folder that it is in. */
+static int store_make_folder(lua_State *L) {
+  luax_arguments(L, 1, 1);
+  if (!CreateDirectoryW(luax_checkwide(L, 1, "path", NULL), NULL)) luax_fail(L, lua_tostring(L, 1), GetLastError());
+  return 0;
+}
+
+/* store.remove_folder(path): an empty one, or a link. */
+static int store_remove_folder(lua_State *L) {
+  luax_arguments(L, 1, 1);
+  if (!RemoveDirectoryW(luax_checkwide(L, 1, "path", NULL))) luax_fail(L, lua_tostring(L, 1), GetLastError());
+  return 0;
 }
 
 static void close_search(UINT_PTR value) { FindClose((HANDLE)value); }
@@ -334,6 +361,10 @@ void store_push(lua_State *L, const char *folder) {
     lua_pushcclosure(L, f->func, 2);
     lua_setfield(L, -2, f->name);
   }
-  static const luaL_Reg home[] = {{"home", store_home}, {NULL, NULL}}; /* without --state's folder */
+  static const luaL_Reg home[] = {{"home", store_home},
+                                  {"move", store_move},
+                                  {"make_folder", store_make_folder},
+                                  {"remove_folder", store_remove_folder},
+                                  {NULL, NULL}}; /* without --state's folder */
   luax_setfunctions(L, "state", home);
 }

@@ -9,6 +9,7 @@
 
 #include "alloc.h"
 #include "bundle.h"
+#include "inflate.h"
 #include "luax.h"
 #include "runner.h"
 #include "sign.h"
@@ -69,6 +70,8 @@ static void open_modules(lua_State *L) {
   lua_setfield(L, -2, "x");
   win_push_writes(L);
   lua_setfield(L, -2, "writes");
+  lua_pushcfunction(L, inflate_call);
+  lua_setfield(L, -2, "inflate");
   sign_push(L);
   lua_setfield(L, -2, "sign");
   luax_settext(L, "build", P80_TEST_BUILD);

@@ -12,7 +12,7 @@ local core = {
   options = host.options, -- check, json, quiet, verbose, timeout (may be nil), allow, force
   checking = host.options.check,
   timeout = host.options.timeout or 30, -- seconds a wait may take when nobody says otherwise
-  script = host.script, -- what runs: {name=, path=, kind="file"|"bundled"|"code"|"stdin"|"repl", words=}
+  script = host.script, -- what runs: {name=, path=, kind="file"|"bundled"|"installed"|"code"|"stdin"|"repl", words=}
 }
 
 if host.model then host.model.take_over(core) end
@@ -78,9 +78,11 @@ local LATE <const> = {
   arguments = true,
   catalog = true,
   commands = true,
+  installed = true,
   lint = true,
   log = true,
   manifest = true,
+  package = true,
   policy = true,
   report_shapes = true,
   sddl = true,

@@ -3,7 +3,7 @@
 -- `later`: further parts of a subject, for what its first does not have.
 return {
   later = {scm = {"scm_config", "scm_service"}},
-  subjects = {"scm", "reg", "http", "iis", "process", "tcp", "file", "event", "task", "feature", "policy"},
+  subjects = {"scm", "reg", "http", "iis", "process", "tcp", "file", "event", "task", "feature", "policy", "install"},
   scm = {"scm.state", "scm.config", "scm.password", "scm.details", "scm.security", "scm.service", "scm.control"},
   reg = {"reg.value", "reg.key", "reg.security", "reg.save", "reg.hive"},
   http = {"http.iplisten", "http.urlacl", "http.sslcert", "http.timeout", "http.cache", "http.setting", "http.parameters"},
@@ -15,4 +15,5 @@ return {
   task = {"task", "task.run"},
   feature = {},
   policy = {"policy.file"},
+  install = {"install.playbook"},
 }

@@ -42,7 +42,7 @@ local function fail_words(problem)
   core.fail(declared.name, core.code.P80_BAD_ARGUMENTS, text, hint)
 end
 
-local from_file = {file = true, bundled = true}
+local from_file = {file = true, bundled = true, installed = true}
 
 --- p80.playbook(manifest) -> its arguments. Grants come from the manifest only when the script is a file: what is
 -- typed on the command line has only what --allow gives.
@@ -63,11 +63,12 @@ core.write("p80.playbook", function(manifest)
   return args
 end)
 
---- Runs a bundled or other script only as far as its manifest; returns that, or nil and why not.
-function playbook.manifest_of(script)
+--- Runs a bundled or other script only as far as its manifest; returns that, or nil and why not. With `texts` the script and
+-- its modules are texts by path ("a/b.lua").
+function playbook.manifest_of(script, texts)
   local before, script_before = declared, core.script
   declared, core.script = nil, {name = script, kind = "help"}
-  local ok, problem = host.load_manifest(script)
+  local ok, problem = host.load_manifest(script, texts)
   local found = declared
   declared, core.script = before, script_before
   if found then return found end

@@ -35,6 +35,7 @@ local EXIT_FOR = {
   [code.P80_OTHER_RUN] = 6,
   [code.P80_BAD_MANIFEST] = 2,
   [code.P80_BAD_ARGUMENTS] = 2,
+  [code.P80_BAD_PACKAGE] = 2,
 }
 
 --- The exit code for an error that nobody caught.

@@ -2,7 +2,7 @@
 -- a function that raises when its input shows a fault. NUMBER makes the same run again.
 local target, cases, number = arg[1], tonumber(arg[2]), tonumber(arg[3] or os.time())
 local tests = arg[0]:match "^(.*)/fuzz/[^/]*$"
-package.path = ("%s/lib/?.lua;%s/../scripts/lib/?.lua;%s/../bindings/?.lua"):format(tests, tests, tests)
+package.path = ("%s/lib/?.lua;%s/../scripts/lib/?.lua;%s/../bindings/?.lua;%s/../engine/core/?.lua"):format(tests, tests, tests, tests)
 
 local seeds = {}
 local files <close> = io.popen(("ls '%s/fuzz/seeds/%s'"):format(tests, target))

@@ -1,0 +1,256 @@
+-- build: shim
+-- arch: x64
+-- p80 install and p80 uninstall: what is shown, asked and refused; the previous version; undo; and a kill, a full disk or a file
+-- in use at every step, after which one whole version is in force.
+local lu = require "luaunit"
+local case = require "case"
+local zipfile = require "zipfile"
+
+local T = case.suite "Install"
+local HOME <const> = os.getenv "ProgramData" .. "\\p80"
+local PLAYBOOKS <const> = HOME .. "\\playbooks"
+
+local function remove_tree(path)
+  if lfs.attributes(path, "mode") ~= "directory" then return os.remove(path) end
+  for _, name in ipairs(case.files(path)) do remove_tree(path .. "\\" .. name) end
+  assert(lfs.rmdir(path))
+end
+
+local begin = T.setUp
+function T.setUp()
+  begin()
+  if lfs.attributes(PLAYBOOKS) then remove_tree(PLAYBOOKS) end
+end
+
+local function p80(options)
+  options.state = options.state or false
+  return case.p80(options)
+end
+
+-- A folder with a playbook of two files that prints its version, twice.
+local function make(version, grants, name)
+  name = name or "acme"
+  local folder = case.path(name .. version)
+  lfs.mkdir(folder)
+  lfs.mkdir(folder .. "\\lib")
+  case.write(folder .. "\\" .. name .. ".lua", ([[
+require "p80".playbook {name = "%s", version = "%s", summary = "Says which version it is.", grants = {%s}}
+print("%s " .. require "lib.version")
+]]):format(name, version, grants or "", version))
+  case.write(folder .. "\\lib\\version.lua", ("return %q\n"):format(version))
+  return folder
+end
+
+local function install(folder, ...) return p80 {"install", folder, "--yes", ...} end
+local function says(version) return version .. " " .. version .. "\r\n" end
+
+local function assert_runs(version, message)
+  local result = p80 {"acme"}
+  if version then
+    case.exits(result, 0)
+    lu.assertEquals(result.stdout, says(version), message)
+  else
+    lu.assertStrContains(case.exits(result, 2).stderr, "no playbook of this name", message)
+  end
+end
+
+-- ---- What it does ----
+
+function T:test_a_playbook_is_installed_run_replaced_and_taken_back()
+  assert_runs(nil)
+  local first = case.exits(install(make "1.0.0"), 0)
+  lu.assertStrContains(first.stdout, "acme 1.0.0: Says which version it is.")
+  lu.assertStrContains(first.stdout, "changes nothing")
+  assert_runs "1.0.0"
+  lu.assertEquals(case.exits(p80 {"ACME.lua"}, 0).stdout, says "1.0.0")
+  lu.assertEquals(case.files(PLAYBOOKS .. "\\acme"), {"acme.lua", "installed.json", "lib"})
+  lu.assertStrContains(case.exits(install(make "1.0.0"), 0).stdout, "installed already")
+  local second = case.exits(install(make "2.0.0"), 0)
+  lu.assertStrContains(second.stdout, "replaces: 1.0.0")
+  assert_runs "2.0.0"
+  lu.assertEquals(case.files(PLAYBOOKS), {"acme", "acme.previous"})
+  case.exits(p80 {"undo"}, 0)
+  assert_runs "1.0.0"
+  case.exits(p80 {"install", "--previous", "acme"}, 0)
+  assert_runs "2.0.0"
+  case.exits(p80 {"uninstall", "acme"}, 0)
+  assert_runs(nil)
+  lu.assertEquals(case.files(PLAYBOOKS), {"acme.previous"})
+  case.exits(p80 {"undo"}, 0)
+  assert_runs "2.0.0"
+  lu.assertStrContains(case.exits(p80 {"uninstall", "none"}, 1).stderr, "No playbook of this name is installed.")
+  lu.assertStrContains(case.exits(p80 {"install", "--previous", "none"}, 1).stderr, "no previous version")
+end
+
+function T:test_a_version_that_is_not_kept_any_more()
+  for _, version in ipairs {"1.0.0", "2.0.0", "3.0.0"} do case.exits(install(make(version)), 0) end
+  case.exits(p80 {"undo"}, 0)
+  assert_runs "2.0.0"
+  lu.assertStrContains(case.exits(p80 {"undo"}, 1).stdout, "Version 1.0.0 is not kept any more")
+  assert_runs "2.0.0"
+end
+
+function T:test_a_file_with_its_modules_and_an_archive()
+  local folder = make "1.0.0"
+  case.write(folder .. "\\notes.txt", "not needed")
+  case.exits(install(folder .. "\\acme.lua"), 0)
+  lu.assertEquals(case.files(PLAYBOOKS .. "\\acme"), {"acme.lua", "installed.json", "lib"})
+  assert_runs "1.0.0"
+  folder = make "2.0.0"
+  local archive = case.write("acme-2.0.0.zip", zipfile.make {
+    {name = "acme-main/", bytes = ""}, {name = "acme-main/acme.lua", bytes = case.read(folder .. "\\acme.lua")},
+    {name = "acme-main/lib/version.lua", bytes = case.read(folder .. "\\lib\\version.lua")},
+  })
+  case.exits(install(archive), 0)
+  assert_runs "2.0.0"
+end
+
+function T:test_check_installs_nothing()
+  local result = case.exits(p80 {"install", make("1.0.0", '"scm.state"'), "--check"}, 3)
+  lu.assertStrContains(result.stdout, "+ may change scm.state")
+  lu.assertStrContains(result.stdout, "--check: 1 change would be made:")
+  lu.assertNil(lfs.attributes(PLAYBOOKS))
+  case.exits(install(make "1.0.0"), 0)
+  case.exits(p80 {"uninstall", "acme", "--check"}, 3)
+  assert_runs "1.0.0"
+end
+
+function T:test_new_grants_must_be_agreed_to()
+  local folder = make("1.0.0", '"scm.state:W3SVC", "http.urlacl"')
+  local result = case.exits(p80 {"install", folder}, 4)
+  lu.assertStrContains(result.stderr, "Nobody agreed that it may change scm.state:W3SVC, http.urlacl.")
+  assert_runs(nil)
+  case.exits(install(folder), 0)
+  case.exits(p80 {"install", make("1.0.1", '"http.urlacl"')}, 0) -- less than before
+  result = case.exits(p80 {"install", make("1.1.0", '"http.urlacl", "process.run"')}, 4)
+  lu.assertStrContains(result.stderr, "may change process.run.")
+  result = case.exits(p80 {"install", make("1.1.0", '"process.run"'), "--yes", "--json"}, 0)
+  lu.assertEquals(result.json.result, {name = "acme", version = "1.1.0", replaces = "1.0.1", summary = "Says which version it is.",
+    grants = {"process.run"}, added = {"process.run"}, removed = {"http.urlacl"}, changed = true})
+  lu.assertEquals(result.json.changed, 1)
+  result = install(make("1.2.0", '"process.run", "http.urlacl"'))
+  lu.assertStrContains(result.stdout, "+ may change http.urlacl   NEW")
+  lu.assertStrContains(result.stdout, "    may change process.run")
+end
+
+function T:test_what_is_refused()
+  for _, row in ipairs {
+    {make("1.0.0", nil, "free80"), "A bundled playbook has this name"}, {make("1.0.0", nil, "Undo"), "A command of p80 has this name"},
+    {make("1.0.0", nil, "install"), "A command of p80 has this name"}, {make("1.0.0", '"nonsense"'), "There is no grant 'nonsense'"},
+    {case.path "none", "no such file or folder"},
+  } do
+    local result = install(row[1])
+    lu.assertTrue(result.code == 2 or row[1]:find "none" and result.code == 1, case.describe(result))
+    lu.assertStrContains(result.stderr, row[2])
+  end
+  local folder = make "1.0.0"
+  os.rename(folder .. "\\acme.lua", folder .. "\\other.lua")
+  lu.assertStrContains(case.exits(install(folder), 2).stderr, "Its manifest calls it 'acme'. (P80_BAD_PACKAGE); name the file acme.lua")
+  case.write(folder .. "\\other.lua", "error 'broken'")
+  lu.assertStrContains(case.exits(install(folder), 2).stderr, "broken")
+  for _, words in ipairs {{"install"}, {"install", "a", "b"}, {"install", folder, "--previous", "acme"}, {"uninstall"}} do case.exits(p80(words), 2) end
+  lu.assertNil(lfs.attributes(PLAYBOOKS))
+end
+
+function T:test_the_bundled_one_is_run_whatever_is_there()
+  lfs.mkdir(HOME)
+  lfs.mkdir(PLAYBOOKS)
+  lfs.mkdir(PLAYBOOKS .. "\\free80")
+  case.write(PLAYBOOKS .. "\\free80\\free80.lua", "print 'not I'")
+  lu.assertStrContains(case.exits(p80 {"free80", "--help"}, 0).stdout, "Usage: p80 free80")
+  remove_tree(PLAYBOOKS)
+end
+
+function T:test_a_changed_or_damaged_version_is_repaired()
+  local folder = make "1.0.0"
+  case.exits(install(folder), 0)
+  case.write(PLAYBOOKS .. "\\acme\\lib\\version.lua", "return 'tampered'")
+  case.exits(install(folder), 0)
+  assert_runs "1.0.0"
+  case.write(PLAYBOOKS .. "\\acme\\installed.json", "{")
+  case.exits(install(folder), 0)
+  assert_runs "1.0.0"
+end
+
+-- ---- Whatever happens ----
+
+-- The version in force: its text and its module must be of one.
+local function version_in_force()
+  local result = p80 {"acme"}
+  if result.code == 2 then return nil end
+  case.exits(result, 0)
+  local first, second = result.stdout:match "^(%S+) (%S+)\r\n$"
+  lu.assertEquals(first, second)
+  return first
+end
+
+local SCENES = {
+  {name = "first", from = nil, to = "2.0.0", words = function() return {"install", make "2.0.0"} end},
+  {name = "second", from = "1.0.0", to = "2.0.0", words = function() return {"install", make "2.0.0"} end},
+  {name = "third", from = "1.0.0", to = "2.0.0", before = "0.1.0", words = function() return {"install", make "2.0.0"} end},
+  {name = "uninstall", from = "1.0.0", to = nil, before = "0.1.0", words = function() return {"uninstall", "acme"} end},
+  {name = "previous", from = "1.0.0", to = "0.1.0", before = "0.1.0", words = function() return {"install", "--previous", "acme"} end},
+}
+
+local function read_tree(path)
+  if lfs.attributes(path, "mode") ~= "directory" then return case.read(path) end
+  local tree = {}
+  for _, name in ipairs(case.files(path)) do tree[name] = read_tree(path .. "\\" .. name) end
+  return tree
+end
+
+local function write_tree(path, tree)
+  if type(tree) == "string" then return case.write(path, tree) end
+  lfs.mkdir(path)
+  for name, inner in pairs(tree) do write_tree(path .. "\\" .. name, inner) end
+end
+
+-- Brings about what is there before; by copies, the second time.
+local function prepare(scene)
+  if lfs.attributes(PLAYBOOKS) then remove_tree(PLAYBOOKS) end
+  if scene.tree then return write_tree(PLAYBOOKS, scene.tree) end
+  if scene.before then case.exits(install(make(scene.before)), 0) end
+  if scene.from then case.exits(install(make(scene.from)), 0) end
+  scene.tree = lfs.attributes(PLAYBOOKS) and read_tree(PLAYBOOKS) or {}
+end
+
+-- Does what the scene says, with the shim's order at its n-th call, n = 1, 2, ... until the order comes too late. After each, the
+-- old or the new version is in force, whole; the next install clears away what was left and keeps the one in force. Returns
+-- how often it struck.
+local function at_every_step(scene, order, most)
+  local variable = order:find "^KILL" and "P80_SHIM_KILL" or "P80_SHIM_FAIL"
+  for n = 1, most or 60 do
+    prepare(scene)
+    local words = scene.words()
+    words.env = {[variable] = order:match "=(.*)":format(n)}
+    local result, where = p80(words), ("%s, %s, n = %d"):format(scene.name, order, n)
+    local now = version_in_force()
+    if result.code == 0 then
+      lu.assertEquals(now, scene.to, where)
+      return n - 1
+    end
+    lu.assertTrue(now == scene.from or now == scene.to, ("%s: %s is in force"):format(where, now))
+    if variable == "P80_SHIM_FAIL" and now ~= scene.from then lu.assertStrContains(result.stderr, "p80: 1 change", where) end
+    case.exits(install(make("1.0.0", nil, "other")), 0)
+    local path = PLAYBOOKS .. "\\acme\\lib\\version.lua"
+    lu.assertEquals(lfs.attributes(path) and case.read(path):match '"(.*)"', now, where)
+    for _, name in ipairs(case.files(PLAYBOOKS)) do lu.assertTrue((name:gsub("%.previous$", "")):find "^%w+$" ~= nil, where .. ": " .. name) end
+  end
+  lu.fail "the order struck at every step"
+end
+
+function T:test_killed_at_every_step()
+  local struck = 0
+  for _, scene in ipairs(SCENES) do struck = struck + at_every_step(scene, "KILL=MoveFileExW:%d:after") end
+  struck = struck + at_every_step(SCENES[3], "KILL=DeleteFileW:%d") + at_every_step(SCENES[1], "KILL=CreateDirectoryW:%d")
+  lu.assertTrue(struck > 30, struck)
+end
+
+function T:test_disk_full_at_every_write()
+  lu.assertTrue(at_every_step(SCENES[2], "FAIL=WriteFile:%d:112") >= 5)
+  lu.assertTrue(at_every_step(SCENES[2], "FAIL=FlushFileBuffers:%d:1117") >= 5)
+end
+
+function T:test_a_file_in_use()
+  lu.assertTrue(at_every_step(SCENES[3], "FAIL=MoveFileExW:%d:87") >= 5)
+end
