@@ -596,7 +596,7 @@ static int dispatch(lua_State *L) {
       code = run_repl(L);
       break;
     case CLI_COMMAND:
-      code = strcmp(options->name, "test") == 0 ? run_kit(L, "cmd_test") : run_command(L);
+      code = inner == NULL && strcmp(options->name, "test") == 0 ? run_kit(L, "cmd_test") : run_command(L);
       break;
     case CLI_WRONG:
       lua_pushfstring(L, "%s; `p80 --help` shows what there is", options->error);

@@ -159,13 +159,18 @@ end
 
 function T:test_time_is_the_machines_own()
   local by_name = run_tests([[
+    function test_json()
+      local r = test.machine {}:code("print 'x'; require 'p80'.report(5)", {json = true}):exits(0)
+      lu.assertStrContains(r.output, '"result":5')
+      lu.assertEquals({r.errors, r.result}, {"x\n", 5})
+    end
     function test_clocks()
       local m = test.machine {time = "2024-02-29T23:59:00Z"}
       local r = m:code "local a, b = os.time(), os.clock(); require 'p80'.sleep(7200); require 'p80'.report {os.time() - a, os.clock() - b, os.date '!%Y-%m-%d %H:%M'}"
       lu.assertEquals(r.result, {7200, 7200.0, "2024-03-01 01:59"})
     end
   ]], 0)
-  check_passed(by_name, {"test_clocks"})
+  check_passed(by_name, {"test_clocks", "test_json"})
 end
 
 function T:test_mistakes_in_a_machine_are_named()
@@ -250,5 +255,7 @@ function T:test_what_is_no_machine()
   local evil = case.write("evil.lua", "return {name = os.getenv 'PATH'}")
   lu.assertStrContains(case.exits(case.p80 {"--model", evil, "free80.lua"}, 2).stderr, "evil.lua:1")
   local model = case.write("web.lua", WEB)
-  lu.assertStrContains(case.exits(case.p80 {"--model", model, "policy"}, 1).stderr, "about this machine")
+  for _, command in ipairs {"policy", "test", "capture"} do
+    lu.assertStrContains(case.exits(case.p80 {"--model", model, command}, 1).stderr, "about this machine")
+  end
 end
