@@ -65,13 +65,39 @@ local function reservations()
   return values
 end
 
+-- Where bindings of certificates are, by their kind.
+local PLACES <const> = {ipport = "SslBindingInfo", hostnameport = "SslSniBindingInfo", ccs = "SslCcsBindingInfo"}
+
+-- The bindings in HTTP's key `place` ("sslbindinginfo") by the names of their keys.
+local function bindings_in(place)
+  local found = {}
+  for binding, record in pairs(machine.http.sslcert) do
+    local kind, name = binding:match "^(%a+)=(.*)$"
+    if PLACES[kind] and PLACES[kind]:lower() == place then found[name] = record end
+  end
+  return found
+end
+
+local function from_hex(hex) return (hex:gsub("%x%x", function(pair) return string.char(tonumber(pair, 16)) end)) end
+
+local function binding_values(record)
+  return {
+    AppId = {type = "binary", value = record.appid}, SslCertStoreName = record.store and {type = "sz", value = record.store},
+    SslCertHash = record.hash and {type = "binary", value = from_hex(record.hash)},
+  }
+end
+
 -- The values that Windows itself keeps in a key, or nil.
 local function kept(path)
   local folded = path:lower()
+  local place, binding = folded:sub(#HTTP + 2):match [[^(ssl%a+)\?(.*)$]]
   if folded == HTTP then
     return {ListenOnlyList = machine.http.iplisten[1] and {type = "multi_sz", value = machine.http.iplisten}}
   elseif folded == HTTP .. [[\urlaclinfo]] then
     return reservations()
+  elseif folded:sub(1, #HTTP + 1) == HTTP .. "\\" and place then
+    local record = bindings_in(place)[binding]
+    return binding == "" and next(bindings_in(place)) and {} or record and binding_values(record) or nil
   end
   local name = folded:sub(1, #SERVICES) == SERVICES and folded:sub(#SERVICES + 1):match "^[^\\]+$"
   local service = name and model.part "scm".find(name)
@@ -123,6 +149,11 @@ local function names_below(path)
     add_name(names, seen, "Parameters")
   elseif start == HTTP .. "\\" then
     add_name(names, seen, "UrlAclInfo")
+    for _, place in pairs(PLACES) do
+      if next(bindings_in(place:lower())) then add_name(names, seen, place) end
+    end
+  elseif start:sub(1, #HTTP + 1) == HTTP .. "\\" then
+    for name in pairs(bindings_in(start:sub(#HTTP + 2, -2))) do add_name(names, seen, name) end
   end
   table.sort(names)
   return names

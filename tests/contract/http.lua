@@ -49,4 +49,20 @@ same("once", http.timeout.set("idle_connection", 60), false)
 same("is read", {http.timeout.get "idle_connection"}, {60, "api"})
 fails("no such number", 87, http.timeout.get, "idle")
 
+-- ---- While it does not run ----
+
+http.iplisten.add "127.0.0.1"
+http.urlacl.add(URL, {sddl = "D:(A;;GX;;;NS)"})
+http.sslcert.add("0.0.0.0:8443", {hash = HASH, appid = APP})
+http.sslcert.add("www.contoso.com:8444", {hash = HASH, appid = APP})
+same("stopping it", win.scm.stop("HTTP", {dependents = true}), true)
+same("the listen list in the registry", {http.iplisten.list()}, {{"127.0.0.1"}, "registry"})
+row, source = http.urlacl.get(URL)
+same("the reservation", {row.url, row.sddl, source}, {URL, "D:(A;;GX;;;NS)", "registry"})
+row, source = http.sslcert.get "0.0.0.0:8443"
+same("the certificate", {row.hash, row.appid, row.store, source}, {HASH, APP, "MY", "registry"})
+same("both", #http.sslcert.list(), 2)
+fails("no change", 1062, http.iplisten.add, "127.0.0.2")
+same("what is so already", http.iplisten.add "127.0.0.1", false)
+
 expect.done()

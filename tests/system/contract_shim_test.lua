@@ -30,5 +30,5 @@ end
 
 function T:test_http()
   case.start_service "HTTP"
-  contract.check("http", [[return {services = {HTTP = {type = "kernel_driver", state = "running"}}}]], {P80_SHIM_HTTP_CONFIG = "1"})
+  contract.check("http", [[return {services = {HTTP = {type = "kernel_driver", state = "running"}}}]], {P80_SHIM_HTTP_CONFIG = "1", P80_SHIM_SCM = "1"})
 end
