@@ -35,7 +35,13 @@ local function help_text(arg)
   return ("%s (default %s)"):format(help, default_text(arg.default))
 end
 
-local function add_option(parser, name, arg)
+-- What is missing is known only after the arguments file; only the help text has argparse count.
+local function count_of(arg, for_help)
+  local least = for_help and arg.required and 1 or 0
+  return arg.type == "list" and least .. "+" or least .. "-1"
+end
+
+local function add_option(parser, name, arg, for_help)
   local option = arguments.option(name)
   if arg.type == "flag" then
     parser:flag(option):target(name):description(help_text(arg))
@@ -46,7 +52,7 @@ local function add_option(parser, name, arg)
   end
   local read = types[arg.type].read
   parser:option(option):target(name):description(help_text(arg)):argname(placeholder(arg))
-    :count(arg.type == "list" and "*" or "?"):convert(function(text)
+    :count(count_of(arg, for_help)):convert(function(text)
       local value, reason = text, nil
       if read then value, reason = read(text, arg) end
       if value == nil then return nil, ("option '%s': %s"):format(option, reason) end
@@ -58,10 +64,10 @@ end
 
 local FILE_HELP = "a JSON file with arguments that are not given here; - reads it from standard input"
 
-local function make_parser(m)
+local function make_parser(m, for_help)
   local parser = host.lib "argparse"("p80 " .. m.name, m.summary):add_help(false)
   parser:usage_max_width(100):help_max_width(100)
-  for _, name in ipairs(arguments.names(m)) do add_option(parser, name, m.args[name]) end
+  for _, name in ipairs(arguments.names(m)) do add_option(parser, name, m.args[name], for_help) end
   parser:option "--args-file":argname "<file>":description(FILE_HELP)
   return parser
 end
@@ -78,7 +84,7 @@ end
 
 --- The usage text of a playbook.
 function arguments.help(m)
-  local lines = {make_parser(m):get_help() .. secrets_text(m), ""}
+  local lines = {make_parser(m, true):get_help() .. secrets_text(m), ""}
   local function add(...) lines[#lines + 1] = (...):format(select(2, ...)) end
   add("Version %s%s%s.", m.version, m.author and " by " .. m.author or "", m.license and ", licence " .. m.license or "")
   if m.p80 then add("Needs p80 %s or newer.", m.p80) end

@@ -34,7 +34,7 @@ local function between(what, floor, ceiling, convert, show)
     local least, most = math.max(arg.least or floor, floor), math.min(arg.most or ceiling, ceiling)
     local number = math.type(value) and convert(value)
     if number and number >= least and number <= most then return number end
-    check.bad(name, value, range(what, least, most, show or tostring))
+    check.bad(name, show and number and number >= 0 and show(number) or value, range(what, least, most, show or tostring))
   end
 end
 

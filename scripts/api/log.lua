@@ -29,6 +29,7 @@ function log.debug(text, ...) end
 ---It is no change that counts, cannot be taken back, and is left alone with --check.
 ---
 ---Errors: `P80_REFUSED` without the grant `file.write`; `ERROR_PATH_NOT_FOUND`; `ERROR_ACCESS_DENIED`; `ERROR_NOT_SUPPORTED` for a link.
+---Changes: `file.write`
 ---@param path string in a folder that exists
 function log.file(path) end
 

@@ -78,6 +78,9 @@ function p80.restart_needed() end
 function p80.log(level, text) end
 
 ---Has everything that is said from now on written to the end of a file, too; what `log.file` is.
+---
+---Errors: as of `log.file`.
+---Changes: `file.write`
 ---@param path string needs the grant `file.write`
 function p80.log_file(path) end
 

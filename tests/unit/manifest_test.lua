@@ -52,7 +52,7 @@ local WRONG = {
 local WRONG_ARGUMENTS = {
   {"", 1}, {".type", {}}, {".type", {type = "prt"}, "did you mean 'port'?"}, {".type", {type = 5}}, {".defualt", {type = "port", defualt = 1}},
   {".default", {type = "port", default = 0}}, {".default", {type = "port", default = "80"}}, {".default", {type = "duration", default = "5"}},
-  {".default", {type = "duration", default = "2m", least = 300}, "from 5m to 30d"}, {".default", {type = "address", default = "10.0.0"}},
+  {".default", {type = "duration", default = "2m", least = 300}, "from 5m to 30d expected, got '2m'"}, {".default", {type = "address", default = "10.0.0"}},
   {".default", {type = "secret", default = "x"}}, {".default", {type = "flag", default = true}},
   {".default[2]", {type = "list", of = "port", default = {1, 0}}}, {".default", {type = "list", default = "a,b"}},
   {".help", {type = "text", help = 1}}, {".required", {type = "text", required = 1}}, {".required", {type = "flag", required = true}},
@@ -366,6 +366,8 @@ function TestHelp:test_tells_arguments_defaults_and_grants()
     lu.assertStrContains(help, expected)
   end
   lu.assertNotStrContains(help, "--password")
+  lu.assertStrContains(help, " --to <address>")
+  lu.assertNotStrContains(help, "[--to")
   lu.assertStrContains(core.arguments.help(manifest {grants = {}}), "Changes nothing.")
 end
 
