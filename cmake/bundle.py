@@ -2,8 +2,9 @@
 
 LIST has a line "type name path" for each file. FOLDER gets bundle.rc and a packed file for each type: the length of all
 its text and the number of its files (4 bytes each, little-endian); for each file, by name, its length (4 bytes) and its
-name, which a zero byte ends; then the text of all of them as one stream of deflate (RFC 1951). What nobody reads in the
-program goes in without comments and indentation; its lines stay where they are.
+name, which a zero byte ends; then the text of all of them as one stream of deflate (RFC 1951). Types of which most runs
+need little have their rest in a packed file of its own. What nobody reads in the program goes in without comments and
+indentation; its lines stay where they are.
 
 A page (.html) becomes a Lua file that returns its text. The hashes by which its Content-Security-Policy allows its own
 style and script stand there as sha256-STYLE and sha256-SCRIPT (https://www.w3.org/TR/CSP3/#match-element-to-source-list).
@@ -16,6 +17,11 @@ import struct
 import sys
 import zlib
 
+NEEDED_OFTEN = {  # by a run that changes something, such as that of free80
+    "core": """init arguments codes data gate grants journal kinds manifest playbook policy result scm secrets types""",
+    "win": "check endpoints host http http_netsh http_products http_url iis process scm tcp",
+    "lib": "dkjson p80 ports",
+}
 READ_BY_PEOPLE = ("script", "api", "template")
 PART = re.compile(rb"""
     (?P<comment> --(?: \[(?P<c>=*)\[ .*? \](?P=c)\] | [^\n]* ))
@@ -69,7 +75,10 @@ def main(list_path, folder):
             text = page_as_lua(text)
         elif kind not in READ_BY_PEOPLE:
             text = lean(text)
-        types.setdefault(kind, []).append((name, text))
+        often = NEEDED_OFTEN.get(kind)
+        types.setdefault(kind if often is None or name in often.split() else kind + "_rest", []).append((name, text))
+    for kind, names in NEEDED_OFTEN.items():
+        assert set(names.split()) == {name for name, _ in types[kind]}, kind
     for kind, files in types.items():
         write_changed(f"{folder}/{kind}.bin", pack(files))
     with open(f"{folder}/bundle.rc", "w", encoding="utf-8") as file:
