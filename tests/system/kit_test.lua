@@ -31,6 +31,17 @@ function T:test_the_examples_pass()
   lu.assertNil(case.files(case.state .. "\\runs"))
 end
 
+function T:test_the_manual_s_test_passes_as_it_stands()
+  local file = assert(io.open(test.folder .. "/../docs/testing.md", "rb"))
+  local text = file:read "a"
+  file:close()
+  local path = case.write("manual_test.lua", (text:match "```lua\n(.-)```"))
+  lu.assertStrContains(case.exits(case.p80 {"test", path}, 0).stdout, "1 success")
+  local model = case.write("shop.lua", [[return {next_pid = 4312, services = {Shop = {state = "running", path = "C:\\shop.exe", listens = {80}}}}]])
+  local shown = case.exits(case.p80 {"--check", "--model", model, "free80.lua"}, 3).stdout:gsub("\r", "")
+  lu.assertStrContains(shown, (text:match "```\n(%-%-check: .-)```"))
+end
+
 function T:test_a_playbook_that_loops_exits_or_raises_fails_only_its_test()
   local by_name = run_tests([[
     local function machine() return test.machine {services = {Web = {state = "running", listens = {80}}}} end
