@@ -86,7 +86,7 @@ static int guarded_lock_dir(lua_State *L) {
     lua_pushboolean(L, 1);
     return 1;
   }
-  lua_pushlstring(L, lua_tostring(L, at), lua_rawlen(L, at) - strlen(file));
+  lua_pushlstring(L, lua_tostring(L, at), (size_t)lua_rawlen(L, at) - strlen(file));
   lua_replace(L, 1);
   lua_settop(L, at - 1);
   return call_original(L);
