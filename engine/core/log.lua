@@ -39,7 +39,7 @@ end
 function log.open(path)
   core.open "file.write"
   path = core.ask_file(path)
-  if core.checking then return end
+  if core.checking or host.model then return end
   local stream, problem, number = io.open(path, "a")
   local code = number == ENOENT and core.code.ERROR_PATH_NOT_FOUND or core.code.ERROR_ACCESS_DENIED
   if not stream then core.fail(path, code, problem:sub(#path + 3) .. ".") end

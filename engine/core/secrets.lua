@@ -36,8 +36,9 @@ end
 --- Plain data with the secrets in its text masked; the data itself when there are none.
 function secrets.masked(value) return known[1] and mask(value) or value end
 
---- Asks for the secret argument `name`; nil when there is no console, or nothing is typed.
+--- Asks for the secret argument `name`; nil when there is nobody to ask, or nothing is typed.
 function secrets.ask(m, name)
+  if host.model then return nil end
   local help = m.args[name].help
   local about = help and #help <= LONGEST and " (" .. help .. ")" or ""
   while true do

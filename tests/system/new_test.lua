@@ -152,3 +152,28 @@ function T:test_what_a_newer_p80_or_windows_needs_is_said_with_both_versions()
   local version = case.exits(case.p80 {"-e", "print(require 'p80'.version)"}, 0).stdout:match "%S+"
   case.exits(case.script(([[require "p80".playbook {name = "x", version = "1.0.0", summary = "x", p80 = "%s", windows = "5.2"}]]):format(version)), 0)
 end
+
+function T:test_on_a_modelled_machine_arguments_are_read_here_and_no_log_is_written()
+  case.write("a.lua", [[
+local p80, log = require "p80", require "log"
+p80.playbook {name = "a", version = "1.0.0", summary = "x", grants = {"file.write"}, args = {
+  ip = {type = "address"}, key = {type = "secret", required = true}, services = {type = "list", of = "service"}}}
+log.file "a.log"
+log.info("hello %s", p80.args)
+p80.report(p80.args)
+]])
+  case.write("arguments.json", '{"key": "geheim", "ip": "::0001"}')
+  case.write("a_test.lua", [[
+local lu, test = require "luaunit", require "test"
+function test_a()
+  local m = test.machine {}
+  local run = m:run("a.lua", {"--args-file", "arguments.json", "--services=x,y"}):exits(0)
+  lu.assertEquals(run.result, {key = "***", ip = "::1", services = {"x", "y"}})
+  lu.assertStrContains(run.errors, 'key = "***"')
+  m:run("a.lua", {"--ip", "1.2.3"}):exits(2)
+  lu.assertStrContains(m:run("a.lua"):exits(2).errors, "'key' is missing")
+end
+]])
+  case.exits(case.p80 {"test", "a_test.lua", cwd = case.folder}, 0)
+  lu.assertNil(lfs.attributes(case.path "a.log"))
+end
