@@ -102,3 +102,16 @@ function T:test_works_without_its_log()
   lu.assertEquals(status "p80-dark".state, "running")
 end
 
+function T:test_a_run_that_cannot_be_interrupted_is_ended_when_the_service_stops()
+  local KEY = [[HKLM\SYSTEM\p80-test-hang]]
+  case.later(function() win.reg.delete(KEY, nil, {tree = true}) end)
+  install("p80-hang", "--state", case.state, playbook(([[
+    if win.reg.exists(%q) then say "ran again" return end
+    win.reg.create(%q)
+    string.find(("a"):rep(50), ("a-"):rep(50) .. "b") -- takes years]]):format(KEY, KEY), [["reg.*"]]))
+  case.wait("the run", function() return win.reg.exists(KEY) end)
+  lu.assertTrue(stop "p80-hang" < 5)
+  case.start_service "p80-hang"
+  wait_log("p80-hang", "was cut off after 1 steps")
+  wait_log("p80-hang", "ran again")
+end

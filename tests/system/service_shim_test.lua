@@ -1,0 +1,98 @@
+-- build: shim
+-- arch: x64
+-- p80 service where Wine lacks something: recovery actions, service SIDs and privileges, events, tasks, a full disk.
+local lu = require "luaunit"
+local case = require "case"
+local fakecom = require "fakecom"
+local services = require "services"
+local service, install, log, playbook = services.service, services.install, services.log, services.playbook
+
+local T = case.suite "ServiceShim"
+
+local KEY = [[HKLM\SYSTEM\p80-test-shim]]
+local CHANGE = ([[win.reg.set(%q, "a", "1")]]):format(KEY)
+
+-- Sets variables for this process and those that it starts, until the test ends.
+local function with(variables)
+  for name, value in pairs(variables) do
+    test.setenv(name, value)
+    case.later(function() test.setenv(name, nil) end)
+  end
+end
+
+-- Runs `p80 service run --once` as a task would.
+local function once(env, path, ...)
+  return case.p80 {"service", "--", "run", "--name", "p80-once", "--recover", "report", "--once", path, env = env, ...}
+end
+
+local function events()
+  local rows, found = win.event.read "Application", {}
+  for i = #rows, 1, -1 do
+    if rows[i].source == "p80-once" then found[#found + 1] = rows[i].id end
+  end
+  return found
+end
+
+function T:test_windows_starts_it_again_and_gives_it_no_more_than_it_needs()
+  with {P80_SHIM_SCM = "1"}
+  local path = playbook("", [["reg.save", "scm.state"]])
+  local result = install("p80-least", "--no-start", "--json", path)
+  lu.assertEquals({result.json.result.lacks, result.json.changed}, {{}, 2})
+  local details = win.scm.details "p80-least"
+  lu.assertEquals(details.failure.actions, {{action = "restart", delay = 5.0}, {action = "restart", delay = 30.0}, {action = "restart", delay = 300.0}})
+  lu.assertEquals({details.failure.reset_period, details.failure.on_non_crash, details.sid_type}, {86400, true, "unrestricted"})
+  lu.assertEquals(details.privileges, {"SeChangeNotifyPrivilege", "SeImpersonatePrivilege", "SeDebugPrivilege", "SeBackupPrivilege"})
+  lu.assertEquals(install("p80-least", "--no-start", "--json", path).json.changed, 0)
+  local record = win.scm.get "p80-least"
+  lu.assertEquals({record.start, record.account, record.type, record.unquoted}, {"auto", "LocalSystem", "own_process"})
+  case.exits(case.p80 {"undo", tostring(result.json.run), state = false}, 0)
+  lu.assertNil(win.scm.get "p80-least")
+end
+
+function T:test_as_a_task_and_back_again()
+  fakecom.register("task", "fake-task")
+  case.later(function() fakecom.register("task", nil) fakecom.clear() end)
+  local path = playbook ""
+  install("p80-task", "--no-start", path)
+  case.exits(service("install", "--name", "p80-task", "--as", "task", path, "--mode", "a b"), 0)
+  lu.assertNil(win.scm.get "p80-task")
+  local task = win.task.get "p80-task"
+  lu.assertEquals(task.triggers, {{type = "startup"}})
+  lu.assertStrContains(task.actions[1].arguments, ([[service -- run --name p80-task --recover report --once %s --mode "a b"]]):format(path))
+  local row = services.status "p80-task"
+  lu.assertEquals({row.as, row.start, row.script, row.words}, {"task", "startup", path, {"--mode", "a b"}})
+  lu.assertStrContains(case.exits(service "status", 0).stdout, "p80-task")
+  lu.assertEquals(case.exits(service("install", "--name", "p80-task", "--as", "task", "--json", path, "--mode", "a b"), 0).json.changed, 0)
+  case.exits(service("install", "--name", "p80-task", "--no-start", path), 0)
+  lu.assertNil(win.task.get "p80-task")
+  lu.assertEquals(win.scm.get "p80-task".state, "stopped")
+  case.exits(service("install", "--name", "p80-task", "--as", "task", path), 0)
+  case.exits(service("remove", "p80-task"), 0)
+  lu.assertEquals({win.task.get "p80-task", win.event.source "p80-task"}, {})
+end
+
+function T:test_events_have_their_numbers()
+  with {P80_SHIM_EVENTS = "1"}
+  case.later(function() win.reg.delete([[HKLM\SYSTEM\p80-test]], nil, {tree = true}) end)
+  case.later(function() win.reg.delete(KEY, nil, {tree = true}) end)
+  local path = playbook(CHANGE .. " if args.mode == 'fail' then error 'broken' end", [["reg.*"]])
+  case.exits(once({}, path), 0)
+  lu.assertEquals(events(), {100, 102})
+  case.exits(once({}, path), 0)
+  lu.assertEquals(events(), {100, 102, 100})
+  case.exits(once({}, path, "--mode", "fail"), 1)
+  case.exits(once({}, playbook "win.reg.set('HKCU\\\\Software', 'p80', '1')"), 4)
+  lu.assertEquals(events(), {100, 102, 100, 100, 110, 100, 111})
+  local newest = win.event.read("Application", {max = 1})[1]
+  lu.assertStrContains(newest.strings[1], "p80-once: This run has no grant 'reg.value:HKCU\\Software\\p80'")
+end
+
+function T:test_a_full_disk_keeps_runs_from_changing_anything()
+  case.later(function() win.reg.delete(KEY, nil, {tree = true}) end)
+  local path = playbook(CHANGE, [["reg.*"]])
+  case.exits(once({P80_SHIM_FAIL = "WriteFile:1+:112"}, path), 1)
+  lu.assertFalse(win.reg.exists(KEY))
+  lu.assertStrContains(log "p80-once", "ERROR_DISK_FULL")
+  case.exits(once({}, path), 0)
+  lu.assertTrue(win.reg.exists(KEY))
+end
