@@ -96,14 +96,14 @@ static void WINAPI service_main(DWORD count, wchar_t **words) {
   report(SERVICE_STOPPED);
 }
 
-/* Windows says ERROR_FAILED_SERVICE_CONTROLLER_CONNECT when it is not the SCM that has started this process.
+/* Windows says ERROR_FAILED_SERVICE_CONTROLLER_CONNECT when it is not the SCM that has started this process (Wine
+ * does so after ten seconds).
  * https://learn.microsoft.com/windows/win32/api/winsvc/nf-winsvc-startservicectrldispatcherw */
-static DWORD WINAPI dispatch(void *unused) {
+static DWORD WINAPI dispatch(void *by_hand) {
   static wchar_t name[] = L"";
   static const SERVICE_TABLE_ENTRYW table[] = {{name, service_main}, {NULL, NULL}};
-  (void)unused;
-  if (win32.StartServiceCtrlDispatcherW(table)) return 0;
-  DWORD code = GetLastError();
+  if (by_hand == NULL && win32.StartServiceCtrlDispatcherW(table)) return 0;
+  DWORD code = by_hand ? ERROR_FAILED_SERVICE_CONTROLLER_CONNECT : GetLastError();
   if (code != ERROR_FAILED_SERVICE_CONTROLLER_CONNECT) problem = code;
   else SetConsoleCtrlHandler(on_console, TRUE);
   SetEvent(begun);
@@ -118,16 +118,18 @@ static HANDLE new_event(lua_State *L, BOOL inherit) {
   return event;
 }
 
-/* service.begin(accepts_preshutdown) -> whether it is the SCM that has started p80, and the handle for --stop-event.
- * From here on the service runs; without the SCM Ctrl-C is what stops it. */
+/* service.begin(by_hand, accepts_preshutdown) -> whether it is the SCM that has started p80, which is not asked when
+ * it is known to be somebody else, and the handle for --stop-event. From here on the service runs; without the SCM
+ * Ctrl-C is what stops it. */
 static int service_begin(lua_State *L) {
+  static int yes;
   winapi_load(L, "advapi32");
-  if (lua_toboolean(L, 1)) accepted |= ACCEPT_PRESHUTDOWN;
+  if (lua_toboolean(L, 2)) accepted |= ACCEPT_PRESHUTDOWN;
   InitializeCriticalSection(&reporting);
   begun = new_event(L, FALSE);
   stopping = new_event(L, TRUE);
   ended = new_event(L, FALSE);
-  dispatcher = CreateThread(NULL, 0, dispatch, NULL, 0, NULL);
+  dispatcher = CreateThread(NULL, 0, dispatch, lua_toboolean(L, 1) ? &yes : NULL, 0, NULL);
   if (dispatcher == NULL) luax_fail(L, "service", GetLastError());
   WaitForSingleObject(begun, INFINITE);
   if (problem) luax_fail(L, "service", problem);

@@ -22,7 +22,7 @@ end
 
 local function seconds(text)
   local number = tonumber(text)
-  return number and number >= 0.05 and number <= 3600 and number or nil, ("seconds from 0.05 to 3600 expected, got '%s'"):format(text)
+  return number and number >= 0.01 and number <= 3600 and number or nil, ("seconds from 0.01 to 3600 expected, got '%s'"):format(text)
 end
 
 local WATCHED <const> = {tcp = true, services = true, http = true}

@@ -30,12 +30,15 @@ end
 
 --- What the service of that name last said of itself; nil when there is nothing, or p80 may not read it.
 function files.load(name)
-  local text = read(path_of(name, ".json"))
+  local text = read(path_of(name, ".json")) or read(path_of(name, ".new")) -- while one takes the place of the other
   return text and (data.decode(text)) or nil
 end
 
 --- Removes what it says of itself; the log stays.
-function files.forget(name) return os.remove(path_of(name, ".json")) end
+function files.forget(name)
+  os.remove(path_of(name, ".json"))
+  os.remove(path_of(name, ".new"))
+end
 
 local function rotate(path)
   local file = io.open(path, "rb")

@@ -190,6 +190,7 @@ end
 -- Looks once at everything; returns why the playbook should run, or nil.
 local function look()
   local reasons = {}
+  status.looks = status.looks + 1
   for name, watcher in pairs(watching) do
     local was_broken = watcher.broken
     if not watcher.look then
@@ -249,7 +250,7 @@ local function serve()
   file = files.open(given.name, not given.managed and host.log)
   status = file.load() or {}
   status = {
-    name = given.name, script = given.script, pid = host.pid, began = host.now(), runs = 0, watch = given.watch,
+    name = given.name, script = given.script, pid = host.pid, began = host.now(), runs = 0, looks = 0, watch = given.watch,
     run = status.run, recovered = status.recovered, log = file.log_path,
   }
   pace = new_pace(given.gap)
@@ -264,7 +265,7 @@ end
 -- {name=, script=, words={}, options={}, state=, watch={"tcp:80", ...}, recover=, gap=, once=}.
 return function(settings)
   given = settings
-  given.managed, handle = service.begin(raw.host.version().major >= 6)
+  given.managed, handle = service.begin(given.once, raw.host.version().major >= 6)
   local ok, result = pcall(serve)
   local stopped = not ok and core.is_interrupt(result)
   if status then

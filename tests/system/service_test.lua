@@ -77,7 +77,7 @@ function T:test_what_is_refused()
   for words, expected in pairs {
     [{"install", "--name", "Other", path}] = "not p80's", [{"remove", "Other"}] = "not p80's",
     [{"install", "--name", "a/b", path}] = "'a/b'", [{"install", case.path "none.lua"}] = "no such file",
-    [{"install", path, "--moed", "x"}] = "--mode", [{"install", "--gap", "0", path}] = "0.05 to 3600",
+    [{"install", path, "--moed", "x"}] = "--mode", [{"install", "--gap", "0", path}] = "0.01 to 3600",
     [{"install", "--watch", "udp", path}] = "got 'udp'", [{"install"}] = "script", [{"status", "none"}] = "no service",
     [{"install", "--state", "here", path}] = "full path", [{"install", path, "--file=here"}] = "full path",
     [{"install", path, "--args-file", case.write("args.json", "{}"):sub(4)}] = "full path", [{"instal", path}] = "install",
