@@ -121,6 +121,13 @@ static int host_load_manifest(lua_State *L) {
   return 2;
 }
 
+/* t[key] = value for the table on top, unless the option was not given. */
+static void set_limit(lua_State *L, const char *key, double value) {
+  if (value < 0) return;
+  lua_pushnumber(L, value);
+  lua_setfield(L, -2, key);
+}
+
 static void push_options(lua_State *L) {
   lua_newtable(L);
   luax_setboolean(L, "check", options->check);
@@ -131,10 +138,9 @@ static void push_options(lua_State *L) {
   luax_settext(L, "state", folder);
   luax_settext(L, "report", options->report);
   luax_settext(L, "model", options->model);
-  if (options->timeout >= 0) {
-    lua_pushnumber(L, options->timeout);
-    lua_setfield(L, -2, "timeout");
-  }
+  set_limit(L, "timeout", options->timeout);
+  set_limit(L, "cpu_limit", options->cpu_limit);
+  set_limit(L, "memory_limit", options->memory_limit);
   lua_newtable(L);
   for (int i = 0; i < options->allow_count; i++) {
     lua_pushstring(L, options->allow[i]);

@@ -97,8 +97,10 @@ local function run_options(args)
   for _, list in ipairs {host.options.allow, args.allow or {}} do
     for _, grant in ipairs(list) do table.move({"--allow", grant}, 1, 2, #words + 1, words) end
   end
-  local timeout = args.timeout or host.options.timeout
-  if timeout then table.move({"--timeout", ("%.14g"):format(timeout)}, 1, 2, #words + 1, words) end
+  local limits = {timeout = args.timeout or host.options.timeout, cpu_limit = host.options.cpu_limit, memory_limit = host.options.memory_limit}
+  for _, key in ipairs {"timeout", "cpu_limit", "memory_limit"} do
+    if limits[key] then table.move({core.arguments.option(key), ("%.14g"):format(limits[key])}, 1, 2, #words + 1, words) end
+  end
   if host.options.verbose then words[#words + 1] = "--verbose" end
   return words
 end
@@ -427,8 +429,9 @@ end
 
 local function run(args, words)
   local exit = host.chunk "service_host"(core, host) {
-    name = args.name, script = args.script, words = words, options = run_options {}, state = host.options.state,
-    watch = args.watch or {}, gap = args.gap or 1, recover = args.recover, once = args.once,
+    name = args.name or "p80-console", script = args.script, words = words, options = run_options {},
+    state = host.options.state, watch = args.watch or {}, gap = args.gap or 1, recover = args.recover or "report",
+    once = args.once,
   }
   return "", exit
 end

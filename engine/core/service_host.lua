@@ -7,6 +7,7 @@ local files, watchers, new_pace = host.chunk "service_files"(core, host), host.c
 local LONGEST_RUN <const> = 3600 -- seconds
 local MOST_OUTPUT <const> = 16 << 20 -- bytes
 local LOOK_BACK <const> = 200 -- recorded runs
+local LONGEST_TEXT <const> = 4000 -- bytes
 local RESTART <const>, REFUSED <const> = 3010, 4 -- exit codes
 
 local given -- what `p80 service run` was told
@@ -57,10 +58,15 @@ local function playbook_words()
   return table.move(given.words, 1, #given.words, #words + 1, words)
 end
 
+-- An event holds some 30,000 characters.
+local function cut(text)
+  return #text > LONGEST_TEXT and text:sub(1, utf8.offset(text, 0, LONGEST_TEXT + 1) - 1) .. "..." or text
+end
+
 local function describe_changes(document)
   local texts = {}
   for i, change in ipairs(document.changes or {}) do texts[i] = core.result.describe(change) end
-  return table.concat(texts, "; ")
+  return cut(table.concat(texts, "; "))
 end
 
 -- What came of a run: {failed=, kind=, text=} with the kind of event that tells of it, if any.
@@ -69,7 +75,7 @@ local function judge(run)
   local failed = run.problem ~= nil or run.exit ~= 0 and run.exit ~= RESTART
   if failed then
     local why = run.problem or document.error and document.error.message or ("exit code %d"):format(run.exit)
-    return {failed = true, kind = run.exit == REFUSED and "refusal" or "failure", text = why}
+    return {failed = true, kind = run.exit == REFUSED and "refusal" or "failure", text = cut(why)}
   end
   local changed = document.changed or 0
   if changed == 0 then return {changed = 0, text = "nothing had to change"} end
@@ -100,6 +106,7 @@ local recover
 
 -- Runs the playbook once.
 local function run_playbook(reason)
+  if service.wait(0) then return end
   recover()
   local flaps = pace:began(clock(), reason.changed)
   local began, row = clock(), {reason = reason.text, started = host.now()}
@@ -126,11 +133,11 @@ end
 
 -- ---- A run that was cut off ----
 
--- The last recorded run of this playbook, if it was cut off and has neither been taken back nor dealt with.
-local function find_cut_off()
-  local runs, undone = core.journal.runs(), {}
+-- The last of the runs since `checked` that was one of this playbook, if it was cut off and has not been taken back.
+local function find_cut_off(runs, checked)
+  local undone = {}
   for i = #runs, math.max(1, #runs - LOOK_BACK), -1 do
-    if runs[i] <= (status.recovered or 0) then return nil end
+    if runs[i] <= checked then return nil end
     local ok, record = pcall(core.journal.read, runs[i])
     local header = ok and record.header
     if header and header.undoes and record.ended and record.exit == 0 then undone[header.undoes] = true end
@@ -164,11 +171,12 @@ local AFTER <const> = {
 --- Deals with a run that was cut off, as the manifest says, once.
 function recover()
   if host.store.busy() then return end -- it may be that one
-  local ok, record = pcall(find_cut_off)
-  if not ok then return log(("the recorded runs cannot be read: %s"):format(record)) end
-  if not record then return end
-  AFTER[given.recover](record)
-  status.recovered = record.run
+  local ok, runs = pcall(core.journal.runs)
+  if not ok then return log(("the recorded runs cannot be read: %s"):format(runs)) end
+  local newest = runs[#runs] or 0
+  local record = find_cut_off(runs, status.checked and status.checked <= newest and status.checked or 0)
+  status.checked = newest
+  if record then AFTER[given.recover](record) end
 end
 
 -- ---- Watching ----
@@ -251,13 +259,13 @@ local function serve()
   status = file.load() or {}
   status = {
     name = given.name, script = given.script, pid = host.pid, began = host.now(), runs = 0, looks = 0, watch = given.watch,
-    run = status.run, recovered = status.recovered, log = file.log_path,
+    run = status.run, checked = status.checked, log = file.log_path,
   }
   pace = new_pace(given.gap)
   tell("start", ("p80 %s begins with %s"):format(host.version, given.script))
   if not given.once then begin_watching() end
   run_playbook {text = "the service starts"}
-  if given.once then return status.run.exit or 1 end
+  if given.once then return status.run and status.run.exit or 1 end
   watch()
 end
 

@@ -25,6 +25,14 @@ function T:test_frees_port_80_at_start_and_whenever_it_is_taken()
   lu.assertStrContains(log "p80-free80", "it was stopped")
 end
 
+function T:test_stops_while_it_starts()
+  install("p80-keep", "--no-start", playbook "p80.sleep(600)")
+  for _ = 1, 3 do
+    case.start_service "p80-keep"
+    lu.assertTrue(stop "p80-keep" < 5)
+  end
+end
+
 function T:test_stops_in_the_middle_of_a_run_and_leaves_an_orderly_record()
   install("p80-keep", "--state", case.state, playbook([[
     win.reg.set("HKLM\\SYSTEM\\p80-test-keep", "a", "1") say "waits" p80.sleep(600)]], [["reg.*"]]))
