@@ -133,10 +133,10 @@ end
 
 local function full_path(word) return raw.process.find(word:find "[/\\:]" and word or ".\\" .. word) end
 
--- The script as every run will name it: a file by its full path, others by their name.
+-- The script as every run will name it, a file by its full path, others by their name; and whether it is a file.
 local function script_of(word)
   local path = (word:find "[/\\:]" or word:lower():find "%.lua$") and full_path(word)
-  return path or (word:gsub("%.[lL][uU][aA]$", ""))
+  return path or word:gsub("%.[lL][uU][aA]$", ""), path ~= nil and path ~= false
 end
 
 -- The manifest's arguments as the words give them; raises when they are wrong. When a service runs nobody can be asked.
@@ -188,7 +188,11 @@ end
 
 local function make_plan(args, words)
   if args.state then check_full("--state", args.state) end
-  local script = script_of(args.script)
+  local script, is_file = script_of(args.script)
+  if raw.host.elevated() then
+    core.ask(host.check_protected, host.program)
+    if is_file then core.ask(host.check_protected, script) end
+  end
   local manifest, problem = core.playbook.manifest_of(script)
   if not manifest then fail(script, code.P80_BAD_MANIFEST, ("It cannot be installed: %s."):format(problem)) end
   core.about "service"

@@ -51,13 +51,15 @@ function T:test_an_interactive_run_warns_of_one_that_was_cut_off()
 end
 
 function T:test_a_playbook_that_is_replaced_finishes_as_it_was()
-  local path = playbook [[say "old begins" p80.sleep(2) say("old ends ", tostring(pcall(require, "more")))]]
+  local KEY = [[HKLM\SYSTEM\p80-test-replace]]
+  case.later(function() win.reg.delete(KEY, nil, {tree = true}) end)
+  local path = playbook(("win.reg.create(%q) p80.sleep(1) say 'old ends'"):format(KEY), [["reg.*"]])
   install("p80-replace", "--gap", "0.1", path, "--port", "8123")
-  case.wait("the run", function() return status "p80-replace".next_run == "now" end)
+  case.wait("the run", function() return win.reg.exists(KEY) end)
   playbook [[say "new"]]
   local socket = test.listen {port = 8123}
   case.later(function() socket:close() end)
-  wait_log("p80-replace", "old ends")
+  wait_log("p80-replace", "    old ends")
   wait_log("p80-replace", "    new")
   lu.assertTrue(log "p80-replace":find "old ends" < log "p80-replace":find "    new")
 end

@@ -97,3 +97,21 @@ function T:test_what_is_refused()
   end
   lu.assertStrContains(win.scm.get "Other".path, "holder.exe")
 end
+
+function T:test_what_ordinary_users_could_have_written_is_not_installed()
+  local shared = lfs.attributes("Z:\\tmp", "mode") and "Z:\\tmp" or os.getenv "PUBLIC" -- everybody may write there
+  local folder = ("%s\\p80-%d"):format(shared, math.floor(test.clock() * 1000))
+  assert(lfs.mkdir(folder))
+  local program, script = folder .. "\\p80.exe", folder .. "\\keep.lua"
+  case.later(function()
+    os.remove(program)
+    os.remove(script)
+    lfs.rmdir(folder)
+  end)
+  case.write(program, case.read(test.p80))
+  case.write(script, case.read(playbook ""))
+  local unsafe = case.p80 {"service", "install", "free80", state = false, path = program}
+  lu.assertStrContains(case.exits(unsafe, 4).stderr, "P80_UNPROTECTED")
+  lu.assertStrContains(case.exits(service("install", script), 4).stderr, "P80_UNPROTECTED")
+  lu.assertEquals({win.scm.get "p80-free80", win.scm.get "p80-keep"}, {})
+end
