@@ -19,6 +19,12 @@ local case = {}
 local undo = {}
 function case.later(f) undo[#undo + 1] = f end
 
+--- Asks something of the shims until the end of the test.
+function case.shim(name, value)
+  test.setenv("P80_SHIM_" .. name, value)
+  case.later(function() test.setenv("P80_SHIM_" .. name, nil) end)
+end
+
 local scenes = 0
 
 local function begin()

@@ -83,4 +83,19 @@ function fakecore.failure(f, ...)
   return tostring(problem), problem
 end
 
+--- The error with this code and target that f must raise.
+function fakecore.problem(code, target, f, ...)
+  local text, problem = fakecore.failure(f, ...)
+  assert(type(problem) == "table" and problem.code == code and problem.target == target,
+    ("%s expected about '%s', got: %s"):format(code, target, text))
+  return problem
+end
+
+--- call.stop(...) is what win.scm.stop(...) of a playbook comes down to, for the subject "scm"; call.core is the core.
+function fakecore.caller(core, subject)
+  return setmetatable({core = core}, {__index = function(_, name)
+    return function(...) return core.call(subject .. "." .. name, ...) end
+  end})
+end
+
 return fakecore

@@ -3,39 +3,16 @@
 -- Who holds a port, by family and by owner, where Wine alone does not tell: IPv6, pid 4, shared processes, nobody.
 local lu = require "luaunit"
 local case = require "case"
+local owners = require "owners"
+local free80, wait_queues = owners.free80, owners.wait_queues
 
-local OWNERS = [[HKLM\SYSTEM\p80-test\owners]]
-local SHIM = {P80_SHIM_TCP_OWNER = "1", P80_SHIM_SCM = "1"}
-
-local T = case.suite "Families"
-local begin, finish = T.setUp, T.tearDown
-
-function T:setUp()
-  begin()
-  case.reg {"delete", OWNERS, "/f"}
-  for name, value in pairs(SHIM) do test.setenv(name, value) end
-end
-
-function T:tearDown()
-  for name in pairs(SHIM) do test.setenv(name, nil) end
-  finish()
-end
+local T = owners.suite "Families"
 
 -- Says whom the shim shows as the owner of port 80.
-local function set_owner(pid) case.reg {"add", OWNERS, "/v", "80", "/t", "REG_DWORD", "/d", tostring(pid), "/f"} end
-
-local function free80(words, env)
-  words.env = {}
-  for _, variables in ipairs {SHIM, env or {}} do
-    for name, value in pairs(variables) do words.env[name] = value end
-  end
-  table.insert(words, 1, "free80.lua")
-  return case.p80(words)
-end
+local function set_owner(pid) case.reg {"add", owners.KEY, "/v", "80", "/t", "REG_DWORD", "/d", tostring(pid), "/f"} end
 
 local function held(family) return case.bind(80, family) ~= "ok" end
 local function wait_held(family) case.wait_held(80, family) end
-local function wait_queues(n) case.wait("request queues", function() return #win.http.holders() == n end) end
 local function running(name) return test.service_state(name) == 4 end
 
 -- free80 changes nothing and says `texts`, whatever it is allowed.
@@ -87,7 +64,7 @@ function T:test_two_services_on_a_family_each()
   lu.assertEquals({result.json.result.steps[1].freed, result.json.result.steps[2].freed}, {false, true})
   lu.assertTrue(result.seconds < 10, "it waited in vain for the first to free what the second holds")
   lu.assertEquals({case.bind(80, 4), case.bind(80, 6)}, {"ok", "ok"})
-  case.exits(case.p80 {"undo", env = SHIM}, 0)
+  case.exits(case.p80 {"undo", env = owners.SHIM}, 0)
   lu.assertTrue(running "Four" and running "Six")
   wait_held(6)
 end

@@ -4,35 +4,12 @@
 -- that were stopped on suspicion.
 local lu = require "luaunit"
 local case = require "case"
+local owners = require "owners"
+local free80, wait_queues = owners.free80, owners.wait_queues
 
-local OWNERS = [[HKLM\SYSTEM\p80-test\owners]]
-local SHIM = {P80_SHIM_TCP_OWNER = "1", P80_SHIM_SCM = "1"}
-
-local T = case.suite "Suspects"
-local begin, finish = T.setUp, T.tearDown
-
-function T:setUp()
-  begin()
-  case.reg {"delete", OWNERS, "/f"}
-  for name, value in pairs(SHIM) do test.setenv(name, value) end
-end
-
-function T:tearDown()
-  for name in pairs(SHIM) do test.setenv(name, nil) end
-  finish()
-end
-
-local function free80(words, env)
-  words.env = {}
-  for _, variables in ipairs {SHIM, env or {}} do
-    for name, value in pairs(variables) do words.env[name] = value end
-  end
-  table.insert(words, 1, "free80.lua")
-  return case.p80(words)
-end
+local T = owners.suite "Suspects"
 
 local function wait_held(family) case.wait_held(80, family) end
-local function wait_queues(n) case.wait("request queues", function() return #win.http.holders() == n end) end
 local function running(name) return test.service_state(name) == 4 end
 
 -- ---- Proof ----
@@ -129,7 +106,7 @@ function T:test_an_innocent_service_runs_again_in_the_end()
     "start service Innocent again"})
   lu.assertEquals(result.json.result.steps[1].freed, false)
   lu.assertEquals({running "Innocent", running "InnocentLog", running "Web", case.bind(80)}, {true, true, false, "ok"})
-  case.exits(case.p80 {"undo", env = SHIM}, 0)
+  case.exits(case.p80 {"undo", env = owners.SHIM}, 0)
   lu.assertTrue(running "Innocent" and running "InnocentLog" and running "Web")
 end
 

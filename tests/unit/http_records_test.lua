@@ -10,16 +10,8 @@ local PARAMETERS = [[HKLM\SYSTEM\CurrentControlSet\Services\HTTP\Parameters]]
 local HASH, OTHER = ("0123456789abcdef0123"):rep(2), ("fe"):rep(20)
 local GUID = "{4dc3e181-e14b-4a21-b022-59fc669b0914}"
 
-local function shim(name, value)
-  test.setenv("P80_SHIM_" .. name, value)
-  case.later(function() test.setenv("P80_SHIM_" .. name, nil) end)
-end
-
-local function assert_fails(code, target, f, ...)
-  local text, problem = fakecore.failure(f, ...)
-  lu.assertEquals({problem.code, problem.target}, {code, target}, text)
-  return problem
-end
+local shim = case.shim
+local assert_fails = fakecore.problem
 
 -- One run: call("http.sslcert.add", ...) is what win.http.sslcert.add(...) of a playbook comes down to.
 local function open_run(files, options)

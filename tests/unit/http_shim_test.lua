@@ -9,16 +9,8 @@ local http = win.http
 local DENIED, INVALID, NO_MEMORY = 5, 87, 8
 local URL = "http://+:80/reports/"
 
-local function shim(name, value)
-  test.setenv("P80_SHIM_" .. name, value)
-  case.later(function() test.setenv("P80_SHIM_" .. name, nil) end)
-end
-
-local function assert_fails(code, target, f, ...)
-  local text, problem = fakecore.failure(f, ...)
-  lu.assertEquals({problem.code, problem.target}, {code, target}, text)
-  return problem
-end
+local shim = case.shim
+local assert_fails = fakecore.problem
 
 local function hold() return case.holder {"--http", "http://+:18080/"} end
 

@@ -48,17 +48,10 @@ local function clear()
   fakecom.register "metabase"
 end
 
-local function assert_problem(code, target, f, ...)
-  local text, problem = fakecore.failure(f, ...)
-  lu.assertEquals({problem.code, problem.target}, {code, target}, text)
-  return problem
-end
+local assert_problem = fakecore.problem
 
 local function open(options, files)
-  local core = fakecore.open {options = options, files = files}
-  return setmetatable({core = core}, {__index = function(_, name)
-    return function(...) return core.call("iis." .. name, ...) end
-  end})
+  return fakecore.caller(fakecore.open {options = options, files = files}, "iis")
 end
 
 local function texts(site)

@@ -15,9 +15,7 @@ local function open(given)
   given = given or {}
   given.options = given.options or {timeout = 10}
   local core = fakecore.open(given)
-  return setmetatable({}, {__index = function(_, name)
-    return function(...) return core.call("scm." .. name, ...) end
-  end}), core
+  return fakecore.caller(core, "scm"), core
 end
 
 local function undo(files) return fakecore.open({files = files, options = {timeout = 10}}).undo.run(1) end

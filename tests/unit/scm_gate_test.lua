@@ -11,12 +11,7 @@ local DEPENDENTS, NO_STOP, DISABLED, NO_SERVICE, CANNOT_ACCEPT = 1051, 1052, 105
 local DEPENDENCY, NO_DEPENDENCY = 1068, 1075
 local REFUSED, NOT_TAKEN = 0x20000004, 0x20000001
 
--- call.stop(...) is what win.scm.stop(...) of a playbook comes down to.
-local function caller(core)
-  return setmetatable({}, {__index = function(_, name)
-    return function(...) return core.call("scm." .. name, ...) end
-  end})
-end
+local function caller(core) return fakecore.caller(core, "scm") end
 
 local function assert_problem(code, op, target, f, ...)
   local text, problem = failure(f, ...)

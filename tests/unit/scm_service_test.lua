@@ -10,11 +10,7 @@ local HOLDER = '"' .. test.bin .. 'holder.exe" --service'
 local INVALID, NO_CONTROL, NO_SERVICE, NOT_ACTIVE, MARKED, EXISTS = 87, 1052, 1060, 1062, 1072, 1073
 local TIMEOUT, REFUSED, NOT_TAKEN = 1460, 0x20000004, 0x20000001
 
-local function caller(core)
-  return setmetatable({}, {__index = function(_, name)
-    return function(...) return core.call("scm." .. name, ...) end
-  end})
-end
+local function caller(core) return fakecore.caller(core, "scm") end
 
 local function assert_problem(code, op, target, f, ...)
   local text, problem = failure(f, ...)

@@ -26,17 +26,10 @@ local function use(dll)
   end
 end
 
-local function assert_problem(code, target, f, ...)
-  local text, problem = fakecore.failure(f, ...)
-  lu.assertEquals({problem.code, problem.target}, {code, target}, text)
-  return problem
-end
+local assert_problem = fakecore.problem
 
 local function open(options, files)
-  local core = fakecore.open {options = options, files = files}
-  return setmetatable({core = core}, {__index = function(_, name)
-    return function(...) return core.call("task." .. name, ...) end
-  end})
+  return fakecore.caller(fakecore.open {options = options, files = files}, "task")
 end
 
 local function undo(files) return fakecore.open({files = files}).undo.run() end
@@ -45,6 +38,21 @@ local function snapshot()
   local tasks = {}
   for _, row in ipairs(task.list()) do tasks[row.path] = task.get(row.path) end
   return tasks
+end
+
+-- Each method of a write fails once: what is changed by then can be taken back.
+local function assert_no_half_change(name, write, before)
+  local strikes = fakecom.each_failure(function()
+    local files = {}
+    local run = open(nil, files)
+    local ok, problem = pcall(write, run)
+    fakecom.tell("FAIL", nil)
+    run.core.finish()
+    if not ok then lu.assertIsTable(problem, tostring(problem)) end
+    if #run.core.gate.changes() > 0 then lu.assertEquals(undo(files).failed, 0, name) end
+    lu.assertEquals(snapshot(), before, name)
+  end)
+  lu.assertTrue(strikes > 10, name .. strikes)
 end
 
 local STARTUP = {program = PROGRAM, arguments = 'service run "free80" --port <80> & more', at = "startup"}
@@ -352,17 +360,7 @@ function Fake.test_every_method_fails_once()
     change = function(run) return run.create([[\folder\old]], {program = "x", every = 60}) end,
     delete = function(run) return run.delete [[\folder\old]] end,
   } do
-    strikes = fakecom.each_failure(function()
-      local files = {}
-      local run = open(nil, files)
-      local ok, problem = pcall(write, run)
-      fakecom.tell("FAIL", nil)
-      run.core.finish()
-      if not ok then lu.assertIsTable(problem, tostring(problem)) end
-      if #run.core.gate.changes() > 0 then lu.assertEquals(undo(files).failed, 0, name) end
-      lu.assertEquals(snapshot(), before, name)
-    end)
-    lu.assertTrue(strikes > 10, name .. strikes)
+    assert_no_half_change(name, write, before)
   end
   fakecom.each_failure(function() return open().run [[\folder\old]] end, function(_, ok, problem, struck)
     if ok then return lu.assertTrue(may[struck], struck) end
@@ -602,16 +600,6 @@ function FakeOld.test_every_method_fails_once()
     change = function(run) return run.create("old", {program = PROGRAM, every = 60}) end,
     delete = function(run) return run.delete "old" end,
   } do
-    local strikes = fakecom.each_failure(function()
-      local files = {}
-      local run = open(nil, files)
-      local ok, problem = pcall(write, run)
-      fakecom.tell("FAIL", nil)
-      run.core.finish()
-      if not ok then lu.assertIsTable(problem, tostring(problem)) end
-      if #run.core.gate.changes() > 0 then lu.assertEquals(undo(files).failed, 0, name) end
-      lu.assertEquals(snapshot(), before, name)
-    end)
-    lu.assertTrue(strikes > 10, name .. strikes)
+    assert_no_half_change(name, write, before)
   end
 end
