@@ -9,7 +9,7 @@ DWORD WINAPI GetFinalPathNameByHandleW(HANDLE, LPWSTR, DWORD, DWORD);
 
 enum { LONGEST = 1024 };
 
-static DWORD final_path(HANDLE file, LPWSTR out, DWORD room, DWORD flags) {
+static DWORD WINAPI final_path(HANDLE file, LPWSTR out, DWORD room, DWORD flags) {
   wchar_t link[LONGEST], path[LONGEST] = L"\\\\?\\", real[LONGEST];
   DWORD n = GetEnvironmentVariableW(L"P80_SHIM_LINK", link, LONGEST);
   wchar_t *target = n > 0 && n < LONGEST ? wcschr(link, L'=') : NULL;
