@@ -38,7 +38,9 @@ local function fail(text, hint) kit.x.fail("test", nil, P80_BAD_ARGUMENTS, text,
 
 -- ---- Finding tests ----
 
-local function add_files(files, path)
+local DEEPEST <const> = 16 -- folders may lead back to themselves
+
+local function add_files(files, path, depth)
   local mode = lfs.attributes(path, "mode")
   if mode == "file" then
     files[#files + 1] = path
@@ -53,7 +55,9 @@ local function add_files(files, path)
   table.sort(names)
   for _, name in ipairs(names) do
     local inner = path .. "\\" .. name
-    if lfs.attributes(inner, "mode") == "directory" then add_files(files, inner)
+    local is_folder = lfs.attributes(inner, "mode") == "directory"
+    if is_folder and depth < DEEPEST and lfs.symlinkattributes(inner, "mode") ~= "link" then
+      add_files(files, inner, depth + 1)
     elseif name:find "_test%.lua$" then files[#files + 1] = inner end
   end
 end
@@ -106,7 +110,7 @@ end
 
 local function collect(paths)
   local files, list = {}, {}
-  for _, path in ipairs(paths) do add_files(files, path) end
+  for _, path in ipairs(paths) do add_files(files, path, 0) end
   for _, path in ipairs(files) do
     local prefix = #files > 1 and path:match "([^\\/]*)%.lua$":gsub("%.", "_") .. ": " or ""
     add_tests(list, load_file(path), prefix)
