@@ -240,8 +240,8 @@ size_t console_ask_secret(const char *prompt, char *out, size_t room) {
   HANDLE in = open_console(L"CONIN$"), screen = open_console(L"CONOUT$");
   if (in != INVALID_HANDLE_VALUE && screen != INVALID_HANDLE_VALUE && GetConsoleMode(in, &mode)) {
     progress_erase();
-    print_prompt(screen, prompt);
     SetConsoleMode(in, ENABLE_LINE_INPUT | ENABLE_PROCESSED_INPUT);
+    print_prompt(screen, prompt);
     size = read_secret(in, out, room);
     SetConsoleMode(in, mode);
     write_units(screen, L"\r\n", 2);

@@ -228,7 +228,7 @@ local function limits(given, runs, signature)
   local lists = {{given.grants, "any script"}}
   if runs == "bundled" then return lists end
   if signature then lists[2] = signature.key.grants and {signature.key.grants, ("scripts of %s"):format(signature.key.name)}
-  elseif given.unsigned then lists[2] = {given.unsigned, "what is not signed with a trusted key"}
+  elseif given.unsigned then lists[2] = {given.unsigned, "unsigned code"}
   end
   return lists
 end

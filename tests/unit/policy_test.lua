@@ -1,0 +1,215 @@
+-- The policy of the machine on the core itself: what it lets run and be granted, that denials win, and that a wrong file
+-- opens nothing. tests/system/policy_test.lua has p80 itself do it.
+-- arch: x64
+local lu = require "luaunit"
+local case = require "case"
+local fakecore = require "fakecore"
+local json = require "dkjson"
+
+local T = case.suite "Policy"
+local raw = test.sign
+local key = raw.generate()
+local PUBLIC = fakecore.open().sign.public_text(key):match "\n(.*)\n"
+
+local function open(policy, options)
+  options = options or {}
+  local core = fakecore.open {
+    policy = type(policy) == "table" and json.encode(policy) or policy, attended = options.attended,
+    script = {name = "s", kind = options.kind or "file", words = {}}, options = {allow = options.allow or {"*"}},
+    things = {lamp = {on = false}},
+  }
+  for _, kind in ipairs {"fake.thing", "fake.gone", "fake.lamp"} do table.insert(core.grants.kinds(), kind) end
+  return core
+end
+
+local function change(core) return core.change("fake.thing", {name = "lamp"}, {on = true}) end
+
+local function refused(core, message)
+  local shown, problem = fakecore.failure(change, core)
+  lu.assertStrContains(shown, message)
+  lu.assertEquals(core.result.exit_for(problem), 4)
+end
+
+function T:test_without_one()
+  local core = open(nil)
+  lu.assertNil(core.policy.get())
+  lu.assertTrue(change(core))
+end
+
+function T:test_denials_win_over_everything()
+  for _, deny in ipairs {"fake.thing", "*", "fake.*", "fake.thing:lamp", "fake.thing:LA*"} do
+    local core = open {policy = 1, grants = {"*"}, deny = {"process.run", deny}}
+    core.grants.add("--allow", "fake.thing")
+    refused(core, ('deny[2] "%s" denies it'):format(deny))
+  end
+  lu.assertTrue(change(open {policy = 1, deny = {"fake.thing:other", "fake.lamp"}}))
+end
+
+function T:test_the_most_that_any_script_is_granted()
+  refused(open {policy = 1, grants = {}}, "it is not among what any script may be granted")
+  refused(open {policy = 1, grants = {"fake.thing:other", "scm.*"}}, "any script")
+  refused(open({policy = 1, grants = {"scm.*"}}, {kind = "bundled"}), "any script")
+  lu.assertTrue(change(open {policy = 1, grants = {"scm.*", "fake.thing:l*"}}))
+  refused(open({policy = 1}, {allow = {"scm.*"}}), "has no grant") -- the policy grants nothing by itself
+end
+
+function T:test_unsigned_and_typed_code()
+  refused(open {policy = 1, unsigned = {}}, "unsigned code")
+  refused(open({policy = 1, unsigned = {}}, {kind = "code"}), "unsigned code")
+  lu.assertTrue(change(open({policy = 1, unsigned = {}}, {kind = "bundled"})))
+  lu.assertTrue(change(open {policy = 1, unsigned = {"fake.thing"}}))
+  lu.assertTrue(change(open({policy = 1, unsigned = {}, grants = {}}, {kind = "command"}))) -- but for denials
+  refused(open({policy = 1, deny = {"*"}}, {kind = "command"}), "denies it")
+end
+
+-- A script signed with the key, as it is admitted.
+local TEXT = "x = 1\n"
+local function signed(name, fields, bytes)
+  local path = case.write(name, bytes or TEXT)
+  local core = fakecore.open()
+  local list = {"file:" .. name}
+  for _, field in ipairs(fields or {}) do list[#list + 1] = field end
+  case.write(name .. ".minisig", core.sign.make(key, bytes or TEXT, list))
+  return path
+end
+
+function T:test_scripts_of_a_key()
+  local path = signed "a.lua"
+  local keys = {{name = "Team", key = PUBLIC, grants = {"scm.*"}}}
+  local core = open {policy = 1, keys = keys, unsigned = {}}
+  core.admit(path, TEXT, "script", "")
+  refused(core, "scripts of Team")
+  keys[1].grants = {"fake.*"}
+  core = open {policy = 1, keys = keys, unsigned = {}}
+  core.admit(path, TEXT, "script", "")
+  lu.assertEquals(core.policy.signer().key.name, "Team")
+  lu.assertTrue(change(core))
+  core = open {policy = 1, keys = keys, unsigned = {}} -- changed after signing: it counts as unsigned
+  core.admit(path, TEXT .. "y = 2", "script", "")
+  lu.assertNil(core.policy.signer())
+  refused(core, "unsigned code")
+end
+
+local function admitted(policy, path, options)
+  local core = open(policy, options)
+  local ok, problem = pcall(core.admit, path, TEXT, "script", options and options.place or "")
+  if ok then return "runs" end
+  lu.assertEquals(core.result.exit_for(problem), 4)
+  return problem.name
+end
+
+function T:test_which_scripts_need_a_signature()
+  local good, plain = signed "good.lua", case.write("plain.lua", TEXT)
+  local function level(signatures, options)
+    local policy = {policy = 1, signatures = signatures, keys = {{name = "T", key = PUBLIC}}}
+    lu.assertEquals(admitted(policy, good, options), "runs")
+    return admitted(policy, plain, options)
+  end
+  lu.assertEquals(level "none", "runs")
+  lu.assertEquals(level "all", "P80_BAD_SIGNATURE")
+  lu.assertEquals(level "elevated", "P80_BAD_SIGNATURE") -- everything under Wine is; policy_shim_test has the other
+  lu.assertEquals(level("unattended", {attended = true}), "runs")
+  lu.assertEquals(level("unattended", {attended = false}), "P80_BAD_SIGNATURE")
+  lu.assertEquals(level("none", {place = "network"}), "P80_BAD_SIGNATURE")
+  lu.assertEquals(admitted(nil, plain, {place = "network"}), "P80_BAD_SIGNATURE")
+  lu.assertEquals(admitted({policy = 1, signatures = "all"}, good), "P80_BAD_SIGNATURE") -- nobody trusts the key
+end
+
+function T:test_typed_code()
+  local function typed(policy)
+    local core = open(policy, {kind = "code"})
+    return (pcall(core.admit, nil, nil, "code"))
+  end
+  lu.assertTrue(typed(nil))
+  lu.assertTrue(typed {policy = 1, typed = true})
+  lu.assertTrue(typed {policy = 1})
+  lu.assertFalse(typed {policy = 1, typed = false})
+end
+
+function T:test_modules_need_what_scripts_need()
+  local policy = {policy = 1, signatures = "all", keys = {{name = "T", key = PUBLIC}}}
+  local function module(fields, bytes)
+    local core = open(policy)
+    core.admit(signed("s.lua", {"playbook:s", "version:2.0.0"}), TEXT, "script", "")
+    local ok, problem = pcall(core.admit, signed("m.lua", fields), bytes or TEXT, "module", "")
+    return ok or problem.message
+  end
+  lu.assertTrue(module {"playbook:s", "version:2.0.0"})
+  lu.assertStrContains(module {"playbook:s", "version:1.9.0"}, "signed as part of version '1.9.0'")
+  lu.assertStrContains(module {}, "but the script as playbook 's'")
+  lu.assertStrContains(module({"playbook:s", "version:2.0.0"}, "other"), "It is not what was signed")
+end
+
+-- Every wrong file is an error that names the field, and nothing is granted.
+function T:test_wrong_files_open_nothing()
+  local entry = {name = "T", key = PUBLIC}
+  for text, message in pairs {
+    [""] = "no JSON", ["{"] = "no JSON", ["[]"] = "policy", ["null"] = "must be an object", ["1"] = "must be an object",
+    ["{}"] = "'policy.json: policy': This must be 1", ['{"policy":2}'] = "must be 1", ['{"policy":"1"}'] = "must be 1",
+    ['{"policy":1} x'] = "Something follows", ['{"policy":1,"Deny":["*"]}'] = "There is no field 'Deny'",
+    ['{"policy":1,"denied":["*"]}'] = "did you mean 'deny'", ['{"policy":1,"deny":"*"}'] = "policy.json: deny",
+    ['{"policy":1,"deny":["no.such"]}'] = "'policy.json: deny[1]': There is no grant 'no.such'",
+    ['{"policy":1,"deny":[1]}'] = "policy.json: deny", ['{"policy":1,"deny":["*"],"deny":[]}'] = "'policy.json: deny': This field is there twice",
+    ['{"policy":1,"grants":{"a":"*"}}'] = "policy.json: grants", ['{"policy":1,"grants":null,"unsigned":["x"]}'] = "unsigned[1]",
+    ['{"policy":1,"signatures":"some"}'] = "policy.json: signatures", ['{"policy":1,"signatures":true}'] = "policy.json: signatures",
+    ['{"policy":1,"typed":"no"}'] = "policy.json: typed", ['{"policy":1,"keys":{"name":"x"}}'] = "policy.json: keys",
+    ['{"policy":1,"keys":["RW"]}'] = "keys[1]", ['{"policy":1,"keys":[{"name":"x"}]}'] = "keys[1].key",
+    ['{"policy":1,"keys":[{"name":"x","key":"RWjunk"}]}'] = "'policy.json: keys[1].key': This is no public key",
+    [json.encode {policy = 1, keys = {{key = PUBLIC}}}] = "keys[1].name",
+    [json.encode {policy = 1, keys = {entry, entry}}] = "keys[2].key': keys[1] is the same key",
+    [json.encode {policy = 1, keys = {{name = "T", key = PUBLIC, grant = {"*"}}}}] = "did you mean 'grants'",
+    [json.encode {policy = 1, keys = {{name = "T", key = PUBLIC, grants = {"x.y"}}}}] = "keys[1].grants[1]",
+    ["\xFF\xFE{\0}\0"] = "policy.json",
+  } do
+    local core = open(text, {kind = "bundled"})
+    local shown, problem = fakecore.failure(change, core)
+    lu.assertStrContains(shown, message, nil, nil, text)
+    lu.assertEquals(problem.name, "P80_BAD_POLICY")
+    lu.assertStrContains(shown, "until it is mended nothing may be changed")
+    lu.assertEquals(admitted(text, signed "good.lua"), "P80_BAD_POLICY")
+    lu.assertEquals(#core.policy.keys(), 0)
+  end
+  lu.assertTrue(change(open('\xEF\xBB\xBF{"policy":1}'))) -- Notepad's mark
+end
+
+-- Random wrong bytes: never more than before, never anything but an error object.
+function T:test_spoilt_files()
+  local text = json.encode {policy = 1, signatures = "all", keys = {{name = "T", key = PUBLIC, grants = {"scm.*"}}},
+    grants = {"scm.*"}, unsigned = {}, deny = {"fake.*", "process.*"}, typed = false}
+  for at = 1, #text, 3 do
+    for _, spoilt in ipairs {text:sub(1, at), text:sub(1, at) .. text:sub(at + 2), text:sub(1, at) .. "\0" .. text:sub(at + 1)} do
+      local core = open(spoilt)
+      local ok, problem = pcall(change, core)
+      lu.assertFalse(ok, spoilt)
+      lu.assertEquals(type(problem), "table", spoilt)
+    end
+  end
+end
+
+function T:test_explains()
+  local core = open {policy = 1, grants = {"scm.*", "reg.value:HKLM\\SOFTWARE\\*", "fake.thing"}, unsigned = {"scm.state", "fake.*"},
+    deny = {"scm.state:Spooler", "process.run"}}
+  local function verdict(text, kind, signature)
+    local rows = core.policy.explain("grants[1]", text, kind or "file", signature)
+    return rows[1].verdict, rows[1].why
+  end
+  lu.assertEquals({verdict "scm.state:W3SVC"}, {"allowed", 'unsigned[1] "scm.state" allows it'})
+  lu.assertEquals({verdict "scm.state:spooler"}, {"refused", 'deny[1] "scm.state:Spooler" denies it'})
+  lu.assertEquals({verdict "scm.state"}, {"in part", 'deny[1] "scm.state:Spooler" denies some of it'})
+  lu.assertEquals({verdict "scm.config"}, {"refused", "it is not among what unsigned code may be granted"})
+  lu.assertEquals({verdict("scm.config", "bundled")}, {"allowed", 'grants[1] "scm.*" allows it'})
+  lu.assertEquals({verdict("reg.value", "bundled")}, {"in part", 'grants[2] "reg.value:HKLM\\SOFTWARE\\*" allows no more of it'})
+  lu.assertEquals({verdict("reg.value:HKLM\\SOFTWARE\\Contoso\\*", "bundled")}, {"allowed", 'grants[2] "reg.value:HKLM\\SOFTWARE\\*" allows it'})
+  lu.assertEquals({verdict("process.run", "bundled")}, {"refused", 'deny[2] "process.run" denies it'})
+  local rows = core.policy.explain("grants[1]", "fake.*", "bundled")
+  lu.assertEquals(#rows, 3)
+end
+
+function T:test_its_own_folder_is_for_no_script()
+  local core, store = fakecore.open {script = {name = "s", kind = "file", words = {}}}
+  function store.home() return [[C:\ProgramData\p80]] end
+  for _, path in ipairs {[[C:\ProgramData\p80\policy.json]], [[c:\programdata\P80\runs\000001.jsonl]], [[C:\PROGRAMDATA\p80]]} do
+    lu.assertStrContains(fakecore.failure(core.policy.ask, "file.write", path), "p80's own folder")
+  end
+  core.policy.ask("file.write", [[C:\ProgramData\p80x\policy.json]])
+end
