@@ -175,7 +175,13 @@ function T:test_no_false_alarm()
 end
 
 function T:test_what_p80_brings_has_nothing_to_find()
-  local result = case.exits(case.p80 {"lint", test.folder .. "\\..\\scripts", test.folder .. "\\..\\examples"}, 0)
+  local scripts, words = test.folder .. "\\..\\scripts", {"lint", test.folder .. "\\..\\examples"}
+  for _, folder in ipairs {scripts, scripts .. "\\lib"} do
+    for _, name in ipairs(case.files(folder)) do
+      if name:find "%.lua$" then words[#words + 1] = folder .. "\\" .. name end
+    end
+  end
+  local result = case.exits(case.p80(words), 0)
   lu.assertEquals(result.stdout, "")
 end
 
