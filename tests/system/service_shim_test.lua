@@ -96,3 +96,11 @@ function T:test_a_full_disk_keeps_runs_from_changing_anything()
   case.exits(once({}, path), 0)
   lu.assertTrue(win.reg.exists(KEY))
 end
+
+function T:test_on_windows_server_2003_it_runs_as_local_system_without_more()
+  with {P80_SHIM_NT52 = "1"}
+  local path = playbook ""
+  lu.assertStrContains(install("p80-old", "--no-start", path).stdout, "has no identity of its own, has all privileges of LocalSystem")
+  lu.assertEquals(win.scm.get "p80-old".start, "auto")
+  case.exits(once({}, path), 0)
+end
