@@ -123,8 +123,8 @@ local function parse_line(line)
   for i = 2, #words - 2 do
     if words[i] == "service" and words[i + 1] == "--" and words[i + 2] == "run" then
       local front, rest = split(table.move(words, i + 2, #words, 1, {}))
-      local args = core.words.parse(make_parser(), front)
-      return args and {script = args.script, words = rest, watch = args.watch or {}}
+      local ok, args = pcall(core.words.parse, make_parser(), front)
+      return ok and args and {script = args.script, words = rest, watch = args.watch or {}}
     end
   end
 end
@@ -174,7 +174,8 @@ local function watched(manifest, args)
   end
   table.sort(ports)
   for _, word in ipairs(manifest.watch or {"tcp", "services", "http"}) do
-    table.move(word == "tcp" and #ports > 0 and ports or {word}, 1, word == "tcp" and math.max(1, #ports) or 1, #list + 1, list)
+    local words = word == "tcp" and #ports > 0 and ports or {word}
+    table.move(words, 1, #words, #list + 1, list)
   end
   return list
 end
@@ -200,7 +201,7 @@ local function make_plan(args, words)
   local parsed = check_words(manifest, words)
   return {
     name = check_name(args.name or "p80-" .. manifest.name), script = script, words = words, manifest = manifest,
-    options = run_options(args), state = args.state or host.options.state, gap = args.gap, 
+    options = run_options(args), state = args.state or host.options.state, gap = args.gap,
     recover = args.recover or manifest.recover or "report", watch = args.watch or watched(manifest, parsed),
   }
 end
@@ -213,7 +214,7 @@ local PRIVILEGES <const> = {
   {"SeShutdownPrivilege", "scm.details"},
 }
 
--- The privileges that the runs need for what they may change, least first.
+-- The privileges that the runs need for what they may change.
 local function privileges_of(plan)
   local kinds = {}
   for _, grant in ipairs(plan.manifest.grants or {}) do kinds[grant:match "^[^:]+"] = true end
@@ -349,7 +350,7 @@ local function remove(args)
   if not core.checking then files.forget(name) end
   core.result.report {name = name, removed = removed, log = files.log_path(name)}
   if not removed then return ("There is no service or task %s of p80.\n"):format(name) end
-  return ("%s is removed; its log stays: %s\n"):format(name, files.log_path(name))
+  return ("%s %s removed; its log stays: %s\n"):format(name, core.checking and "would be" or "is", files.log_path(name))
 end
 
 -- ---- Status ----

@@ -107,7 +107,9 @@ local recover
 -- Runs the playbook once.
 local function run_playbook(reason)
   if service.wait(0) then return end
-  recover()
+  local known, problem = pcall(recover)
+  if not known and core.is_interrupt(problem) then error(problem, 0) end
+  if not known then log(("the recorded runs cannot be read: %s"):format(problem)) end
   local flaps = pace:began(clock(), reason.changed)
   local began, row = clock(), {reason = reason.text, started = host.now()}
   save "running"
@@ -171,8 +173,7 @@ local AFTER <const> = {
 --- Deals with a run that was cut off, as the manifest says, once.
 function recover()
   if host.store.busy() then return end -- it may be that one
-  local ok, runs = pcall(core.journal.runs)
-  if not ok then return log(("the recorded runs cannot be read: %s"):format(runs)) end
+  local runs = core.journal.runs()
   local newest = runs[#runs] or 0
   local record = find_cut_off(runs, status.checked and status.checked <= newest and status.checked or 0)
   status.checked = newest
