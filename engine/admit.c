@@ -57,7 +57,8 @@ static void judge(lua_State *L, const wchar_t *path, HANDLE file, const char *ro
   lua_call(L, 4, 0);
 }
 
-/* A file's text as luaL_loadfilex takes it: without UTF-8's mark, and with an empty line for one that begins with '#'. */
+/* A file's text as luaL_loadfilex takes it: without UTF-8's mark, and with an empty line for one that begins with
+ * '#'. */
 static int compile(lua_State *L, const char *path, const char *text, size_t size) {
   if (size >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) text += 3, size -= 3;
   if (size > 0 && *text == '#') {
@@ -97,6 +98,22 @@ int admit_load(lua_State *L, const char *path, const char *role) {
   lua_replace(L, top + 1);
   lua_settop(L, top + 1);
   return status;
+}
+
+int admit_place(lua_State *L) {
+  luax_pushfullpath(L, 1, "path");
+  const wchar_t *path = luax_checkwide(L, -1, "path", NULL);
+  int is_far = is_elevated(L) && protect_is_network(L, path);
+  luax_handle *slot = luax_newhandle(L, luax_closekernel);
+  if (is_elevated(L) && !is_far) {
+    HANDLE file = CreateFileW(path, READ_CONTROL, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
+                              OPEN_EXISTING, 0, NULL);
+    if (file == INVALID_HANDLE_VALUE) luax_fail(L, lua_tostring(L, 1), GetLastError());
+    slot->value = (UINT_PTR)file;
+    protect_check_file(L, path, file);
+  }
+  lua_pushstring(L, is_far ? "network" : "");
+  return 1;
 }
 
 void admit_typed(lua_State *L, const char *what) {

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "admit.h"
 #include "alloc.h"
 #include "bundle.h"
 #include "console.h"
@@ -214,6 +215,7 @@ static void push_host(lua_State *L) {
                                        {"read_secret", console_read_secret},
                                        {"ask", console_ask},
                                        {"inflate", inflate_call},
+                                       {"place", admit_place},
                                        {NULL, NULL}};
   const win_host *machine = model_is_on() ? &modelled_host : &raw_host;
   luaL_newlib(L, functions);

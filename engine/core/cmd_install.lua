@@ -2,8 +2,6 @@
 local core, host = ...
 local code, data, installed, package = core.code, core.data, core.installed, core.package
 
-local ORDER <const> = {"name", "version", "replaces", "signer", "summary", "grants", "added", "removed", "changed"}
-
 local function parser()
   local p = core.words.parser("install",
     "Copies a playbook and its modules into the folder of this machine's playbooks, so that `p80 NAME` runs it. What the "
@@ -49,19 +47,24 @@ local function check_name(name)
   end
 end
 
--- A version to be put in force: {name=, files=, record={version=, grants=, signer=, ...}}.
+-- A version to be put in force: {name=, files=, signature=, record={version=, grants=, signer=, ...}}.
 local function read_source(source)
   local given = package.read(source)
   check_name(given.name)
+  local signature = core.policy.admit_package(given)
   local m = manifest_of(given)
-  return {name = m.name, files = given.files, record = {
+  return {name = m.name, files = given.files, signature = signature, record = {
     version = m.version, summary = m.summary, author = m.author, license = m.license, grants = m.grants or {}, source = source,
+    signer = signature and signature.key.name,
   }}
 end
 
 local function read_previous(name)
   local previous = not core.manifest.name_problem(name) and installed.previous(name)
-  if previous then return {name = previous.record.name, files = previous.files, record = previous.record} end
+  if previous then
+    local given = {name = previous.record.name, script = previous.record.name .. ".lua", files = previous.files, place = ""}
+    return {name = given.name, files = given.files, signature = core.policy.admit_package(given), record = previous.record}
+  end
   core.fail(name, code.ERROR_NOT_FOUND, "There is no previous version of a playbook of this name.")
 end
 
@@ -75,12 +78,24 @@ local function without(list, other)
   return rest
 end
 
+-- What the policy does not let it change, though it asks for it.
+local function limited(version)
+  local rows = {}
+  for i, grant in ipairs(version.record.grants) do
+    for _, row in ipairs(core.policy.explain(("grants[%d]"):format(i), grant, "installed", version.signature)) do
+      if row.verdict ~= "allowed" then rows[#rows + 1] = row end
+    end
+  end
+  return rows[1] and data.array(rows)
+end
+
 local function summarize(version, have)
   local record = version.record
   local before = have and have.grants or {}
   return {
     name = version.name, version = record.version, summary = record.summary, signer = record.signer, replaces = have and have.version,
     grants = data.array(record.grants), added = without(record.grants, before), removed = without(before, record.grants),
+    limited = limited(version),
   }
 end
 
@@ -94,6 +109,7 @@ local function text_of(about)
     local is_new = data.contains(about.added, grant)
     add("%s may change %s%s", is_new and "+" or " ", grant, is_new and about.replaces and "   NEW" or "")
   end
+  for _, row in ipairs(about.limited or {}) do add("! %s: %s here: %s", row.grant, row.verdict, row.why) end
   for _, grant in ipairs(about.removed) do add("- no longer changes %s", grant) end
   return table.concat(lines, "\n") .. "\n"
 end

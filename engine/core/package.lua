@@ -63,7 +63,17 @@ local function collection()
   return files, add
 end
 
+local origin -- of the package that is being read: {place=, problem=}
+
+-- Notes where a file comes from: "network", or what is wrong with who could have written it.
+local function note_origin(path)
+  local ok, place = pcall(host.place, path)
+  if not ok and type(place) ~= "table" then error(place, 0) end
+  if not ok then origin.problem = origin.problem or place elseif place ~= "" then origin.place = place end
+end
+
 local function read_file(path, name)
+  if origin then note_origin(path) end
   if core.win.file.is_link(path) then bad(name, "This is a link.", "name the file that it leads to") end
   local size = lfs.attributes(path, "size")
   if size and size > LIMITS.bytes then bad(name, ("It has more than %d bytes."):format(LIMITS.bytes)) end
@@ -193,15 +203,36 @@ local function read_source(source, path)
   bad(source, "It is no playbook: neither .lua, nor a folder, nor .zip.")
 end
 
---- Reads what `source` names: {name=, script=, files={path = bytes}}. Raises P80_BAD_PACKAGE.
+--- The script and the files that it requires by name, and those that they require: a list of paths.
+function package.required(given)
+  local by_name, list, seen = {}, {}, {}
+  for path in pairs(given.files) do by_name[path:lower()] = path end
+  local function take(path)
+    if seen[path] then return end
+    seen[path], list[#list + 1] = true, path
+    for _, name in ipairs(required(given.files[path])) do
+      local module = name:lower():gsub("%.", "/")
+      local found = by_name[module .. ".lua"] or by_name[module .. "/init.lua"]
+      if found then take(found) end
+    end
+  end
+  take(given.script)
+  return list
+end
+
+--- Reads what `source` names: {name=, script=, files={path = bytes}, place=, problem=}. `place` and `problem` are what
+-- host.place says of where it lies. Raises P80_BAD_PACKAGE.
 function package.read(source)
   core.check.text("FILE, FOLDER or ZIP", source)
+  origin = {place = ""}
   local files = read_source(source, (core.ask(core.win.file.absolute, source):gsub("([^:\\/])[\\/]+$", "%1")))
   local script = find_script(source, files)
   local name = script:sub(1, -5)
   local problem = core.manifest.name_problem(name)
   if problem then bad(script, problem) end
-  return {name = name, script = script, files = files}
+  local given = {name = name, script = script, files = files, place = origin.place, problem = origin.problem}
+  origin = nil
+  return given
 end
 
 return package

@@ -211,6 +211,43 @@ function policy.admit(path, bytes, role, place)
   end
 end
 
+-- Whether a signature says to be by a trusted key.
+local function claims_trust(name, text)
+  local id = core.sign.parse(name .. ".minisig", text).id
+  for _, key in ipairs(policy.keys()) do
+    if key.id == id then return true end
+  end
+  return false
+end
+
+-- The signature of one file of a package, or nil and why there is none.
+local function verify_in(given, path)
+  local text = given.files[path .. ".minisig"]
+  if not text then return nil, {target = path, code = code.P80_BAD_SIGNATURE, message = "There is no signature beside it."} end
+  local ok, found = pcall(core.sign.verify, path, given.files[path], text, policy.keys())
+  if ok then return found end
+  if type(found) ~= "table" or claims_trust(path, text) then error(found, 0) end
+  return nil, found
+end
+
+--- Judges a package (core.package.read) that is to be installed as its files will be when they run. Returns the signature of
+-- all of it, or nil. Raises when it may not run here, or is not what a trusted key signed.
+function policy.admit_package(given)
+  local needed, why = needs_signature(policy.checked(), given.place)
+  local signature, is_whole
+  for i, path in ipairs(core.package.required(given)) do
+    local found, problem = verify_in(given, path)
+    if not found and needed then
+      core.fail(problem.target, problem.code, ("%s It must be signed: %s."):format(problem.message, why), problem.hint)
+    end
+    if i == 1 then signature, is_whole = found, found ~= nil end
+    if found and signature then core.sign.check_belongs(path, found, signature) end
+    is_whole = is_whole and found ~= nil
+  end
+  if given.problem and not is_whole then error(given.problem, 0) end
+  return is_whole and signature or nil
+end
+
 -- ---- What may be granted ----
 
 local function matches(entry, kind, label) return kind:find(entry.kind) and label:find(entry.label) end
