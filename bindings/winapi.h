@@ -85,7 +85,7 @@
 #define WINAPI_SHELL32(R, N) R(SHGetFolderPathW)
 
 #define WINAPI_NTDLL(R, N) R(NtQuerySystemInformation) R(NtQueryInformationProcess) R(NtQueryObject) R(RtlGetVersion) \
-  R(NtDeleteKey) R(RtlNtStatusToDosError) R(RtlUpcaseUnicodeChar)
+  R(NtDeleteKey) R(NtOpenKey) R(NtQueryValueKey) R(RtlNtStatusToDosError) R(RtlUpcaseUnicodeChar)
 
 #define WINAPI_OLE32(R, N) R(CoInitializeEx) R(CoUninitialize) R(CoCreateInstance) R(CoTaskMemFree)
 
@@ -133,6 +133,8 @@ struct evt_variant; /* evt.h */
 BOOLEAN WINAPI SystemFunction036(PVOID, ULONG); /* RtlGenRandom */
 NTSTATUS WINAPI RtlGetVersion(PRTL_OSVERSIONINFOW);
 NTSTATUS NTAPI NtDeleteKey(HANDLE);
+NTSTATUS NTAPI NtOpenKey(PHANDLE, ACCESS_MASK, POBJECT_ATTRIBUTES);
+NTSTATUS NTAPI NtQueryValueKey(HANDLE, PUNICODE_STRING, int, PVOID, ULONG, PULONG);
 WCHAR NTAPI RtlUpcaseUnicodeChar(WCHAR);
 
 #define WINAPI_FIELD(name) P80_TYPEOF(name) *name;

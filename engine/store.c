@@ -11,39 +11,61 @@
 
 /* Every function has two upvalues: its name, and the folder as --state gave it (or nil). */
 
-/* SYSTEM and Administrators only, inherited by what is inside. The owner is named for folders of the machine alone. */
+/* SYSTEM and Administrators only, inherited by what is inside. The owner is named for folders of the machine alone.
+ */
 static const wchar_t folder_security[] = L"O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)";
 /* Every user may read the policy, for it holds for all. */
 static const wchar_t policy_security[] = L"O:BAD:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FR;;;BU)";
 
 enum { LONGEST_JOURNAL = 256 * 1024 * 1024 };
 
-/* Reads the path of the common application data, where Windows notes it: shell32, which would tell it too, takes as long
- * to load as all else at the start of a script. */
-static int read_common(wchar_t common[MAX_PATH]) {
-  static const wchar_t path[] = L"SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Explorer\\Shell Folders";
-  DWORD type = 0, size = (MAX_PATH - 1) * sizeof *common;
-  HKEY key;
-  memset(common, 0, MAX_PATH * sizeof *common);
-  if (win32.RegOpenKeyExW(HKEY_LOCAL_MACHINE, path, 0, KEY_QUERY_VALUE | KEY_WOW64_64KEY, &key) != ERROR_SUCCESS) return 0;
-  LSTATUS code = win32.RegQueryValueExW(key, L"Common AppData", NULL, &type, (BYTE *)common, &size);
-  win32.RegCloseKey(key);
-  return code == ERROR_SUCCESS && type == REG_SZ && common[0] && common[1] == L':';
+/* What ZwQueryValueKey tells of a value.
+ * https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_key_value_partial_information */
+typedef struct partial_information {
+  ULONG title, type, length;
+  wchar_t text[MAX_PATH];
+} partial_information;
+
+static UNICODE_STRING unicode(const wchar_t *text) {
+  USHORT size = (USHORT)(wcslen(text) * sizeof *text);
+  return (UNICODE_STRING){size, size, (wchar_t *)text};
+}
+
+/* Reads the path of the common application data, where Windows notes it, through ntdll, which is there: advapi32
+ * takes a tenth of the start of a script to load, and shell32 as long as all of it.
+ * https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-zwopenkey */
+static int read_common(lua_State *L, wchar_t common[MAX_PATH]) {
+  enum { PARTIAL = 2, LONGEST = MAX_PATH - 8 };
+  UNICODE_STRING path = unicode(
+      L"\\Registry\\Machine\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion"
+      L"\\Explorer\\Shell Folders");
+  UNICODE_STRING name = unicode(L"Common AppData");
+  OBJECT_ATTRIBUTES which = {.Length = sizeof which, .ObjectName = &path, .Attributes = 0x40}; /* in any case */
+  partial_information value = {0};
+  ULONG size;
+  HANDLE key;
+  winapi_load(L, "ntdll");
+  if (win32.NtOpenKey(&key, KEY_QUERY_VALUE | KEY_WOW64_64KEY, &which) < 0) return 0;
+  NTSTATUS status = win32.NtQueryValueKey(key, &name, PARTIAL, &value, sizeof value, &size);
+  CloseHandle(key);
+  size_t units = value.length / sizeof *common;
+  if (status < 0 || value.type != REG_SZ || units < 3 || units > LONGEST || value.text[1] != L':') return 0;
+  memcpy(common, value.text, value.length);
+  common[units] = 0;
+  return 1;
 }
 
 /* https://learn.microsoft.com/windows/win32/api/shlobj_core/nf-shlobj_core-shgetfolderpathw */
 static void ask_shell(lua_State *L, wchar_t common[MAX_PATH]) {
   winapi_load(L, "shell32");
   HRESULT found = win32.SHGetFolderPathW(NULL, CSIDL_COMMON_APPDATA, NULL, SHGFP_TYPE_CURRENT, common);
-  if (FAILED(found))
-    luax_failhint(L, "common application data", (DWORD)found & 0xFFFF, "name a folder with --state");
+  if (FAILED(found)) luax_failhint(L, "common application data", (DWORD)found & 0xFFFF, "name a folder with --state");
 }
 
 /* Pushes the state folder of this machine, as UTF-16 (+1). */
 static const wchar_t *default_folder(lua_State *L) {
-  winapi_load(L, "advapi32");
   wchar_t *folder = luax_buffer(L, (MAX_PATH + 8) * sizeof *folder);
-  if (!read_common(folder)) ask_shell(L, folder);
+  if (!read_common(L, folder)) ask_shell(L, folder);
   return wcscat(folder, L"\\p80");
 }
 
@@ -90,10 +112,12 @@ static PSECURITY_DESCRIPTOR push_descriptor(lua_State *L, const wchar_t *sddl) {
 }
 
 /* Makes one folder with the security of the state folder; returns a Win32 code. One that exists stays as it is. Every
- * user may make folders in the common application data, and `p80 undo` does what it finds there, so the default folder
- * must belong to the administrators and be theirs alone to write. One that --state names is the user's own choice. */
+ * user may make folders in the common application data, and `p80 undo` does what it finds there, so the default
+ * folder must belong to the administrators and be theirs alone to write. One that --state names is the user's own
+ * choice. */
 static DWORD make_folder(lua_State *L, const wchar_t *path, int of_machine) {
-  SECURITY_ATTRIBUTES attributes = {sizeof attributes, push_descriptor(L, folder_security + (of_machine ? 0 : 4)), FALSE};
+  SECURITY_ATTRIBUTES attributes = {sizeof attributes, push_descriptor(L, folder_security + (of_machine ? 0 : 4)),
+                                    FALSE};
   if (CreateDirectoryW(path, &attributes)) return NO_ERROR;
   DWORD code = GetLastError();
   if (code != ERROR_ALREADY_EXISTS) return code;
@@ -118,7 +142,8 @@ static int store_prepare(lua_State *L) {
   return 0;
 }
 
-/* store.home([name]) -> the default state folder, whatever --state says; or its folder of that name, which is made. */
+/* store.home([name]) -> the default state folder, whatever --state says; or its folder of that name, which is made.
+ */
 static int store_home(lua_State *L) {
   lua_settop(L, 1);
   luax_pushwidez(L, default_folder(L));
@@ -235,7 +260,8 @@ static const wchar_t *lock_path(lua_State *L, int make) {
   winapi_load(L, "advapi32");
   if (is_default(L) || !token_is_elevated(L)) return state_path(L, "lock");
   const wchar_t *folder = default_folder(L);
-  if (make && make_folder(L, folder, 1) != NO_ERROR) return state_path(L, "lock"); /* on a disk that is not written to */
+  if (make && make_folder(L, folder, 1) != NO_ERROR)
+    return state_path(L, "lock"); /* on a disk that is not written to */
   wchar_t *path = luax_buffer(L, (wcslen(folder) + 6) * sizeof *path);
   return wcscat(wcscpy(path, folder), L"\\lock");
 }
@@ -336,13 +362,15 @@ static int store_policy(lua_State *L) {
   return 2;
 }
 
-/* store.make_policy() -> its path. Makes the file, empty, if there is none: who may write and read it is then right. */
+/* store.make_policy() -> its path. Makes the file, empty, if there is none: who may write and read it is then right.
+ */
 static int store_make_policy(lua_State *L) {
   need_folder(L, default_folder(L), 1);
   const wchar_t *path = policy_path(L);
   luax_handle *slot = luax_newhandle(L, luax_closekernel);
   SECURITY_ATTRIBUTES attributes = {sizeof attributes, push_descriptor(L, policy_security), FALSE};
-  HANDLE file = CreateFileW(path, GENERIC_WRITE, FILE_SHARE_READ, &attributes, CREATE_NEW, FILE_ATTRIBUTE_NORMAL, NULL);
+  HANDLE file =
+      CreateFileW(path, GENERIC_WRITE, FILE_SHARE_READ, &attributes, CREATE_NEW, FILE_ATTRIBUTE_NORMAL, NULL);
   if (file != INVALID_HANDLE_VALUE) slot->value = (UINT_PTR)file;
   else if (GetLastError() != ERROR_FILE_EXISTS) luax_failwide(L, path, GetLastError());
   luax_pushwidez(L, path);
@@ -350,10 +378,17 @@ static int store_make_policy(lua_State *L) {
 }
 
 void store_push(lua_State *L, const char *folder) {
-  static const luaL_Reg functions[] = {
-      {"prepare", store_prepare}, {"list", store_list}, {"create", store_create}, {"append", store_append},
-      {"close", store_close},     {"read", store_read}, {"lock", store_lock},     {"busy", store_busy},
-      {"policy", store_policy},   {"make_policy", store_make_policy}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"prepare", store_prepare},
+                                       {"list", store_list},
+                                       {"create", store_create},
+                                       {"append", store_append},
+                                       {"close", store_close},
+                                       {"read", store_read},
+                                       {"lock", store_lock},
+                                       {"busy", store_busy},
+                                       {"policy", store_policy},
+                                       {"make_policy", store_make_policy},
+                                       {NULL, NULL}};
   lua_newtable(L);
   for (const luaL_Reg *f = functions; f->name; f++) {
     lua_pushfstring(L, "journal.%s", f->name);
