@@ -113,6 +113,12 @@ static int host_source(lua_State *L) {
   return 1;
 }
 
+/* host.full_path(path) -> the path from the root. */
+static int host_full_path(lua_State *L) {
+  luax_pushfullpath(L, 1, "path");
+  return 1;
+}
+
 /* host.check_protected(path): raises when ordinary users could change a file, or put another in its place. */
 static int host_check_protected(lua_State *L) {
   const wchar_t *path = luax_checkwide(L, 1, "path", NULL);
@@ -209,6 +215,7 @@ static void push_host(lua_State *L) {
                                        {"source", host_source},
                                        {"load_manifest", host_load_manifest},
                                        {"check_protected", host_check_protected},
+                                       {"full_path", host_full_path},
                                        {"progress", host_progress},
                                        {"log", host_log},
                                        {"attended", host_attended},

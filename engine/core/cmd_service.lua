@@ -131,12 +131,17 @@ end
 
 -- ---- Installing ----
 
-local function full_path(word) return raw.process.find(word:find "[/\\:]" and word or ".\\" .. word) end
+-- The full path of a file, or nil.
+local function full_path(word)
+  local path = host.full_path(word)
+  return host.lib "lfs".attributes(path, "mode") == "file" and path or nil
+end
 
 -- The script as every run will name it, a file by its full path, others by their name; and whether it is a file.
 local function script_of(word)
-  local path = (word:find "[/\\:]" or word:lower():find "%.lua$") and full_path(word)
-  return path or word:gsub("%.[lL][uU][aA]$", ""), path ~= nil and path ~= false
+  local known = not word:find "[/\\:]" and core.catalog.find(word)
+  local path = (not known or word:lower():find "%.lua$") and full_path(word) or nil
+  return path or known and known.name or word, path ~= nil
 end
 
 -- The manifest's arguments as the words give them; raises when they are wrong. When a service runs nobody can be asked.

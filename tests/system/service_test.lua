@@ -82,6 +82,9 @@ end
 function T:test_what_is_refused()
   local path = playbook ""
   case.service {name = "Other", run = false}
+  case.write("bare", case.read(path)) -- by its full path, for a service starts elsewhere
+  local bare = case.exits(case.p80 {"service", "install", "bare", "--check", "--json", state = false, cwd = case.folder}, 3)
+  lu.assertEquals(bare.json.result.script, case.path "bare")
   for words, expected in pairs {
     [{"install", "--name", "Other", path}] = "not p80's", [{"remove", "Other"}] = "not p80's",
     [{"install", "--name", "a/b", path}] = "'a/b'", [{"install", case.path "none.lua"}] = "no such file",
