@@ -125,7 +125,7 @@ static void after(int index, LONG call) {
 static const shim_replacement *const replacements[] = {shim_http_config, shim_scm,     shim_scm_config, shim_tcp_table,
                                                        shim_old_windows, shim_process, shim_event_log,  shim_token,
                                                        shim_trust,
-                                                       shim_modules,     shim_links};
+                                                       shim_modules,     shim_links,   shim_file_security};
 
 FARPROC shim_real(int index) {
   if (functions[index].real) return functions[index].real;

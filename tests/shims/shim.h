@@ -23,6 +23,7 @@
  *   P80_SHIM_COMMAND_LINES=1, _CRITICAL=1, _SESSIONS=1, _HUNG=1   process.c
  *   P80_SHIM_TRUST=1                     trust.c
  *   P80_SHIM_UNELEVATED=1                token.c
+ *   P80_SHIM_SECURITY=path|SDDL          file_security.c
  *   P80_SHIM_LINK=C:\a=C:\b               links.c
  *
  * How: p80 imports from kernel32 alone and finds all else with GetProcAddress. An object that defines the pointer
@@ -64,7 +65,7 @@ typedef enum shim_failure {
   F(OpenProcessToken, 3, LAST_ERROR) F(GetTokenInformation, 5, LAST_ERROR)                                         \
   F(LookupPrivilegeValueW, 3, LAST_ERROR) F(AdjustTokenPrivileges, 6, LAST_ERROR)                                  \
   F(ConvertSidToStringSidW, 2, LAST_ERROR) F(LookupAccountNameW, 7, LAST_ERROR) F(LookupAccountSidW, 7, LAST_ERROR)                                         \
-  F(CheckTokenMembership, 3, LAST_ERROR) F(GetNamedSecurityInfoW, 8, CODE)                                         \
+  F(CheckTokenMembership, 3, LAST_ERROR) F(GetNamedSecurityInfoW, 8, CODE) F(GetSecurityInfo, 8, CODE)                                         \
   F(ConvertStringSecurityDescriptorToSecurityDescriptorW, 4, LAST_ERROR)                                           \
   F(ConvertSecurityDescriptorToStringSecurityDescriptorW, 5, LAST_ERROR)                                           \
   F(WSAStartup, 2, CODE) F(socket, 3, LAST_INVALID) F(bind, 3, LAST_INVALID) F(setsockopt, 5, LAST_INVALID)        \
@@ -124,7 +125,7 @@ typedef struct shim_replacement {
 
 extern const shim_replacement shim_http_config[], shim_scm[], shim_scm_config[], shim_tcp_table[], shim_old_windows[],
     shim_process[],
-    shim_trust[], shim_event_log[], shim_token[], shim_modules[], shim_links[];
+    shim_trust[], shim_event_log[], shim_token[], shim_modules[], shim_links[], shim_file_security[];
 
 /* modules.c: writes when they were made into the rows of a table with modules. */
 void shim_set_created_tcp(void *table, ULONG family);
