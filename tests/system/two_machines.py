@@ -42,7 +42,7 @@ class Machine:
         return os.path.join(self.shared, name)
 
     def text_in_registry(self):
-        _, out, _ = run([self.loader, "reg.exe", "query", r"HKLM\SOFTWARE\acme", "/v", "Text"], self.shared)
+        _, out, _ = run(["wine64", "reg.exe", "query", r"HKLM\SOFTWARE\acme", "/v", "Text"], self.shared)
         return out.split("REG_SZ")[1].strip() if "REG_SZ" in out else None
 
 
