@@ -127,13 +127,8 @@ end
 
 -- ---- The command ----
 
-local function need_elevation()
-  if core.checking or core.win.host.elevated() then return end
-  core.fail(nil, code.ERROR_ACCESS_DENIED, "Playbooks are installed in a folder of the administrators.", "run p80 elevated (as administrator)")
-end
-
 local function install(args)
-  need_elevation()
+  installed.need_rights()
   local version = args.previous and read_previous(args.previous) or read_source(args.source)
   local about = summarize(version, installed.find(version.name))
   local was_shown = ask(about, args.yes)

@@ -12,6 +12,7 @@ end
 return function(...)
   local args, help = core.words.parse(parser(), {...})
   if not args then return help end
+  installed.need_rights()
   local found = installed.find(args.name)
   if not found then
     core.fail(args.name, code.ERROR_NOT_FOUND, "No playbook of this name is installed.", "`p80 list` shows what there is")

@@ -122,6 +122,12 @@ end
 
 -- ---- Changing it ----
 
+--- Raises unless this run may change them, or only checks.
+function installed.need_rights()
+  if core.checking or core.win.host.elevated() then return end
+  core.fail(nil, code.ERROR_ACCESS_DENIED, "Playbooks are installed in a folder of the administrators.", "run p80 elevated (as administrator)")
+end
+
 local function remove_tree(folder)
   for name in lfs.dir(folder) do
     local path = folder .. "\\" .. name

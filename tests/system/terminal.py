@@ -196,6 +196,22 @@ def test_a_secret_is_asked_for_and_never_shown():
     t.check("ssword" not in t.text, "the secret is shown")
 
 
+GRANTED = 'require "p80".playbook {name = "asked", version = "1.0.0", summary = "x", grants = {"scm.state:W3SVC"}}\n'
+
+
+def test_install_asks_for_what_a_playbook_may_change():
+    script = os.path.join(os.environ["WINEPREFIX"], "drive_c/asked.lua")
+    with open(script, "w", encoding="utf-8") as file:
+        file.write(GRANTED)
+    for answer, code in (("", 4), ("n", 4), ("Yes", 0)):
+        t = Terminal("install", "C:\\asked.lua")
+        t.await_text(r"\+ may change scm.state:W3SVC(.|\n)*Install it\? \[y/N\]")
+        time.sleep(0.3)
+        t.type(answer + "\r")
+        t.check(t.exit_code() == code, f"after {answer!r} the exit code is not {code}")
+        t.check("not agreed to" in t.text or code == 0, "it does not say why")
+
+
 def main():
     subprocess.run(["wineserver", "-p"], check=True)
     test_repl()
@@ -205,6 +221,7 @@ def main():
     test_a_second_ctrl_c_ends_what_catches_the_first()
     test_finally_runs_to_its_end_after_ctrl_c()
     test_a_secret_is_asked_for_and_never_shown()
+    test_install_asks_for_what_a_playbook_may_change()
 
 
 main()
