@@ -2,10 +2,11 @@
 -- arch: x64
 local lu = require "luaunit"
 local case = require "case"
-local fakecore = require "fakecore"
 local fuzz = require "fuzz"
 local regfile = require "regfile"
+local runs = require "regruns"
 local reg = win.reg
+local run, undo = runs.run, runs.undo
 
 local ROOT = [[HKCU\Software\p80-regfile]]
 local LONG = [[HKEY_CURRENT_USER\Software\p80-regfile]]
@@ -351,37 +352,8 @@ end
 
 TestImport = {setUp = fresh, tearDown = clean}
 
-local files -- the state folder
-
-local function run(options, f)
-  local core = fakecore.open {files = files, options = options}
-  f(setmetatable({}, {__index = function(_, name) return function(...) return core.call("reg." .. name, ...) end end}), core)
-  core.journal.finish(0, 0)
-  return core
-end
-
-local function undo(number)
-  local outcomes = {}
-  run({}, function(_, core)
-    for i, step in ipairs(core.undo.run(number).steps) do outcomes[i] = step.outcome end
-  end)
-  return outcomes
-end
-
--- f in --check, for real, taken back, and that taken back.
 local function assert_taken_back(f)
-  files = {}
-  local before = reg.tree(ROOT)
-  run({check = true}, f)
-  lu.assertEquals({reg.tree(ROOT), files}, {before, {}})
-  run({}, f)
-  local after = reg.tree(ROOT)
-  lu.assertNotEquals(after, before)
-  for _, outcome in ipairs(undo(1)) do lu.assertEquals(outcome, "restored") end
-  lu.assertEquals(reg.tree(ROOT), before)
-  for _, outcome in ipairs(undo(2)) do lu.assertEquals(outcome, "restored") end
-  lu.assertEquals(reg.tree(ROOT), after)
-  undo(3)
+  runs.assert_taken_back(function() return reg.tree(ROOT) end, f)
 end
 
 local FILE = ([[
@@ -461,7 +433,7 @@ function TestImport.test_a_fault_changes_nothing()
     {5, "source", 87}, {nil, "source", 87},
   }
   for _, check in ipairs {true, false} do
-    files = {}
+    runs.files = {}
     run({check = check}, function(call)
       for _, case_ in ipairs(cases) do
         local ok, e = pcall(call.import, case_[1])
@@ -473,7 +445,7 @@ function TestImport.test_a_fault_changes_nothing()
       lu.assertEquals(select(2, pcall(call.import, FILE, {veiw = 32})).target, "veiw")
       lu.assertEquals(select(2, pcall(call.import)).target, "arguments")
     end)
-    lu.assertEquals({reg.tree(ROOT), files}, {before, {}})
+    lu.assertEquals({reg.tree(ROOT), runs.files}, {before, {}})
   end
 end
 
@@ -482,12 +454,12 @@ function TestImport.test_without_a_grant_nothing_is_done_by_halves()
   local before = reg.tree(ROOT)
   for _, allow in ipairs {{}, {"reg.value"}, {"reg.key"}, {"reg.key", "reg.value:" .. sub "new\\*"},
     {"reg.value", "reg.key:" .. sub "new*", "reg.key:" .. sub "old\\again"}} do
-    files = {}
+    runs.files = {}
     run({allow = allow}, function(call)
       local ok, e = pcall(call.import, FILE)
       lu.assertEquals({ok, e.op, e.code}, {false, "reg.import", REFUSED})
     end)
-    lu.assertEquals({reg.tree(ROOT), files}, {before, {}})
+    lu.assertEquals({reg.tree(ROOT), runs.files}, {before, {}})
   end
   run({allow = {"reg.value:" .. ROOT .. "*", "reg.key:" .. ROOT .. "\\*"}}, function(call) lu.assertTrue(call.import(FILE)) end)
 end
@@ -495,7 +467,7 @@ end
 function TestImport.test_views()
   local text = "REGEDIT4\n\n[HKEY_LOCAL_MACHINE\\SOFTWARE\\p80-regfile]\n\"v\"=dword:1\n"
   local key = [[HKLM\SOFTWARE\p80-regfile]]
-  files = {}
+  runs.files = {}
   run({}, function(call)
     lu.assertTrue(call.import(text, {view = 32}))
     lu.assertEquals({call.exists(key), (call.get(key, "v", {view = 32}))}, {false, 1})
@@ -538,7 +510,7 @@ function TestCopy.test_links_are_left_out()
 end
 
 function TestCopy.test_bad_input()
-  files = {}
+  runs.files = {}
   local before = reg.tree(ROOT)
   run({}, function(call)
     local cases = {
@@ -554,7 +526,7 @@ function TestCopy.test_bad_input()
     local ok, e = pcall(call.copy, sub "sub", sub "to")
     lu.assertEquals({ok, e.code}, {false, REFUSED})
   end)
-  lu.assertEquals({reg.tree(ROOT), files}, {before, {}})
+  lu.assertEquals({reg.tree(ROOT), runs.files}, {before, {}})
 end
 
 -- ---- The program ----

@@ -1,49 +1,16 @@
 -- win.reg behind the gate (engine/core/reg.lua): the core's own files on the real registry, with a journal in memory.
 local lu = require "luaunit"
-local fakecore = require "fakecore"
+local runs = require "regruns"
 local reg = win.reg
+local run, undo, problem = runs.run, runs.undo, runs.problem
 
 local ROOT = [[HKLM\SOFTWARE\p80-reg-gate]]
 local REFUSED, NOT_TAKEN = 0x20000004, 0x20000001
 
 local function sub(name) return ROOT .. "\\" .. name end
 
-local files -- the state folder: name -> text
-
-local function new_core(options)
-  local machine = options.reg and setmetatable({reg = options.reg}, {__index = win})
-  return (fakecore.open {files = files, options = options, win = machine, script = {name = "test", kind = "code"}})
-end
-
--- One run: f(call, core); call.set(...) is what win.reg.set(...) of a playbook comes down to.
-local function run(options, f)
-  local core = new_core(options)
-  local call = setmetatable({}, {__index = function(_, name)
-    return function(...) return core.call("reg." .. name, ...) end
-  end})
-  f(call, core)
-  core.journal.finish(0, 0)
-  return core
-end
-
-local function undo(number, force)
-  local core = new_core {}
-  local report = core.undo.run(number, force)
-  core.journal.finish(0, 0)
-  local outcomes = {}
-  for i, step in ipairs(report.steps) do outcomes[i] = step.outcome end
-  return outcomes
-end
-
-local function problem(f, ...)
-  local ok, e = pcall(f, ...)
-  lu.assertFalse(ok, "an error was expected")
-  lu.assertIsTable(e, tostring(e))
-  return e
-end
-
 local function fresh()
-  files = {}
+  runs.files = {}
   for _, view in ipairs {64, 32} do reg.delete(ROOT, nil, {tree = true, view = view}) end
   reg.create(ROOT)
 end
@@ -55,23 +22,7 @@ end
 -- Everything below ROOT as one comparable value.
 local function everything() return {reg.tree(ROOT), reg.tree(ROOT, {view = 32})} end
 
--- Does f in a run, then takes that run back: all must be as before. With --check nothing may change at all.
-local function assert_taken_back(f)
-  files = {}
-  local before = everything()
-  run({check = true}, f)
-  lu.assertEquals(everything(), before)
-  lu.assertEquals(files, {})
-  run({}, f)
-  lu.assertNotEquals(everything(), before)
-  local after = everything()
-  for _, outcome in ipairs(undo(1)) do lu.assertEquals(outcome, "restored") end
-  lu.assertEquals(everything(), before)
-  for _, outcome in ipairs(undo(2)) do lu.assertEquals(outcome, "restored") end
-  lu.assertEquals(everything(), after)
-  undo(3)
-  lu.assertEquals(everything(), before)
-end
+local function assert_taken_back(f) runs.assert_taken_back(everything, f) end
 
 -- ---- Values ----
 
@@ -143,13 +94,13 @@ function TestGateValues.test_delete()
     lu.assertTrue(call.delete(ROOT, ""))
     lu.assertEquals(call.values(ROOT), {})
   end)
-  files = {}
+  runs.files = {}
   run({}, function(call)
     lu.assertFalse(call.delete(sub "none", "v"))
     lu.assertFalse(call.delete(sub "none"))
     lu.assertFalse(call.delete(sub "none", nil, {tree = true}))
   end)
-  lu.assertEquals(files, {})
+  lu.assertEquals(runs.files, {})
 end
 
 function TestGateValues.test_views()
@@ -254,12 +205,12 @@ function TestGateKeys.test_cut_off_tree_is_restored()
   plant()
   local before = everything()
   run({}, function(call) call.delete(sub "t", {tree = true}) end)
-  files["000001.jsonl"] = files["000001.jsonl"]:match "^[^\n]*\n[^\n]*\n" -- killed before the outcome was written
+  runs.files["000001.jsonl"] = runs.files["000001.jsonl"]:match "^[^\n]*\n[^\n]*\n" -- killed before the outcome was written
   lu.assertEquals(undo(1), {"restored"})
   lu.assertEquals(everything(), before)
-  files = {}
+  runs.files = {}
   run({}, function(call) call.delete(sub "t", {tree = true}) end)
-  files["000001.jsonl"] = files["000001.jsonl"]:match "^[^\n]*\n[^\n]*\n"
+  runs.files["000001.jsonl"] = runs.files["000001.jsonl"]:match "^[^\n]*\n[^\n]*\n"
   reg.create(sub "t") -- half of it is left
   reg.create(sub [[t\a]])
   lu.assertEquals(undo(1), {"restored"})
@@ -360,7 +311,7 @@ function TestGateRefusals.test_without_a_grant()
     end
   end
   lu.assertEquals(everything(), before)
-  lu.assertEquals(files, {})
+  lu.assertEquals(runs.files, {})
 end
 
 function TestGateRefusals.test_grants_name_key_and_value()
@@ -438,7 +389,7 @@ function TestGateBadInput.test_is_refused_before_anything_is_done()
     end)
   end
   lu.assertEquals(everything(), before)
-  lu.assertEquals(files, {})
+  lu.assertEquals(runs.files, {})
 end
 
 function TestGateBadInput.test_too_large_a_tree_is_not_deleted()

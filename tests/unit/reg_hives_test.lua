@@ -1,63 +1,20 @@
 -- win.reg beyond keys and values: security, watching, hive files, keys of other machines.
 local lu = require "luaunit"
-local fakecore = require "fakecore"
 local flat = require "flat"
+local runs = require "regruns"
 local reg = win.reg
+local run, undo, problem, assert_taken_back = runs.run, runs.undo, runs.problem, runs.assert_taken_back
 
 local ROOT = [[HKLM\SOFTWARE\p80-hives]]
 local INVALID <const>, NOT_TAKEN <const>, REFUSED <const> = 87, 0x20000001, 0x20000004
 
 local function sub(name) return ROOT .. "\\" .. name end
 
-local files -- the state folder
-
-local function run(options, f)
-  local machine = options.reg and setmetatable({reg = options.reg}, {__index = win})
-  local core = fakecore.open {files = files, options = options, win = machine}
-  f(setmetatable({}, {__index = function(_, name) return function(...) return core.call("reg." .. name, ...) end end}), core)
-  core.journal.finish(0, 0)
-  return core
-end
-
-local function undo(number)
-  local outcomes = {}
-  run({}, function(_, core)
-    for _, step in ipairs(core.undo.run(number).steps) do
-      local is_mount = step.label:find "p80%-restore" -- win.reg.restore has taken that back itself
-      if is_mount then lu.assertEquals(step.outcome, "unchanged") else outcomes[#outcomes + 1] = step.outcome end
-    end
-  end)
-  return outcomes
-end
-
-local function problem(f, ...)
-  local ok, e = pcall(f, ...)
-  lu.assertFalse(ok, "an error was expected")
-  lu.assertIsTable(e, tostring(e))
-  return e
-end
-
 local function clean() reg.delete(ROOT, nil, {tree = true}) end
 local function fresh()
-  files = {}
+  runs.files = {}
   clean()
   reg.create(ROOT)
-end
-
--- f in --check, for real, taken back, and that taken back; snapshot() -> what it changes.
-local function assert_taken_back(snapshot, f)
-  files = {}
-  local before = snapshot()
-  run({check = true}, f)
-  lu.assertEquals({snapshot(), files}, {before, {}})
-  run({}, f)
-  local after = snapshot()
-  lu.assertNotEquals(after, before)
-  for _, outcome in ipairs(undo(1)) do lu.assertEquals(outcome, "restored") end
-  lu.assertEquals(snapshot(), before)
-  for _, outcome in ipairs(undo(2)) do lu.assertEquals(outcome, "restored") end
-  lu.assertEquals(snapshot(), after)
-  undo(3)
 end
 
 -- ---- Security ----
