@@ -21,22 +21,15 @@ NTSTATUS NTAPI LdrGetProcedureAddress(HMODULE module, PANSI_STRING name, ULONG o
 
 /* ---- Variables ---- */
 
-/* The variable's length, as GetEnvironmentVariableA has it, which leaves the last error as it was. */
-static DWORD get_variable(const char *variable, char *text, DWORD size) {
-  DWORD last = GetLastError(), n = GetEnvironmentVariableA(variable, text, size);
-  SetLastError(last);
-  return n;
-}
-
 unsigned long shim_number(const char *variable) {
   char text[32];
-  DWORD n = get_variable(variable, text, sizeof text);
+  DWORD n = GetEnvironmentVariableA(variable, text, sizeof text);
   return n == 0 || n >= sizeof text ? 0 : strtoul(text, NULL, 10);
 }
 
 int shim_is_set(const char *variable, const char *value) {
   char text[32];
-  DWORD n = get_variable(variable, text, sizeof text);
+  DWORD n = GetEnvironmentVariableA(variable, text, sizeof text);
   return n > 0 && n < sizeof text && strcmp(text, value) == 0;
 }
 
@@ -69,7 +62,7 @@ static void check_names(const char *wish) {
 static void read_wishes(void) {
   for (int mode = 0; mode < MODES; mode++) {
     char text[LONGEST];
-    DWORD n = get_variable(modes[mode], text, sizeof text);
+    DWORD n = GetEnvironmentVariableA(modes[mode], text, sizeof text);
     if (n == 0 || n >= sizeof text) text[0] = 0;
     if (strcmp(text, wishes[mode]) == 0) continue;
     check_names(text);

@@ -98,6 +98,12 @@ function T:test_errors_have_their_message_traceback_and_code()
   lu.assertStrContains(case.exits(case.p80 {"-e", "error(setmetatable({}, {__tostring = function() return 'mine' end}))"}, 1).stderr, "mine")
 end
 
+function T:test_where_no_event_log_can_be_read()
+  local result = case.exits(case.p80 {"-e", 'win.event.read "System"'}, 1)
+  lu.assertStrContains(result.stderr, "ERROR_CALL_NOT_IMPLEMENTED")
+  lu.assertStrContains(result.stderr, "what p80 itself has changed is in `p80 runs`")
+end
+
 function T:test_os_exit_passes_through()
   for given, code in pairs {["7"] = 7, ["true"] = 0, ["false"] = 1, [""] = 0, ["3010"] = 3010} do
     case.exits(case.p80 {"-e", ("os.exit(%s)"):format(given)}, code)

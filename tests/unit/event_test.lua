@@ -83,14 +83,6 @@ function TestRead:test_large_records()
   lu.assertEquals({#rows, rows[21].strings}, {21, strings})
 end
 
-function TestRead:test_where_no_log_can_be_read()
-  if IS_OLD then return end
-  test.setenv("P80_SHIM_EVENTS", nil) -- then it is Wine's
-  local e = problem(event.read, "System")
-  lu.assertEquals({e.op, e.code}, {"event.read", 120})
-  lu.assertStrContains(e.hint, "`p80 runs`")
-end
-
 function TestRead:test_errors()
   lu.assertEquals(problem(event.read, "No such log").code, NO_CHANNEL)
   lu.assertEquals(problem(event.read, "No such log").target, "No such log")
