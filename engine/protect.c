@@ -202,6 +202,7 @@ static void check_one_folder(lua_State *L, const wchar_t *path, size_t length, D
 
 /* Checks every folder of a path from the root on; the last one is the first `length` units. */
 static void check_folders(lua_State *L, const wchar_t *path, size_t length) {
+  winapi_load(L, "advapi32");
   check_one_folder(L, path, ROOT, length <= ROOT ? OF_ROOT | FILE_ADD_FILE : OF_ROOT);
   for (size_t i = ROOT + 1; i <= length; i++)
     if (i == length || is_slash(path[i])) check_one_folder(L, path, i, i == length ? OF_FOLDER : OF_FOLDER_ABOVE);

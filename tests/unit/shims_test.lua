@@ -39,7 +39,7 @@ end
 
 function T:test_an_import_is_intercepted()
   local code = "print(select(2, pcall(win.tcp.list)).code)"
-  local result = run(code, {P80_SHIM_FAIL = "LoadLibraryW:1+:1455"})
+  local result = run(code, {P80_SHIM_FAIL = "LoadLibraryW:2+:1455"}) -- the first is for the folder of the policy
   lu.assertStrContains(result.stdout, "1455")
 end
 
