@@ -11,8 +11,13 @@ local T = case.suite "Package"
 local SEEDS <const> = test.folder .. "\\fuzz\\seeds\\zip\\"
 local SCRIPT <const> = 'require "p80".playbook {name = "acme", version = "1.0.0", summary = "x"}\n'
 
+-- `win` on a machine where all files whose names begin with "link" are links. (Wine has none that Windows' calls show.)
+local linking = setmetatable({
+  file = setmetatable({is_link = function(path) return path:find "\\link[^\\]*$" ~= nil end}, {__index = win.file}),
+}, {__index = win})
+
 local core
-local function open_core() core = fakecore.open() return core end
+local function open_core() core = fakecore.open {win = linking} return core end
 
 -- What core.package gives for `source`: the package, or nil and the error.
 local function read(source)
@@ -160,6 +165,20 @@ function T:test_a_folder()
   refused(case.path "team", "Which one is the playbook? These declare a manifest: acme.lua, second.lua.")
   refused(case.folder, "no playbook in it")
   refused(case.path "none", "no such file or folder", core.code.ERROR_FILE_NOT_FOUND)
+end
+
+function T:test_links_are_refused()
+  for i, path in ipairs {"linked.lua", "linked\\x.lua", "lib\\link"} do
+    local folder = "team" .. i
+    write(folder .. "\\acme.lua", SCRIPT)
+    write(folder .. "\\" .. path, "")
+    refused(case.path(folder), "This is a link.")
+  end
+  refused(write("link.lua", SCRIPT), "This is a link. (P80_BAD_PACKAGE); name the file that it leads to")
+  refused(write("link.zip", zipfile.make {{name = "acme.lua", bytes = SCRIPT}}), "This is a link.")
+  write("with\\acme.lua", SCRIPT .. 'require "lib.link"')
+  write("with\\lib\\link.lua", "")
+  refused(case.path "with\\acme.lua", "This is a link.")
 end
 
 function T:test_a_file_takes_the_modules_that_it_requires()
