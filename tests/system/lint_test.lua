@@ -144,6 +144,29 @@ function T:test_modules_beside_the_script_count()
   }
 end
 
+-- The linter's own list of what the guard takes away is the guard's.
+function T:test_libraries_are_those_that_scripts_have()
+  local listed = case.exits(case.p80 {"-e", [[
+    for _, name in ipairs {"string", "table", "math", "io", "os", "coroutine", "utf8", "debug", "package", "lfs"} do
+      for member in pairs(_G[name]) do print(name .. "." .. member) end
+    end]]}, 0).stdout
+  local there, here, gone = {}, {}, {}
+  for path in listed:gmatch "[^\r\n]+" do
+    there[path] = true
+    here[#here + 1] = path
+  end
+  for _, library in ipairs {"string", "debug", "package", "os", "io", "coroutine"} do
+    for member in pairs(_G[library]) do
+      local path = library .. "." .. member
+      if not there[path] then gone[#gone + 1] = path end
+    end
+  end
+  lu.assertTrue(#here > 100 and #gone > 15)
+  local found = lint {here = "return {" .. table.concat(here, ", ") .. "} -- lint: ok", gone = "return {" .. table.concat(gone, ",\n") .. "}"}
+  lu.assertEquals(#found.gone, #gone, table.concat(found.gone, "\n"))
+  lint({here = "return {" .. table.concat(here, ", "):gsub("io%.open, ", "") .. "}", gone = ""}, 0)
+end
+
 -- What is right, however it is put.
 function T:test_no_false_alarm()
   local found = lint({

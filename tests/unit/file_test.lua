@@ -154,6 +154,14 @@ function TestGate:test_final_is_the_name_as_it_is_written()
   for _, wrong in ipairs {{}, {1}, {PATH, 1}, {"a\0"}, {"\xFF"}} do lu.assertEquals(problem(file.final, table.unpack(wrong)).code, 87) end
 end
 
+function TestGate:test_final_when_windows_does_not_tell()
+  file.write(PATH, "x")
+  for n = 1, 2 do -- the size, then the path
+    local struck, ok, path, is_sure = failing.call("GetFinalPathNameByHandleW:" .. n, function() return file.final(PATH) end)
+    lu.assertEquals({struck, ok, path, is_sure}, {true, true, PATH, false})
+  end
+end
+
 function TestGate:test_bad_input()
   local core = run {}
   for _, arguments in ipairs {{}, {PATH}, {PATH, 1}, {PATH, {}}, {1, ""}, {"a\0", ""}, {PATH, "", 1}} do

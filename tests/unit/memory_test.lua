@@ -63,6 +63,7 @@ local READS = {
   {"http.sslcert.list", win.http.sslcert.list}, {"http.parameters.get", win.http.parameters.get, "MaxFieldLength"},
   {"account.get", win.account.get, "Administrators"}, {"account.current", win.account.current},
   {"account.describe", win.account.describe, SDDL}, {"file.read", win.file.read, [[C:\windows\win.ini]]},
+  {"file.final", win.file.final, [[C:\windows\win.ini]]},
   {"event.read", win.event.read, "Application"}, {"event.logs", win.event.logs},
   {"tcp.list_with_modules", win.tcp.list, {module = true}}, {"udp.list", win.udp.list}, {"http.timeout.list", win.http.timeout.list},
   {"http.server", win.http.server, 80}, {"process.list_with_details", win.process.list, EVERY_DETAIL},
