@@ -8,12 +8,12 @@
 #define ADMIT_SCRIPT "script"
 #define ADMIT_MODULE "module" /* and what loadfile and dofile load */
 
-/* Loads a file as luaL_loadfilex does, text only: pushes the chunk and returns LUA_OK, or pushes what is wrong with the
- * file. Raises P80_UNPROTECTED, P80_BAD_SIGNATURE, P80_REFUSED or P80_BAD_POLICY when it may not run here. */
+/* Loads a file as luaL_loadfilex does, text only: pushes the chunk and returns LUA_OK, or pushes what is wrong with
+ * the file. Raises P80_UNPROTECTED, P80_BAD_SIGNATURE, P80_REFUSED or P80_BAD_POLICY when it may not run here. */
 int admit_load(lua_State *L, const char *path, const char *role);
 
-/* place(path) -> "network" when the file lies on another machine, else "". Raises P80_UNPROTECTED when somebody else than
- * administrators could have written what an elevated run is to believe. */
+/* place(path) -> "network" when the file lies on another machine, else "". Raises P80_UNPROTECTED when somebody else
+ * than administrators could have written what an elevated run is to believe. */
 int admit_place(lua_State *L);
 
 /* Raises when the policy does not let what is typed run: -e, -i, standard input. */

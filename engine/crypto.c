@@ -1,5 +1,7 @@
-/* The parts of libsodium that p80 needs, unmodified, as one unit: the compiler then leaves out what is not called, which
- * is most of them. Two functions of libsodium are here again, for they alone would take 75 KB of a 32-bit program. */
+/* The parts of libsodium that p80 needs, unmodified, as one unit: the compiler then leaves out what is not called,
+ * which is most of them. Two functions of libsodium are here again, for they alone would take 75 KB of a 32-bit
+ * program. */
+/* clang-format off: the order matters */
 #include <crypto_core/ed25519/ref10/ed25519_ref10.c>
 #include <crypto_sign/ed25519/ref10/open.c>
 #include <crypto_sign/ed25519/ref10/sign.c>
@@ -31,6 +33,7 @@
 #include <crypto_verify/sodium/verify.c>
 #include <sodium/codecs.c>
 #include <sodium/utils.c>
+/* clang-format on */
 
 #include "compiler.h"
 #include "crypto.h"
@@ -72,9 +75,9 @@ int blake2b_compress_ref(blake2b_state *S, const uint8_t block[BLAKE2B_BLOCKBYTE
   return 0;
 }
 
-static const unsigned char base_point[32] = {
-    0x58, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
-    0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66};
+static const unsigned char base_point[32] = {0x58, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
+                                             0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
+                                             0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66};
 
 P80_KEPT int crypto_is_signed(const unsigned char *signature, const void *message, size_t size,
                               const unsigned char *public) {

@@ -20,8 +20,8 @@ enum {
 
 /* ---- Accounts ---- */
 
-/* Accounts that are administrators by what they are: SYSTEM, Administrators, TrustedInstaller; the administrator, Domain
- * Admins and Enterprise Admins of any domain.
+/* Accounts that are administrators by what they are: SYSTEM, Administrators, TrustedInstaller; the administrator,
+ * Domain Admins and Enterprise Admins of any domain.
  * https://learn.microsoft.com/windows-server/identity/ad-ds/manage/understand-security-identifiers */
 static int is_administrative(PSID sid) {
   static const DWORD installer[] = {80, 956008885, 3418522649, 1831038044, 1853292631, 2271478464};
@@ -84,8 +84,9 @@ static const char *push_remedy(lua_State *L, const wchar_t *path, int is_folder,
 P80_NORETURN static void refuse_account(lua_State *L, const wchar_t *path, PSID sid, int is_folder, int is_owner) {
   const char *account = push_account(L, sid);
   const char *message =
-      lua_pushfstring(L, is_owner ? "It belongs to %s, who is no administrator, so an elevated p80 does not trust it."
-                                  : "%s may change it, so an elevated p80 does not trust it.",
+      lua_pushfstring(L,
+                      is_owner ? "It belongs to %s, who is no administrator, so an elevated p80 does not trust it."
+                               : "%s may change it, so an elevated p80 does not trust it.",
                       account);
   const char *hint = lua_pushfstring(L, "keep it where administrators alone may write (`p80 install`), or: %s",
                                      push_remedy(L, path, is_folder, is_owner));
@@ -170,8 +171,8 @@ int protect_is_network(lua_State *L, const wchar_t *path) {
   return 0;
 }
 
-/* Raises when the last name of a path stands for another place: a junction, a mounted volume, a symbolic link. What is
- * compressed or kept elsewhere is marked, too, but is no other place.
+/* Raises when the last name of a path stands for another place: a junction, a mounted volume, a symbolic link. What
+ * is compressed or kept elsewhere is marked, too, but is no other place.
  * https://learn.microsoft.com/windows/win32/fileio/reparse-point-tags */
 static void check_link(lua_State *L, const wchar_t *path) {
   enum { OTHER_NAME = 0x20000000 };
@@ -181,7 +182,8 @@ static void check_link(lua_State *L, const wchar_t *path) {
   FindClose(search);
   if (!(found.dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT)) return;
   if (found.dwReserved0 && !(found.dwReserved0 & OTHER_NAME)) return;
-  refuse(L, path, "This is a junction or a link, and an elevated p80 does not follow those.", "write the path behind it");
+  refuse(L, path, "This is a junction or a link, and an elevated p80 does not follow those.",
+         "write the path behind it");
 }
 
 /* Checks the folder that the first `length` units of `path` name. */
@@ -190,9 +192,9 @@ static void check_one_folder(lua_State *L, const wchar_t *path, size_t length, D
   wchar_t *folder = luax_buffer(L, (length + 1) * sizeof *folder);
   memcpy(folder, path, length * sizeof *folder);
   luax_handle *slot = luax_newhandle(L, luax_closekernel);
-  HANDLE handle = CreateFileW(folder, READ_CONTROL | FILE_READ_ATTRIBUTES,
-                              FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL, OPEN_EXISTING,
-                              FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT, NULL);
+  HANDLE handle =
+      CreateFileW(folder, READ_CONTROL | FILE_READ_ATTRIBUTES, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
+                  NULL, OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT, NULL);
   if (handle == INVALID_HANDLE_VALUE) luax_failwide(L, folder, GetLastError());
   slot->value = (UINT_PTR)handle;
   if (length > ROOT) check_link(L, folder);

@@ -8,7 +8,8 @@
 #include "luax.h"
 #include "winapi.h"
 
-/* A secret key as in minisign's files (https://jedisct1.github.io/minisign/#secret-key-format): where its parts begin. */
+/* A secret key as in minisign's files (https://jedisct1.github.io/minisign/#secret-key-format): where its parts
+ * begin. */
 enum {
   ALGORITHM = 0,
   STRETCHING = 2,
@@ -150,7 +151,8 @@ static int is_intact(const secret_key *key) {
   unsigned char check[CHECK_SIZE];
   checksum(key, check);
   int intact = memcmp(check, key->bytes + CHECK, CHECK_SIZE) == 0;
-  if (memcmp(key->bytes + STRETCHING, "\0\0", 2) == 0 && memcmp(key->bytes + CHECK, no_check, CHECK_SIZE) == 0) intact = 1;
+  if (memcmp(key->bytes + STRETCHING, "\0\0", 2) == 0 && memcmp(key->bytes + CHECK, no_check, CHECK_SIZE) == 0)
+    intact = 1;
   crypto_wipe(check, sizeof check);
   return intact;
 }
@@ -332,10 +334,17 @@ static int sign_save(lua_State *L) {
 }
 
 void sign_push(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"hash", sign_hash}, {"is_signed", sign_is_signed}, {"decode", sign_decode}, {"encode", sign_encode},
-      {"open", sign_open}, {"generate", sign_generate},   {"unlock", sign_unlock}, {"public", sign_public},
-      {"sign", sign_sign}, {"save", sign_save},           {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"hash", sign_hash},
+                                       {"is_signed", sign_is_signed},
+                                       {"decode", sign_decode},
+                                       {"encode", sign_encode},
+                                       {"open", sign_open},
+                                       {"generate", sign_generate},
+                                       {"unlock", sign_unlock},
+                                       {"public", sign_public},
+                                       {"sign", sign_sign},
+                                       {"save", sign_save},
+                                       {NULL, NULL}};
   lua_newtable(L);
   luax_setfunctions(L, "sign", functions);
 }
