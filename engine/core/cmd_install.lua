@@ -27,7 +27,10 @@ end
 local function manifest_of(given)
   local m, why = core.playbook.manifest_of(given.script:lower(), lua_texts(given.files))
   core.about "install"
-  if not m then core.fail(given.script, code.P80_BAD_PACKAGE, ("Its manifest cannot be read: %s."):format(tostring(why):gsub("%.$", ""))) end
+  if not m then
+    why = tostring(why):gsub("%.$", "")
+    core.fail(given.script, code.P80_BAD_PACKAGE, ("Its manifest cannot be read: %s."):format(why))
+  end
   if m.name:lower() ~= given.name:lower() then
     core.fail(given.script, code.P80_BAD_PACKAGE, ("Its manifest calls it '%s'."):format(m.name),
       ("name the file %s.lua; a signature that names the file must be made anew then"):format(m.name))
@@ -39,7 +42,8 @@ end
 local function check_name(name)
   for _, bundled in ipairs(host.names "script") do
     if bundled == name:lower() then
-      core.fail(name, code.P80_BAD_PACKAGE, "A bundled playbook has this name, and `p80 NAME` always runs that one.", "give it another name")
+      core.fail(name, code.P80_BAD_PACKAGE, "A bundled playbook has this name, and `p80 NAME` always runs that one.",
+        "give it another name")
     end
   end
   if core.commands[name:lower()] or data.contains(host.names "core", "cmd_" .. name:lower()) then

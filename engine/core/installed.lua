@@ -153,7 +153,8 @@ local function rename(from, to)
     local ok, problem = pcall(store.move, from, to)
     if ok then return end
     if type(problem) ~= "table" or not BUSY[problem.code] or core.x.clock() > deadline then
-      core.fail(problem.target, problem.code, problem.message, BUSY[problem.code] and "a program has a file in this folder open" or problem.hint)
+      core.fail(problem.target, problem.code, problem.message,
+        BUSY[problem.code] and "a program has a file in this folder open" or problem.hint)
     end
     core.x.sleep(0.1)
   end

@@ -13,7 +13,8 @@ local function bad(name, message, hint) core.fail(name, code.P80_BAD_PACKAGE, me
 local DEVICES = {["conin$"] = true, ["conout$"] = true, ["clock$"] = true}
 for _, name in ipairs {"con", "prn", "aux", "nul"} do DEVICES[name] = true end
 for _, name in ipairs {"com", "lpt"} do
-  for _, digit in ipairs {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "\u{B9}", "\u{B2}", "\u{B3}"} do DEVICES[name .. digit] = true end
+  for digit = 0, 9 do DEVICES[name .. digit] = true end
+  for _, digit in ipairs {"\u{B9}", "\u{B2}", "\u{B3}"} do DEVICES[name .. digit] = true end
 end
 
 -- Why a part of a path is no name of a file for Windows, or nil.
@@ -23,7 +24,9 @@ local function part_problem(part)
   if part:find("\\", 1, true) then return "It has a backslash." end
   if part:find(":", 1, true) then return "It has a colon: a drive, or a stream of a file." end
   if part:find '[%c\x7F<>"|?*]' then return "It has a character that no name of a file may have." end
-  if part:find "[ .]$" or part:find "^ " then return "A part of it ends with a blank or a dot, which Windows leaves out, or begins with a blank." end
+  if part:find "[ .]$" or part:find "^ " then
+    return "A part of it ends with a blank or a dot, which Windows leaves out, or begins with a blank."
+  end
   if DEVICES[part:lower():match "^([^.]*)":gsub(" +$", "")] then return "Windows keeps this name for a device." end
 end
 

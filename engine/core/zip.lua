@@ -36,8 +36,11 @@ local function read_end(bytes)
   for at = #bytes - 21, math.max(1, #bytes - 21 - LONGEST_COMMENT), -1 do
     if string.unpack("<I4", bytes, at) == END and at + 21 + string.unpack("<I2", bytes, at + 20) == #bytes then
       local disk, first_disk, here, entries, size, offset = string.unpack("<I2I2I2I2I4I4", bytes, at + 4)
-      if disk ~= 0 or first_disk ~= 0 or here ~= entries then fail(nil, "It is one part of an archive in several parts.") end
-      if entries == 0xFFFF or size == 0xFFFFFFFF or offset == 0xFFFFFFFF or at > 20 and bytes:sub(at - 20, at - 17) == "PK\6\7" then
+      if disk ~= 0 or first_disk ~= 0 or here ~= entries then
+        fail(nil, "It is one part of an archive in several parts.")
+      end
+      local is_zip64 = at > 20 and bytes:sub(at - 20, at - 17) == "PK\6\7"
+      if is_zip64 or entries == 0xFFFF or size == 0xFFFFFFFF or offset == 0xFFFFFFFF then
         fail(nil, "It is of the kind Zip64, for huge archives.", "make it of files, not of a pipe")
       end
       if offset + size ~= at - 1 then fail(nil, "Its list of entries is not where it should be: it is damaged or has been tampered with.") end
@@ -54,7 +57,9 @@ local function check_flags(entry)
     fail(entry.name, ("It is packed by method %d%s."):format(entry.method, known and " (" .. known .. ")" or ""),
       "make the archive with Deflate, as Explorer and `zip` do")
   end
-  if entry.method == 0 and entry.packed_size ~= entry.size then fail(entry.name, "Its two sizes differ, though it is not packed.") end
+  if entry.method == 0 and entry.packed_size ~= entry.size then
+    fail(entry.name, "Its two sizes differ, though it is not packed.")
+  end
 end
 
 -- What the file system that an entry comes from says of it: only files and folders are let in.
@@ -67,8 +72,8 @@ end
 
 local function read_central(bytes, at)
   if string.unpack("<I4", bytes, at) ~= CENTRAL then fail(nil, "Its list of entries is damaged.") end
-  local made_by, _, flags, method, _, _, crc, packed_size, size, name_length, extra_length, comment_length, disk, _, attributes, offset =
-    string.unpack("<I2I2I2I2I2I2I4I4I4I2I2I2I2I2I4I4", bytes, at + 4)
+  local made_by, _, flags, method, _, _, crc, packed_size, size, name_length, extra_length, comment_length, disk, _,
+    attributes, offset = string.unpack("<I2I2I2I2I2I2I4I4I4I2I2I2I2I2I4I4", bytes, at + 4)
   local past = at + 46 + name_length + extra_length + comment_length
   if past > #bytes then fail(nil, "Its list of entries is damaged.") end
   local name = bytes:sub(at + 46, at + 45 + name_length)
@@ -100,11 +105,12 @@ end
 local function locate(bytes, entry)
   local at = entry.offset + 1
   if at + 30 > #bytes or string.unpack("<I4", bytes, at) ~= LOCAL then fail(entry.name, "It is not where the archive's list says.") end
-  local _, flags, method, _, _, crc, packed_size, size, name_length, extra_length = string.unpack("<I2I2I2I2I2I4I4I4I2I2", bytes, at + 4)
-  local later = flags & DESCRIPTOR_FOLLOWS ~= 0
-  local same = flags & ~IN_UTF8 == entry.flags & ~IN_UTF8 and method == entry.method and bytes:sub(at + 30, at + 29 + name_length) == entry.name
-    and (crc == entry.crc or later and crc == 0) and (packed_size == entry.packed_size or later and packed_size == 0)
-    and (size == entry.size or later and size == 0)
+  local _, flags, method, _, _, crc, packed_size, size, name_length, extra_length =
+    string.unpack("<I2I2I2I2I2I4I4I4I2I2", bytes, at + 4)
+  local later, name = flags & DESCRIPTOR_FOLLOWS ~= 0, bytes:sub(at + 30, at + 29 + name_length)
+  local function is(value, listed) return value == listed or later and value == 0 end
+  local same = flags & ~IN_UTF8 == entry.flags & ~IN_UTF8 and method == entry.method and name == entry.name
+    and is(crc, entry.crc) and is(packed_size, entry.packed_size) and is(size, entry.size)
   if not same then fail(entry.name, "The archive's list says something else of it than the record before it.") end
   entry.first = at + 30 + name_length + extra_length
   entry.last = entry.first + entry.packed_size - 1
