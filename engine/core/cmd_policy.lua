@@ -15,6 +15,12 @@ local function parser()
   return p
 end
 
+-- Leaves a value to the one document of --json, in which the run ends.
+local function reported(value)
+  core.result.report(value)
+  return ""
+end
+
 -- ---- Showing ----
 
 local function texts(list)
@@ -42,7 +48,7 @@ local function listed(list, otherwise) return list and (list[1] and table.concat
 
 local function show()
   local given = policy.checked()
-  if core.options.json then return data.document(given and as_data(given) or data.array {}, {"path", "signatures", "typed", "keys"}) .. "\n" end
+  if core.options.json then return reported(given and as_data(given)) end
   if not given then
     return "This machine has no policy: what manifests and --allow ask for is granted, signed or not.\n`p80 policy init` writes one.\n"
   end
@@ -81,7 +87,7 @@ local function explain(script)
       report.grants[#report.grants + 1] = row
     end
   end
-  if core.options.json then return data.document(report, {"script", "signed", "runs", "why", "grants", "grant", "verdict"}) .. "\n" end
+  if core.options.json then return reported(report) end
   local text = ("%s: %s.\n%s\n"):format(report.script, signed,
     report.runs and "It may run here." or "It may not run here: " .. tostring(why))
   if not given then text = text .. "This machine has no policy.\n" end

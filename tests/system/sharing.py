@@ -4,6 +4,7 @@
 Debian's minisign runs natively beside p80: each makes keys and signs, the other checks. Files and folders that everybody may
 write, and links, are real ones: Wine shows the modes of files here as access lists."""
 import fcntl
+import json
 import os
 import pty
 import re
@@ -189,6 +190,11 @@ def check_policy():
     p80("policy", "trust", "a.pub", says="trusted already")
     p80("policy", says="Web team")
     p80("policy", "web.lua", says='keys[1].grants[1] "reg.*" allows it')
+    report = json.loads(p80("--json", "policy", "web.lua"))["result"]
+    if not report["runs"] or [row["verdict"] for row in report["grants"]] != ["allowed", "allowed"]:
+        fail(report)
+    if json.loads(p80("policy", "--json"))["result"]["keys"][0]["name"] != "Web team":
+        fail("p80 policy --json")
     p80("web.lua", says="ran")
     p80("undo")
     key = open("a.pub").read().split("\n")[1]
