@@ -12,6 +12,9 @@
 # A program that leaves the file C:\p80-reboot asks for a restart of the machine: everything in the prefix is
 # ended, then the program runs again with --phase= and that file's text as one more argument.
 #
+# Drive P: is this tree, so that nothing depends on what lies above it: an elevated p80 refuses scripts below folders that
+# others may write (/tmp) and below mount points, which Wine shows as junctions.
+#
 # P80_TEST_SECONDS (120) bounds the run; P80_WINEDEBUG shows what Wine says; P80_TEMPLATE is another template.
 set -eu
 
@@ -22,6 +25,7 @@ wine=/usr/lib/wine
 
 inside() {
   ip link set lo up
+  [ ! -d "$WINEPREFIX/dosdevices" ] || ln -sfn "$(dirname "$tests")" "$WINEPREFIX/dosdevices/p:"
   sockets=/tmp/.wine-$(id -u)
   mkdir -p "$sockets"
   mount -t tmpfs -o mode=700 tmpfs "$sockets"

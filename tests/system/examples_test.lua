@@ -93,7 +93,7 @@ function T:test_document_bindings()
   lu.assertNil(lfs.attributes(path))
   case.exits(run("document-bindings", {"--output", path}), 0)
   local text = case.read(path)
-  for _, line in ipairs {"\n| 80 | 0.0.0.0 | the kernel |", "\n| 8090 | 0.0.0.0 | Z:", "holder.exe (Web) |", "\n| Main | http | *:80: |",
+  for _, line in ipairs {"\n| 80 | 0.0.0.0 | the kernel |", "\n| 8090 | 0.0.0.0 | ", "holder.exe (Web) |", "\n| Main | http | *:80: |",
     "## UDP listeners", "## Certificates", "## Reserved URLs"} do
     lu.assertStrContains(text, line)
   end

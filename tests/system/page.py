@@ -270,7 +270,7 @@ def main():
     if not program:
         print("skipped: there is no Chromium")
         sys.exit(77)
-    subprocess.run([loader, build + "/p80.exe", "--quiet", "--allow", "file.write", "Z:" + here + "/../fixtures/page.lua", "Z:" + page,
+    subprocess.run([loader, build + "/p80.exe", "--quiet", "--allow", "file.write", "P:/tests/fixtures/page.lua", "Z:" + page,
                     str(ROWS)], check=True)
     b = Browser(program)
     b.call("Emulation.setDeviceMetricsOverride", width=1440, height=1000, deviceScaleFactor=1, mobile=False)
