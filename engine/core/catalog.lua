@@ -24,14 +24,14 @@ end
 function catalog.list()
   local list = core.data.array {}
   for _, name in ipairs(host.names "script") do list[#list + 1] = bundled(name) end
-  for _, record in ipairs(core.installed and core.installed.list() or {}) do list[#list + 1] = installed(record) end
+  for _, record in ipairs(core.installed.list()) do list[#list + 1] = installed(record) end
   return list
 end
 
 --- The names alone.
 function catalog.names()
   local names = host.names "script"
-  for _, record in ipairs(core.installed and core.installed.list() or {}) do names[#names + 1] = record.name end
+  for _, record in ipairs(core.installed.list()) do names[#names + 1] = record.name end
   return names
 end
 
@@ -39,7 +39,7 @@ end
 function catalog.find(name)
   name = name:gsub("%.[lL][uU][aA]$", "")
   if host.source("script", name) then return bundled(name) end
-  local record = core.installed and core.installed.find(name)
+  local record = core.installed.find(name)
   return record and installed(record)
 end
 

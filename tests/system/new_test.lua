@@ -177,3 +177,18 @@ end
   case.exits(case.p80 {"test", "a_test.lua", cwd = case.folder}, 0)
   lu.assertNil(lfs.attributes(case.path "a.log"))
 end
+
+function T:test_an_installed_playbook_is_listed_helped_shown_and_completed()
+  local path = case.path "acme.lua"
+  case.exits(case.p80 {"new", path, "--no-test"}, 0)
+  case.exits(case.p80 {"install", path, "--yes", state = false}, 0)
+  local found
+  for _, row in ipairs(case.exits(case.p80 {"list", "--json", state = false}, 0).json) do found = row.name == "acme" and row or found end
+  lu.assertEquals({found.origin, found.version, found.category, #found.grants, found.signer}, {"installed", "0.1.0", "intrusive", 2, nil})
+  lu.assertStrContains(case.exits(case.p80 {"help", "acme", state = false}, 0).stdout, "Installed; signed by nobody.")
+  lu.assertEquals(case.exits(case.p80 {"help", "acme", "--json", state = false}, 0).json.origin, "installed")
+  lu.assertEquals((case.exits(case.p80 {"show", "acme", state = false}, 0).stdout:gsub("\r", "")), (case.read(path):gsub("\r", "")))
+  lu.assertEquals(completed(0, "acm"), {"acme"})
+  lu.assertEquals(completed(1, "acme", "--te"), {"--text"})
+  case.exits(case.p80 {"uninstall", "acme", state = false}, 0)
+end
