@@ -113,8 +113,8 @@ static PSECURITY_DESCRIPTOR push_descriptor(lua_State *L, const wchar_t *sddl) {
 
 /* Makes one folder with the security of the state folder; returns a Win32 code. One that exists stays as it is. Every
  * user may make folders in the common application data, and `p80 undo` does what it finds there, so the default
- * folder must belong to the administrators and be theirs alone to write. One that --state names is the user's own
- * choice. */
+ * folder must belong to the administrators and be theirs alone to write, and so must one that --state names be where
+ * p80 is elevated; otherwise it is the user's own choice. */
 static DWORD make_folder(lua_State *L, const wchar_t *path, int of_machine) {
   SECURITY_ATTRIBUTES attributes = {sizeof attributes, push_descriptor(L, folder_security + (of_machine ? 0 : 4)),
                                     FALSE};
@@ -122,7 +122,7 @@ static DWORD make_folder(lua_State *L, const wchar_t *path, int of_machine) {
   DWORD code = GetLastError();
   if (code != ERROR_ALREADY_EXISTS) return code;
   if (!(GetFileAttributesW(path) & FILE_ATTRIBUTE_DIRECTORY)) return ERROR_DIRECTORY;
-  if (of_machine) protect_check_folder(L, path);
+  if (of_machine || token_is_elevated(L)) protect_check_folder(L, path);
   return NO_ERROR;
 }
 
@@ -241,6 +241,8 @@ static int store_read(lua_State *L) {
     luax_failwide(L, path, code);
   }
   file->value = (UINT_PTR)opened;
+  winapi_load(L, "advapi32");
+  if (token_is_elevated(L)) protect_check_file(L, path, opened); /* `p80 undo` does what it says */
   LARGE_INTEGER size;
   if (!GetFileSizeEx(opened, &size)) luax_failwide(L, path, GetLastError());
   if (size.QuadPart > LONGEST_JOURNAL) luax_failwide(L, path, ERROR_FILE_TOO_LARGE);

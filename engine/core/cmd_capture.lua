@@ -30,7 +30,8 @@ end
 local function masked(text)
   local hidden = false
   local function hide(name, between, value)
-    if not names_a_secret(name) or value == "" or value == WITHHELD then return nil end
+    local is_drive = #name == 1 and between == ":" and value:find '^"?[\\/]'
+    if is_drive or not names_a_secret(name) or value == "" or value == WITHHELD then return nil end
     hidden = true
     return name .. between .. WITHHELD
   end

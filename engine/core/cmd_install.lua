@@ -93,13 +93,25 @@ local function limited(version)
   return rows[1] and data.array(rows)
 end
 
-local function summarize(version, have)
+-- What is less to be trusted than in the version that is installed: lines for people.
+local function lessened(record, have)
+  local lines = {}
+  if have and have.signer and have.signer ~= record.signer then
+    lines[1] = ("%s signed the version that is installed"):format(have.signer)
+  end
+  if have and have.version and core.manifest.is_older(record.version, have.version) then
+    lines[#lines + 1] = ("version %s is installed, which is newer"):format(have.version)
+  end
+  return lines
+end
+
+local function summarize(version, have, is_previous)
   local record = version.record
   local before = have and have.grants or {}
   return {
     name = version.name, version = record.version, summary = record.summary, signer = record.signer, replaces = have and have.version,
     grants = data.array(record.grants), added = without(record.grants, before), removed = without(before, record.grants),
-    limited = limited(version),
+    limited = limited(version), lessened = data.array(is_previous and {} or lessened(record, have)),
   }
 end
 
@@ -113,6 +125,7 @@ local function text_of(about)
     local is_new = data.contains(about.added, grant)
     add("%s may change %s%s", is_new and "+" or " ", grant, is_new and about.replaces and "   NEW" or "")
   end
+  for _, line in ipairs(about.lessened) do add("! %s", line) end
   for _, row in ipairs(about.limited or {}) do add("! %s: %s here: %s", row.grant, row.verdict, row.why) end
   for _, grant in ipairs(about.removed) do add("- no longer changes %s", grant) end
   return table.concat(lines, "\n") .. "\n"
@@ -120,12 +133,13 @@ end
 
 -- Asks whether it may change what the version before could not.
 local function ask(about, yes)
-  if yes or core.checking or #about.added == 0 then return end
+  if yes or core.checking or #about.added + #about.lessened == 0 then return end
   local answer
   if not core.options.json then answer = host.ask(text_of(about) .. ("Install it? [y/N] ")) end
   if answer and answer:lower():find "^%s*y" then return true end
-  local grants = table.concat(about.added, ", ")
-  core.fail(about.name, code.P80_REFUSED, answer and "It was not agreed to." or ("Nobody agreed that it may change %s."):format(grants),
+  local nobody = #about.added > 0 and ("Nobody agreed that it may change %s."):format(table.concat(about.added, ", "))
+    or ("Nobody agreed to it: %s."):format(table.concat(about.lessened, "; "))
+  core.fail(about.name, code.P80_REFUSED, answer and "It was not agreed to." or nobody,
     "look at it (--check installs nothing), then say --yes")
 end
 
@@ -134,7 +148,7 @@ end
 local function install(args)
   installed.need_rights()
   local version = args.previous and read_previous(args.previous) or read_source(args.source)
-  local about = summarize(version, installed.find(version.name))
+  local about = summarize(version, installed.find(version.name), args.previous)
   local was_shown = ask(about, args.yes)
   core.grants.add("install", "install.playbook:" .. version.name)
   about.changed = core.change("install.playbook", {name = version.name}, installed.state_of(version.files, version.record), version)

@@ -120,6 +120,8 @@ end
 -- The words of `service -- run` in a command line, or nil when it is none of p80's.
 local function parse_line(line)
   local words = raw.process.split(line or "")
+  local program = (words[1] or ""):lower()
+  if program ~= host.program:lower() and program:match "[^\\/]*$" ~= "p80.exe" then return nil end
   for i = 2, #words - 2 do
     if words[i] == "service" and words[i + 1] == "--" and words[i + 2] == "run" then
       local front, rest = split(table.move(words, i + 2, #words, 1, {}))

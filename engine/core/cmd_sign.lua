@@ -25,7 +25,7 @@ end
 local function add_modules(path, folder, list, seen)
   seen[path:lower()] = true
   list[#list + 1] = path
-  for name in read(path):gmatch [[require%s*%(?%s*["']([%w_.%-]+)["'] ?]] do
+  for _, name in ipairs(core.package.names(read(path))) do
     local base = folder .. name:gsub("%.", "\\")
     for _, module in ipairs {base .. ".lua", base .. "\\init.lua"} do
       if not seen[module:lower()] and lfs.attributes(module, "mode") == "file" then add_modules(module, folder, list, seen) end

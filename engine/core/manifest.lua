@@ -115,6 +115,11 @@ local function is_older(have, want)
   return false
 end
 
+--- Whether version `have` of a playbook is older than `want`.
+function manifest.is_older(have, want)
+  return is_older(numbers(have:match "^[%d.]*%d") or {}, numbers(want:match "^[%d.]*%d") or {})
+end
+
 local function checked_version(field, text, example)
   checked(check.text, field, text)
   if not numbers(text) then bad(field, ("A version such as %s expected, got '%s'."):format(example, text)) end

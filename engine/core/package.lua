@@ -139,9 +139,10 @@ end
 -- ---- A playbook's file ----
 
 --- The names of the modules that a script requires by name, as written.
-local function required(text)
+function package.names(text)
   local names = {}
   for name in text:gmatch "require%s*%(?%s*[\"']([^\"'\n]+)[\"']" do names[#names + 1] = name end
+  for name in text:gmatch "require%s*%(?%s*%[(=*%[[^%]\n]+%])" do names[#names + 1] = name:match "%[([^%]]+)%]" end
   return names
 end
 
@@ -159,7 +160,7 @@ local function add_from(folder, path, add, seen)
 end
 
 local function add_modules(folder, text, add, seen)
-  for _, name in ipairs(required(text)) do
+  for _, name in ipairs(package.names(text)) do
     if name:find "^[%w_%-\x80-\xFF.]+$" then
       local path = name:gsub("%.", "/")
       local module = add_from(folder, path .. ".lua", add, seen) or add_from(folder, path .. "/init.lua", add, seen)
@@ -213,7 +214,7 @@ function package.required(given)
   local function take(path)
     if seen[path] then return end
     seen[path], list[#list + 1] = true, path
-    for _, name in ipairs(required(given.files[path])) do
+    for _, name in ipairs(package.names(given.files[path])) do
       local module = name:lower():gsub("%.", "/")
       local found = by_name[module .. ".lua"] or by_name[module .. "/init.lua"]
       if found then take(found) end

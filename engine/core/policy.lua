@@ -198,6 +198,9 @@ function policy.admit(path, bytes, role, place)
   end
   if policy.lenient and core.script.kind == "help" then return end -- `p80 sign` asks what it is to sign
   local needed, why = needs_signature(given, place)
+  if role == "module" and signer then -- it runs with what the key's scripts may be granted
+    needed, why = true, "the script that requires it is signed"
+  end
   local ok, signature = pcall(core.sign.verify_beside, path, bytes, policy.keys())
   if not ok and needed then
     if type(signature) ~= "table" then error(signature, 0) end
@@ -206,7 +209,7 @@ function policy.admit(path, bytes, role, place)
   if core.script.kind == "help" then return end -- only its manifest is asked for
   if role == "script" then
     signer = ok and signature or nil
-  elseif needed and signer then
+  elseif signer then
     core.sign.check_belongs(path, signature, signer)
   end
 end
@@ -230,6 +233,18 @@ local function verify_in(given, path)
   return nil, found
 end
 
+-- Whether every file of a package is signed as its script is.
+local function is_all_signed(given, signature)
+  for path in pairs(given.files) do
+    if not path:find "%.minisig$" then
+      local found = verify_in(given, path)
+      if not found then return false end
+      core.sign.check_belongs(path, found, signature)
+    end
+  end
+  return true
+end
+
 --- Judges a package (core.package.read) that is to be installed as its files will be when they run. Returns the signature of
 -- all of it, or nil. Raises when it may not run here, or is not what a trusted key signed.
 function policy.admit_package(given)
@@ -244,7 +259,7 @@ function policy.admit_package(given)
     if found and signature then core.sign.check_belongs(path, found, signature) end
     is_whole = is_whole and found ~= nil
   end
-  if given.problem and not is_whole then error(given.problem, 0) end
+  if given.problem and not (is_whole and is_all_signed(given, signature)) then error(given.problem, 0) end
   return is_whole and signature or nil
 end
 

@@ -117,11 +117,13 @@ local function run_playbook(reason)
   local run = run_p80(playbook_words())
   local outcome = judge(run)
   row.seconds = math.floor((clock() - began) * 1000) / 1000
-  row.exit, row.outcome, row.failed = run.exit, outcome.text, outcome.failed or false
+  local was_stopped = service.wait(0) and outcome.failed
+  row.exit, row.outcome, row.failed = run.exit, was_stopped and "stopped with the service" or outcome.text,
+    not was_stopped and outcome.failed or false
   status.runs, status.run = status.runs + 1, row
   file.details(run.stderr)
   local before = pace:ended(clock(), outcome.failed, (outcome.changed or 0) > 0)
-  if service.wait(0) and outcome.failed then return log "it was stopped in the middle" end
+  if was_stopped then return log "it was stopped in the middle" end
   tell_outcome(outcome, before)
   if flaps then
     tell("flapping", ("%s, again and again; from now on it is answered with growing pauses, and single runs are in the log alone: %s")

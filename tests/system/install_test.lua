@@ -126,7 +126,7 @@ function T:test_new_grants_must_be_agreed_to()
   lu.assertStrContains(result.stderr, "may change process.run.")
   result = case.exits(p80 {"install", make("1.1.0", '"process.run"'), "--yes", "--json"}, 0)
   lu.assertEquals(result.json.result, {name = "acme", version = "1.1.0", replaces = "1.0.1", summary = "Says which version it is.",
-    grants = {"process.run"}, added = {"process.run"}, removed = {"http.urlacl"}, changed = true})
+    grants = {"process.run"}, added = {"process.run"}, removed = {"http.urlacl"}, lessened = {}, changed = true})
   lu.assertEquals(result.json.changed, 1)
   result = install(make("1.2.0", '"process.run", "http.urlacl"'))
   lu.assertStrContains(result.stdout, "+ may change http.urlacl   NEW")
