@@ -1,4 +1,5 @@
 -- arch: x64
+-- not hardened: hundreds of cores open and close here, each of which the page heap makes a hundred times as dear
 -- engine/core/service_host.lua in a simulated time: when it runs its playbook, and what it tells.
 local lu = require "luaunit"
 local fakecore = require "fakecore"
