@@ -476,7 +476,8 @@ end
 -- More than one call may carry is refused, not cut.
 function T:test_more_than_the_gate_carries()
   for value, text in pairs {["('x'):rep(257 * 1024 * 1024)"] = "256 MiB", ["(function() local t = {} for i = 1, 200 do t = {t} end return t end)()"] = "deeply"} do
-    local result = case.exits(case.p80 {"--json", "--allow", "*", "-e", ("win.reg.set([[%s]], 'x', %s, 'binary')"):format(KEY, value)}, 1)
+    local code = ("win.reg.set([[%s]], 'x', %s, 'binary')"):format(KEY, value)
+    local result = case.exits(case.p80 {"--json", "--memory-limit", "0", "--allow", "*", "-e", code}, 1)
     lu.assertStrContains(result.json.error.message, text)
     lu.assertEquals(result.json.error.op, "reg.set")
   end
