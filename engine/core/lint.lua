@@ -4,13 +4,9 @@ local core, host = ...
 local lint = {}
 
 local parse, find_names = host.chunk "lint_parse"(core, host), host.chunk "lint_names"()
-
--- What of io, os and lfs the guard asks grants for (engine/guard.c).
-local GUARDED = {["os.execute"] = "process.run", ["io.popen"] = "process.run"}
-for name in ("io.open io.output io.tmpfile os.remove os.rename os.tmpname lfs.mkdir lfs.rmdir lfs.touch lfs.lock "
-  .. "lfs.lock_dir lfs.link"):gmatch "%S+" do
-  GUARDED[name] = "file.write"
-end
+local values = host.chunk "lint_values"()
+local needs_of = host.chunk "lint_grants"(core, values)
+local value_of, constant, field = values.value_of, values.constant, values.field
 
 -- What Lua has, and the guard takes away from scripts.
 local REMOVED = {
@@ -55,35 +51,6 @@ function Unit:report(node, rule, message, hint)
   if self.silent[line] then return end
   self.findings[#self.findings + 1] =
     {file = self.path, line = line, column = self.column(node), rule = rule, message = message, hint = hint}
-end
-
--- The expression that a name stands for, if it is never assigned anew.
-local function value_of(node)
-  while node.tag == "Paren" or node.tag == "Id" do
-    if node.tag == "Paren" then
-      node = node[1]
-    else
-      if not (node.var and node.var.init and node.var.sets == 0) then return node end
-      node = node.var.init
-    end
-  end
-  return node
-end
-
--- The text or number that an expression always is, or nil.
-local function constant(node)
-  node = value_of(node)
-  if node.tag == "String" then return node[1] end
-  if node.tag == "Number" then return tonumber(node[1]) end
-  if node.tag == "True" then return true end
-  if node.tag == "False" then return false end
-  if node.tag == "Op" and node[1] == "concat" then
-    local left, right = constant(node[2]), constant(node[3])
-    if type(left) == "string" and type(right) == "string" then return left .. right end
-  elseif node.tag == "Op" and node[1] == "unm" then
-    local number = constant(node[2])
-    return type(number) == "number" and -number or nil
-  end
 end
 
 -- "win.scm.stop", "os.remove", "p80.args": what an expression means by the names of the stubs and libraries, or nil.
@@ -253,30 +220,6 @@ end
 
 -- ---- The manifest ----
 
--- The Lua value of an expression that never changes, and whether it is one.
-local function literal(node)
-  node = value_of(node)
-  if node.tag ~= "Table" then
-    local value = constant(node)
-    return value, value ~= nil or node.tag == "Nil"
-  end
-  local result = {}
-  for _, item in ipairs(node) do
-    local key = item.tag == "Pair" and constant(item[1]) or #result + 1
-    local value, is_known = literal(item.tag == "Pair" and item[2] or item)
-    if key == nil or not is_known then return nil, false end
-    result[key] = value
-  end
-  return result, true
-end
-
--- The value of a field of a table constructor, and the node of its key.
-local function field(node, name)
-  for _, item in ipairs(node) do
-    if item.tag == "Pair" and constant(item[1]) == name then return value_of(item[2]), item[1] end
-  end
-end
-
 -- The node that a field such as "args.port.default" or "grants[2]" of the manifest is about.
 local function node_of(manifest, path)
   local node = manifest
@@ -295,7 +238,7 @@ function Unit:check_manifest()
     local manifest = call.tag == "Call" and call[2] and self:meaning(call[1]) == "p80.playbook" and value_of(call[2])
     if manifest then
       self.manifest = manifest
-      local value, is_known = literal(manifest)
+      local value, is_known = values.literal(manifest)
       local ok, fault = true, nil
       if is_known and #self.findings == before then ok, fault = pcall(core.manifest.check, value) end
       if not ok and type(fault) == "table" then
@@ -355,81 +298,49 @@ end
 
 -- ---- Grants ----
 
--- The kinds of grants that a function may need, from the stub's "Changes: `scm.service`; `scm.state` for what runs".
-local function kinds_of(f)
-  local kinds = {}
-  for word in (f and f.changes or ""):gmatch "`([^`]+)`" do
-    for _, subject in ipairs(core.kinds.subjects) do
-      if core.data.contains(core.kinds[subject], word) then kinds[#kinds + 1] = word end
-    end
-  end
-  return kinds
+-- What a key of the registry is known by: its name, or the local that holds it.
+local function identity(node)
+  local name = constant(node)
+  return type(name) == "string" and name:lower() or node.var
 end
 
--- Whether io.open only reads; nil when that cannot be told.
-local function only_reads(call, first)
-  local mode = call[first + 1]
-  if not mode or mode.tag == "Nil" then return true end
-  mode = constant(mode)
-  if type(mode) == "string" then return mode:find "^r[^+]*$" ~= nil end
-end
-
-local SHORT = {HKEY_LOCAL_MACHINE = "HKLM", HKEY_CURRENT_USER = "HKCU", HKEY_CLASSES_ROOT = "HKCR", HKEY_USERS = "HKU"}
-
--- What the grant of a call would be for, as far as its arguments are constants; nil when it cannot be told.
-local function label_of(kind, path, call, first)
-  local name = call[first] and constant(call[first])
-  if type(name) ~= "string" then return nil end
-  if kind:find "^scm%." then return name end
-  if kind == "file.write" and path ~= "lfs.lock_dir" then return name:find "^%a:[\\/]" and name:gsub("/", "\\") or nil end
-  if not (kind == "reg.key" or kind == "reg.value") or path:find "^win%.reg%.[^sd]" then return nil end
-  local hive, rest = name:match "^([^\\]*)(.*)$"
-  local key = (SHORT[hive:upper()] or hive) .. rest
-  if kind == "reg.key" then return key end
-  local value = call[first + 1] and (constant(call[first + 1]) or call[first + 1].tag == "Nil" and "(Default)")
-  return type(value) == "string" and not value:find "\\" and key .. "\\" .. (value == "" and "(Default)" or value) or nil
-end
+local ASKS_FOR_KEY = {["win.reg.exists"] = true, ["win.reg.info"] = true, ["win.reg.keys"] = true, ["win.reg.values"] = true}
 
 function Unit:find_grants()
   local calls = {}
   for _, call in ipairs(self.names.calls) do
     local path, first = self:called(call)
     if call.tag == "Call" and path then calls[first == 2 and call[1] or call[2]] = {call, first} end
+    if ASKS_FOR_KEY[path] and call[first] then self.asked[identity(call[first]) or "any"] = true end
   end
   for _, list in ipairs {self.names.ids, self.names.indexes} do
     for _, node in ipairs(list) do
-      local path = self:meaning(node)
-      local kinds = path and (GUARDED[path] and {GUARDED[path]} or kinds_of(self.book.functions[path])) or {}
-      if #kinds > 0 and not node.is_target and not is_alias(node) then self:add_grant(node, path, kinds, calls[node]) end
+      local path, how = self:meaning(node), calls[node] or {}
+      local needs = path and not node.is_target and not is_alias(node) and needs_of(path, how[1], how[2], self.book) or {}
+      for _, need in ipairs(needs) do
+        need.unit, need.node, need.path = self, node, path
+        self.uses.grants[#self.uses.grants + 1] = need
+      end
     end
   end
 end
 
-function Unit:add_grant(node, path, kinds, how)
-  local is_sure = true
-  if path == "io.open" then
-    local reads = how and only_reads(how[1], how[2])
-    if reads then return end
-    is_sure = reads == false
-  elseif path == "io.output" or path == "os.execute" then
-    if how and not how[1][how[2]] then return end
-    is_sure = how ~= nil
-  end
-  local labels = {}
-  for _, kind in ipairs(kinds) do labels[kind] = how and label_of(kind, path, how[1], how[2]) end
-  self.uses.grants[#self.uses.grants + 1] = {unit = self, node = node, path = path, kinds = kinds, labels = labels, is_sure = is_sure}
+-- Whether the script looks for itself whether a key is there that a call would create.
+function Unit:has_asked_for(key)
+  local id = identity(key)
+  return self.asked.any or id and self.asked[id] or not id and next(self.asked) ~= nil
 end
 
 local function covers(grant, kind, label)
   return kind:find(grant.kind) ~= nil and (label == nil or label:lower():find(grant.label) ~= nil)
 end
 
--- Whether one of the grants covers a use. Marks the grants that do.
-local function is_granted(grants, use)
+-- Whether one of the grants covers one of `kinds` for its label. Marks the grants that do.
+local function is_granted(grants, kinds, labels)
   local granted = false
-  for _, kind in ipairs(use.kinds) do
+  for _, kind in ipairs(kinds) do
     for _, grant in ipairs(grants) do
-      if covers(grant, kind, use.labels[kind]) then granted, grant.is_used = true, true end
+      if covers(grant, kind, labels[kind]) then granted, grant.is_used = true, true end
     end
   end
   return granted
@@ -449,10 +360,7 @@ function Unit:declared_grants()
   return grants
 end
 
-local function grant_text(use)
-  local kind = use.kinds[1]
-  return use.labels[kind] and ("%s:%s"):format(kind, use.labels[kind]) or kind
-end
+local function grant_text(kind, label) return label and ("%s:%s"):format(kind, label) or kind end
 
 -- Whether functions of a kind may be reached in ways that were not followed, such as win.scm[name].
 local function may_be_reached(uses, grant)
@@ -466,15 +374,39 @@ local function may_be_reached(uses, grant)
   return false
 end
 
+-- The first of the keys that a use may create for which there is no grant, or nil. Marks the grants for the others.
+local function ungranted_key(grants, use)
+  is_granted(grants, use.kinds, use.labels)
+  for _, key in ipairs(use.levels) do
+    if not is_granted(grants, use.kinds, {["reg.key"] = key}) then return key end
+  end
+end
+
+-- Reports a key without a grant once for each file.
+local function report_key(use, key)
+  local unit, what = use.unit, key or "any"
+  if unit.told[what] or use.if_missing and unit:has_asked_for(use.if_missing) then return end
+  unit.told[what] = true
+  unit:report(use.node, "grant", ("%s needs the grant '%s', too, when that key is missing."):format(use.path,
+    grant_text("reg.key", key)), "add it to the manifest's grants" .. (use.if_missing and ", or ask win.reg.exists first" or ""))
+end
+
+local function check_use(grants, use)
+  if use.levels then
+    local key = ungranted_key(grants, use)
+    if key then report_key(use, key) end
+  elseif not is_granted(grants, use.kinds, use.labels) and use.is_sure then
+    if use.if_missing then return report_key(use) end
+    local kind = use.kinds[1]
+    use.unit:report(use.node, "grant", ("%s needs the grant '%s'."):format(use.path, grant_text(kind, use.labels[kind])),
+      "add it to the manifest's grants")
+  end
+end
+
 function Unit:check_grants(uses)
   local grants = self:declared_grants()
   if not grants then return end
-  for _, use in ipairs(uses.grants) do
-    if not is_granted(grants, use) and use.is_sure then
-      use.unit:report(use.node, "grant", ("%s needs the grant '%s'."):format(use.path, grant_text(use)),
-        "add it to the manifest's grants")
-    end
-  end
+  for _, use in ipairs(uses.grants) do check_use(grants, use) end
   for _, grant in ipairs(grants) do
     if not grant.is_used and not may_be_reached(uses, grant) then
       self:report(grant.node, "grant", ("The grant '%s' is never used."):format(grant.text), "take it out of grants")
@@ -531,7 +463,7 @@ end
 local function new_unit(path, parsed, book, types)
   local unit = setmetatable({
     path = path, column = parsed.column, book = book, types = types, names = find_names(parsed.tree), findings = {}, silent = {},
-    written = {}, uses = {args = {}, grants = {}, whole = {}},
+    written = {}, asked = {}, told = {}, uses = {args = {}, grants = {}, whole = {}},
   }, Unit)
   for _, comment in ipairs(parsed.comments) do
     if comment.contents:find "lint: ok" then unit.silent[comment.line] = true end

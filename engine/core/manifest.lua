@@ -125,15 +125,15 @@ local function checked_version(field, text, example)
   if not numbers(text) then bad(field, ("A version such as %s expected, got '%s'."):format(example, text)) end
 end
 
-local function too_old(target, what, least, have)
-  core.fail(target, core.code.P80_TOO_OLD, ("It needs %s %s or newer; this is %s."):format(what, least, have))
+local function too_old(target, what, least, have, hint)
+  core.fail(target, core.code.P80_TOO_OLD, ("It needs %s %s or newer; this is %s."):format(what, least, have), hint)
 end
 
 -- Raises when the playbook was written for a newer p80, whose manifests may have more fields than this one knows.
 local function check_p80(m)
   if m.p80 == nil then return end
   checked_version("p80", m.p80, "0.1.0")
-  if is_older(numbers(host.version), numbers(m.p80)) then too_old(m.name, "p80", m.p80, host.version) end
+  if is_older(numbers(host.version), numbers(m.p80)) then too_old(m.name, "p80", m.p80, host.version, "update p80.exe on this machine") end
 end
 
 --- Raises P80_TOO_OLD on a Windows that is older than the manifest asks for.
@@ -141,7 +141,8 @@ function manifest.check_windows(m)
   if not m.windows then return end
   local version = core.win.host.version()
   if is_older({version.major, version.minor, version.build}, numbers(m.windows)) then
-    too_old(m.name, "Windows", m.windows, ("%d.%d.%d"):format(version.major, version.minor, version.build))
+    too_old(m.name, "Windows", m.windows, ("%d.%d.%d"):format(version.major, version.minor, version.build),
+      "run it on a machine with a newer Windows")
   end
 end
 
@@ -170,9 +171,12 @@ end
 
 --- Checks a manifest; returns it. Raises P80_BAD_MANIFEST that names the field, P80_TOO_OLD when it needs a newer p80.
 function manifest.check(m)
-  if type(m) ~= "table" then bad("playbook", "playbook must be a table.") end
+  if type(m) ~= "table" then bad("playbook", "A table expected: p80.playbook {name = ..., version = ..., summary = ...}.") end
   check_p80(m)
   checked_fields("playbook", m, FIELDS)
+  for _, field in ipairs {"name", "version", "summary"} do
+    if m[field] == nil then bad(field, "It is missing from the manifest.") end
+  end
   checked(check.text, "name", m.name)
   local problem = manifest.name_problem(m.name)
   if problem then bad("name", problem) end

@@ -44,9 +44,12 @@ end
 
 local from_file = {file = true, bundled = true, installed = true}
 
---- p80.playbook(manifest) -> its arguments. Grants come from the manifest only when the script is a file: what is
+--- p80.playbook(manifest) -> its arguments; or (nil, field, what, hint) when a field is what cannot cross. Grants come from the manifest only when the script is a file: what is
 -- typed on the command line has only what --allow gives.
-core.write("p80.playbook", function(manifest)
+core.write("p80.playbook", function(manifest, field, other, hint)
+  if field then
+    core.fail(field, core.code.P80_BAD_MANIFEST, ("Text, a number, true or false, or a table of them expected, got %s."):format(other), hint)
+  end
   if declared then
     core.fail("playbook", core.code.P80_BAD_MANIFEST, "p80.playbook is called once, before anything else.")
   end

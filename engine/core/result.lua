@@ -34,6 +34,7 @@ local EXIT_FOR = {
   [code.ERROR_SERVICE_REQUEST_TIMEOUT] = 6,
   [code.P80_OTHER_RUN] = 6,
   [code.P80_BAD_MANIFEST] = 2,
+  [code.P80_TOO_OLD] = 2,
   [code.P80_BAD_ARGUMENTS] = 2,
   [code.P80_BAD_PACKAGE] = 2,
 }

@@ -78,7 +78,7 @@ function reg.copy(from, to, options) end
 ---
 ---Errors: `ERROR_ACCESS_DENIED`
 ---Rights: what the key above allows; below HKLM an administrator
----Changes: `reg.key`
+---Changes: `reg.key` for each key that is missing
 ---Windows: Server 2003
 ---See: <https://learn.microsoft.com/en-us/windows/win32/api/winreg/nf-winreg-regcreatekeyexw>
 ---@param key string
@@ -260,7 +260,7 @@ function reg.security(key, options) end
 ---
 ---Errors: `ERROR_ACCESS_DENIED`; `ERROR_INVALID_PARAMETER` when the value does not fit its type
 ---Rights: what the key allows; below HKLM an administrator
----Changes: `reg.value`, `reg.key`
+---Changes: `reg.value`; `reg.key` for each key that is missing
 ---Windows: Server 2003
 ---See: <https://learn.microsoft.com/en-us/windows/win32/api/winreg/nf-winreg-regsetvalueexw>
 ---@param key string

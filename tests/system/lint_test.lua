@@ -122,8 +122,52 @@ function T:test_grants()
       "io.open needs the grant 'file.write:C:\\a\\b'.", "lfs.mkdir needs the grant 'file.write'.",
       "os.execute needs the grant 'process.run'."},
     registry = {MANIFEST:format("", "'reg.value:HKLM\\\\SOFTWARE\\\\A\\\\*', 'reg.key'")
-      .. "win.reg.set([[HKEY_LOCAL_MACHINE\\Software\\a]], 'x', 1) win.reg.set([[HKLM\\SOFTWARE\\B]], 'x', 1) win.reg.create [[HKLM\\SOFTWARE\\A]]"},
+      .. "win.reg.set([[HKEY_LOCAL_MACHINE\\Software\\a]], 'x', 1) win.reg.set([[HKLM\\SOFTWARE\\B]], 'x', 1) win.reg.create [[HKLM\\SOFTWARE\\A]]",
+      "3:56 grant win.reg.set needs the grant 'reg.value:HKLM\\SOFTWARE\\B\\x'."},
     none = {"win.scm.stop 'x'", "1:1 grant win.scm.stop needs the grant 'scm.state', and this script has no manifest."},
+  }
+end
+
+-- Writing a value creates its key and the keys above it, each with a grant of its own.
+function T:test_keys_that_may_have_to_be_created()
+  local value, key = [['reg.value:HKLM\\SOFTWARE\\Contoso\\*']], [['reg.key:HKLM\\SOFTWARE\\Contoso%s']]
+  local set = [[win.reg.set("HKLM\\SOFTWARE\\Contoso\\Web", "Port", 80)]]
+  local below, both = key:format [[\\*]], key:format "" .. ", " .. key:format [[\\*]]
+  local other = [[win.reg.set("HKLM\\SOFTWARE\\Contoso", "a", 1, {view = 32})]]
+  expect {
+    none = {MANIFEST:format("", value) .. set .. " " .. set,
+      [[3:1 grant win.reg.set needs the grant 'reg.key:HKLM\SOFTWARE\Contoso', too, when that key is missing. add it to the manifest's grants, or ask win.reg.exists first]]},
+    above = {MANIFEST:format("", value .. ", " .. below) .. set, [[needs the grant 'reg.key:HKLM\SOFTWARE\Contoso', too]]},
+    only_key = {MANIFEST:format("", both) .. set, [[needs the grant 'reg.value:HKLM\SOFTWARE\Contoso\Web\Port'.]]},
+    create = {MANIFEST:format("", below) .. [[win.reg.create "HKLM\\SOFTWARE\\Contoso\\Web"]], "3:1 grant win.reg.create needs the grant"},
+    unknown = {MANIFEST:format("", value) .. "win.reg.set(arg[1], 'a', 1)", "needs the grant 'reg.key', too, when that key is missing."},
+    view = {MANIFEST:format("", value .. ", " .. key:format "") .. other, "The grant 'reg.key:", [['reg.key:HKLM\SOFTWARE\Contoso (32-bit view)']]},
+    delete = {MANIFEST:format("", value) .. [[win.reg.delete("HKLM\\SOFTWARE\\Contoso", {tree = true}) win.reg.delete("HKLM\\SOFTWARE\\Contoso", "a")]],
+      [[3:1 grant win.reg.delete needs the grant 'reg.key:HKLM\SOFTWARE\Contoso'.]]},
+  }
+end
+
+function T:test_keys_that_are_there_or_granted_or_asked_for()
+  local value, key = [['reg.value:HKLM\\SOFTWARE\\Contoso\\*']], [['reg.key:HKLM\\SOFTWARE\\Contoso%s']]
+  local set = [[win.reg.set("HKLM\\SOFTWARE\\Contoso\\Web", "Port", 80)]]
+  local both = key:format "" .. ", " .. key:format [[\\*]]
+  local found = lint({
+    granted = MANIFEST:format("", value .. ", " .. both) .. set,
+    asked = MANIFEST:format("", value) .. [[local KEY <const> = "HKLM\\SOFTWARE\\Contoso\\Web" if win.reg.exists(KEY) then ]] .. set .. " end",
+    asked_for_local = MANIFEST:format("", "'reg.value'") .. "for _, key in ipairs(arg) do if win.reg.info(key) then win.reg.set(key, 'a', 1) end end",
+    there = MANIFEST:format("", "'reg.value'") .. [[win.reg.set("HKLM\\SYSTEM\\CurrentControlSet\\Services\\HTTP", "Start", 4)]],
+  }, 0)
+  for name, list in pairs(found) do lu.assertEquals(list, {}, name) end
+end
+
+-- What each setting of a service needs.
+function T:test_grants_of_settings()
+  local call = "win.scm.config('x', {start = 'demand', description = 'y', password = p80.args.secret})"
+  expect {
+    config = {MANIFEST:format("secret = {type = 'secret'}", "'scm.config'") .. call,
+      "3:1 grant win.scm.config needs the grant 'scm.details:x'.", "3:1 grant win.scm.config needs the grant 'scm.password:x'."},
+    detail = {MANIFEST:format("", "'scm.config'") .. "win.scm.config('x', {description = 'y'})",
+      "The grant 'scm.config' is never used.", "needs the grant 'scm.details:x'."},
   }
 end
 
@@ -189,7 +233,7 @@ function T:test_no_false_alarm()
     bom = "\xEF\xBB\xBFreturn 1",
     stub = "---@meta\nwin = {}",
     some_test = "TestThis = {} function TestThis:test_it() end",
-    checked = MANIFEST:format("", "'reg.value:HKLM\\\\SOFTWARE\\\\A\\\\x'") .. "win.reg.set([[HKLM\\SOFTWARE\\A]], 'x', 1)",
+    checked = MANIFEST:format("", "'reg.value:HKLM\\\\SOFTWARE\\\\A\\\\x', 'reg.key'") .. "win.reg.set([[HKLM\\SOFTWARE\\A]], 'x', 1)",
     computed = "require 'p80'.playbook {name = 'a', version = '1.0.0', summary = 'x' .. 'y', args = {p = {type = 'port', default = tonumber '1'}}}"
       .. " print(require 'p80'.args.p)",
     bundled = "local ports, show = require 'ports', require 'show' return ports.who(80), show",

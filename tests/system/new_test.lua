@@ -144,13 +144,30 @@ end
 function T:test_what_a_newer_p80_or_windows_needs_is_said_with_both_versions()
   for field, least in pairs {p80 = "99.0.0", windows = "99.0"} do
     local text = ([[require "p80".playbook {name = "x", version = "1.0.0", summary = "x", %s = "%s"} print "ran"]]):format(field, least)
-    local result = case.exits(case.script(text), 1)
+    local result = case.exits(case.script(text), 2)
     lu.assertStrContains(result.stderr, least .. " or newer; this is ")
-    lu.assertStrContains(result.stderr, "P80_TOO_OLD")
+    lu.assertStrMatches(result.stderr, "p80: p80%.playbook 'x': [^\n]* %(P80_TOO_OLD%); [^\n]*\n")
     lu.assertEquals(result.stdout, "")
   end
   local version = case.exits(case.p80 {"-e", "print(require 'p80'.version)"}, 0).stdout:match "%S+"
   case.exits(case.script(([[require "p80".playbook {name = "x", version = "1.0.0", summary = "x", p80 = "%s", windows = "5.2"}]]):format(version)), 0)
+end
+
+-- What the author has to mend is said in one line that names the field, without a traceback.
+function T:test_wrong_manifests_are_one_line()
+  for manifest, said in pairs {
+    [ [[{version = "1.0.0", summary = "x"}]] ] = "'name': It is missing",
+    [ [[{name = "x", version = "1.0.0", summary = "x", args = {port = {type = "port", default = print}}}]] ] =
+      "'args.port.default': Text, a number, true or false, or a table of them expected, got a function.",
+    [ [[print]] ] = "'playbook': Text, a number",
+    [ [[]] ] = "'playbook': A table expected: p80.playbook {",
+  } do
+    local result = case.exits(case.script(("require 'p80'.playbook(%s)"):format(manifest)), 2)
+    lu.assertStrMatches(result.stderr, "p80: p80%.playbook [^\n]* %(P80_BAD_MANIFEST%)[^\n]*\n", nil, nil, manifest)
+    lu.assertStrContains(result.stderr, said)
+  end
+  local result = case.exits(case.script "require 'p80':playbook {name = 'x', version = '1.0.0', summary = 'x'}", 2)
+  lu.assertStrContains(result.stderr, "write p80.playbook {...}, with a dot")
 end
 
 function T:test_on_a_modelled_machine_arguments_are_read_here_and_no_log_is_written()
