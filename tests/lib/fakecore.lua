@@ -46,7 +46,7 @@ function fakecore.open(given)
   local store = new_store(given.files or {})
   store.policy_text = given.policy
   local host = {
-    win = given.win or win, x = test.x, sign = test.sign, inflate = test.inflate, place = function() return "" end, attended = function() return given.attended end, store = store, options = options, version = "0.0.0", pid = 1, program = test.p80, writes = given.writes or test.writes,
+    win = given.win or win, x = test.x, sign = test.sign, inflate = test.inflate, place = given.place or function() return "" end, attended = function() return given.attended end, store = store, options = options, version = "0.0.0", pid = 1, program = test.p80, writes = given.writes or test.writes,
     script = given.script or {name = "unit", kind = "file", words = {}},
     now = function() return "2026-01-01T00:00:00Z" end,
     chunk = chunk,

@@ -133,6 +133,38 @@ function T:test_new_grants_must_be_agreed_to()
   lu.assertStrContains(result.stdout, "    may change process.run")
 end
 
+-- Less to be trusted than what is there: nobody who signed it, somebody else, an older version.
+function T:test_a_lost_signer_or_an_older_version_must_be_agreed_to()
+  local function with_key(name, folder)
+    local key = case.path(name)
+    if folder then return case.exits(p80 {"sign", folder .. "\\acme.lua", "--key", key}, 0) end
+    case.exits(p80 {"sign", "--generate", "--no-password", "--key", key, "--public", key .. ".pub"}, 0)
+    case.exits(p80 {"policy", "trust", key .. ".pub", "--name", "Team " .. name}, 0)
+  end
+  local function refused(version, message)
+    local result = case.exits(p80 {"install", make(version)}, 4)
+    lu.assertStrContains(result.stderr, "Nobody agreed to it: " .. message)
+    lu.assertStrContains(case.exits(p80 {"install", case.path("acme" .. version), "--check"}, 3).stdout, "  ! ")
+    assert_runs "1.1.0"
+  end
+  case.exits(p80 {"policy", "init"}, 0)
+  case.later(function() os.remove(HOME .. "\\policy.json") end)
+  with_key "A"
+  with_key "B"
+  with_key("A", make "1.1.0")
+  case.exits(p80 {"install", case.path "acme1.1.0"}, 0)
+  refused("1.2.0", "Team A signed the version that is installed.")
+  refused("1.0.9", "Team A signed the version that is installed; version 1.1.0 is installed, which is newer.")
+  with_key("B", make "1.2.0")
+  refused("1.2.0", "Team A signed the version that is installed.")
+  with_key("A", make "1.0.9")
+  refused("1.0.9", "version 1.1.0 is installed, which is newer.")
+  lu.assertStrContains(case.exits(install(case.path "acme1.0.9"), 0).stdout, "! version 1.1.0 is installed, which is newer")
+  assert_runs "1.0.9"
+  with_key("A", make "1.1.0")
+  case.exits(p80 {"install", case.path "acme1.1.0"}, 0) -- newer, and signed as before
+end
+
 function T:test_what_is_refused()
   for _, row in ipairs {
     {make("1.0.0", nil, "free80"), "A bundled playbook has this name"}, {make("1.0.0", nil, "Undo"), "A command of p80 has this name"},

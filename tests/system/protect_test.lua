@@ -106,6 +106,35 @@ function T:test_state_folder()
   lu.assertStrContains(case.exits(result, 4).stderr, "p80': It belongs to BUILTIN\\Users")
 end
 
+-- So are a folder that --state names, and each journal that is read there: `p80 undo` does what it says.
+function T:test_state_folder_of_ones_own()
+  local change = {"--allow", "*", "-e", "win.reg.set([[HKCU\\Software\\Protect]], 'own', 1)"}
+  local undo = {"undo"}
+  local function with(path, sddl, words, env)
+    local options = {env = env or {}, table.unpack(words)}
+    options.env.P80_SHIM_SECURITY = path .. "|" .. sddl
+    return case.p80(options)
+  end
+  case.exits(case.p80(change), 0)
+  case.exits(case.p80 {"undo"}, 0)
+  local journal = case.state .. "\\runs\\000001.jsonl"
+  for _, path in ipairs {case.folder, case.state, case.state .. "\\runs"} do
+    for _, sddl in ipairs {"O:BUD:(A;;FA;;;BA)", ADMINS .. "(A;;WD;;;BU)"} do
+      local result = case.exits(with(path, sddl, change), 4)
+      lu.assertStrContains(result.stderr, ("'%s': "):format(path))
+      lu.assertStrContains(result.stderr, "P80_UNPROTECTED")
+    end
+  end
+  lu.assertEquals(#case.files(case.state .. "\\runs"), 2)
+  for _, path in ipairs {case.state .. "\\runs", journal} do
+    local result = with(path, ADMINS .. "(A;;0x2;;;WD)", {"undo", "1"})
+    lu.assertStrContains(case.exits(result, 4).stderr, ("'%s': Everyone may change it"):format(path))
+    case.exits(with(path, ADMINS .. "(A;;0x2;;;WD)", {"runs"}, {P80_SHIM_UNELEVATED = "1"}), 0)
+  end
+  case.exits(with(case.state, "O:BUD:(A;;FA;;;WD)", change, {P80_SHIM_UNELEVATED = "1"}), 0)
+  case.exits(with(journal, "O:BAD:(A;;FA;;;BA)(A;;FR;;;BU)", undo), 0)
+end
+
 -- The lock is one for all elevated runs, whatever --state says, and lies in the machine's folder.
 function T:test_one_lock()
   local change = "win.reg.set([[HKCU\\Software\\Protect]], '%s', 1)"

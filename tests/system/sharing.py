@@ -19,7 +19,7 @@ build, loader = sys.argv[1], sys.argv[2]
 C = os.path.join(os.environ["WINEPREFIX"], "drive_c")
 STATE = os.path.join(C, "ProgramData", "p80")
 SCRIPT = """local p80 = require "p80"
-local helper = require "parts.helper"
+local helper = require [[parts.helper]]
 p80.playbook {name = "web", version = "1.2.0", summary = "Sets a value", grants = {"reg.value", "reg.key"}}
 win.reg.set([[HKLM\\SOFTWARE\\Sharing\\]] .. helper.key, "x", 1)
 print "ran"

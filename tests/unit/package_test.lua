@@ -183,16 +183,20 @@ end
 
 function T:test_a_file_takes_the_modules_that_it_requires()
   local script = SCRIPT .. 'require "team.one"\nlocal two = require("two")\nrequire \'p80\' require "absent" require "../out" require ".." require "a/b"'
+    .. "require [[four]] require([==[five]==]) require\t[[absent]]"
   write([[x\acme.lua]], script)
   write([[x\acme.lua.minisig]], "signature")
   write([[x\team\one.lua]], 'require "team.three"')
   write([[x\team\one.lua.minisig]], "signature of one")
   write([[x\team\three\init.lua]], 'require "two" require "acme"')
   write([[x\two.lua]], "")
+  write([[x\four.lua]], "")
+  write([[x\five\init.lua]], "")
   write([[x\other.lua]], "")
   write([[out.lua]], "")
   local given = assert(read(case.path [[x\acme.lua]]))
-  lu.assertEquals(paths(given.files), "acme.lua acme.lua.minisig team/one.lua team/one.lua.minisig team/three/init.lua two.lua")
+  lu.assertEquals(paths(given.files), "acme.lua acme.lua.minisig five/init.lua four.lua team/one.lua team/one.lua.minisig "
+    .. "team/three/init.lua two.lua")
   lu.assertEquals(given.files["acme.lua"], script)
 end
 

@@ -140,6 +140,60 @@ function T:test_modules_need_what_scripts_need()
   lu.assertStrContains(module({"playbook:s", "version:2.0.0"}, "other"), "It is not what was signed")
 end
 
+-- Whatever the policy asks of scripts: a module has what the key's scripts may be granted.
+function T:test_a_signed_script_runs_no_unsigned_module()
+  local core = open {policy = 1, keys = {{name = "T", key = PUBLIC, grants = {"fake.*"}}}, unsigned = {}}
+  local function module(path) return core.admit(path, TEXT, "module", "") end
+  local plain = case.write("plain.lua", TEXT)
+  core.admit(plain, TEXT, "script", "")
+  module(plain)
+  core.admit(signed "s.lua", TEXT, "script", "")
+  local shown, problem = fakecore.failure(module, plain)
+  lu.assertStrContains(shown, "There is no signature beside it. It must be signed: the script that requires it is signed.")
+  lu.assertEquals(problem.name, "P80_BAD_SIGNATURE")
+  local other = raw.generate()
+  case.write("other.lua", TEXT)
+  case.write("other.lua.minisig", core.sign.make(other, TEXT, {"file:other.lua"}))
+  lu.assertStrContains(fakecore.failure(module, case.path "other.lua"), "not trusted here. It must be signed")
+  module(signed "m.lua")
+end
+
+-- ---- Packages ----
+
+local MANIFEST = 'require "p80".playbook {name = "acme", version = "1.0.0", summary = "x"}\n'
+
+-- A folder with these files, all but `plain` signed, read from where everybody may write.
+local function admit_folder(files, plain, policy)
+  local unprotected = {code = 1, name = "P80_UNPROTECTED", target = "acme", message = "Everyone may change it"}
+  local core = fakecore.open {policy = json.encode(policy or {policy = 1, keys = {{name = "T", key = PUBLIC}}}),
+    place = function() error(unprotected, 0) end}
+  local folder = case.path "package"
+  if lfs.attributes(folder) then
+    for _, name in ipairs(case.files(folder)) do os.remove(folder .. "\\" .. name) end
+  end
+  lfs.mkdir(folder)
+  for name, bytes in pairs(files) do
+    case.write("package\\" .. name, bytes)
+    if name ~= plain then
+      case.write("package\\" .. name .. ".minisig", core.sign.make(key, bytes, {"file:" .. name, "playbook:acme", "version:1.0.0"}))
+    end
+  end
+  local ok, found = pcall(core.policy.admit_package, core.package.read(folder))
+  return ok and found, not ok and found, unprotected
+end
+
+function T:test_a_package_from_an_unprotected_place_is_signed_in_all_its_files()
+  local files = {["acme.lua"] = MANIFEST .. 'require "m" require(name)', ["m.lua"] = "", ["late.lua"] = "", ["data.txt"] = "x"}
+  lu.assertEquals(admit_folder(files).key.name, "T")
+  for plain in pairs(files) do
+    local signature, problem, unprotected = admit_folder(files, plain)
+    lu.assertFalse(signature, plain)
+    lu.assertIs(problem, unprotected, plain)
+  end
+  local _, problem, unprotected = admit_folder(files, nil, {policy = 1})
+  lu.assertIs(problem, unprotected)
+end
+
 -- Every wrong file is an error that names the field, and nothing is granted.
 function T:test_wrong_files_open_nothing()
   local entry = {name = "T", key = PUBLIC}
