@@ -2,8 +2,8 @@
 local lu = require "luaunit"
 local case = require "case"
 local services = require "services"
-local service, install, log, wait_log, status, count, playbook, stop = services.service, services.install, services.log,
-  services.wait_log, services.status, services.count, services.playbook, services.stop
+local service, install, log, wait_log, status, count, playbook, assert_stops_in_time = services.service, services.install, services.log,
+  services.wait_log, services.status, services.count, services.playbook, services.assert_stops_in_time
 
 local T = case.suite "Service"
 
@@ -21,25 +21,34 @@ function T:test_frees_port_80_at_start_and_whenever_it_is_taken()
     {"p80-free80", "running", "auto", "free80", {"--service", "Web"}, false})
   lu.assertEquals(row.watch, {"tcp:80", "services", "http"})
   lu.assertStrContains(win.scm.details("p80-free80").description, "playbook free80 1.0.0")
-  lu.assertTrue(stop "p80-free80" < 5)
+  assert_stops_in_time("p80-free80", function()
+    case.start_service "p80-free80"
+    case.wait("its rest", function() return status "free80".next_run == "when something changes" end)
+  end)
   lu.assertStrContains(log "p80-free80", "it was stopped")
 end
 
 function T:test_stops_while_it_starts()
   install("p80-keep", "--no-start", playbook "p80.sleep(600)")
-  for _ = 1, 3 do
-    case.start_service "p80-keep"
-    lu.assertTrue(stop "p80-keep" < 5)
-  end
+  case.start_service "p80-keep"
+  assert_stops_in_time("p80-keep", function() case.start_service "p80-keep" end)
 end
 
 function T:test_stops_in_the_middle_of_a_run_and_leaves_an_orderly_record()
   install("p80-keep", "--state", case.state, playbook([[
     win.reg.set("HKLM\\SYSTEM\\p80-test-keep", "a", "1") say "waits" p80.sleep(600)]], [["reg.*"]]))
-  case.later(function() win.reg.delete([[HKLM\SYSTEM\p80-test-keep]], nil, {tree = true}) end)
-  case.wait("the change", function() return win.reg.exists [[HKLM\SYSTEM\p80-test-keep]] end)
-  lu.assertTrue(stop "p80-keep" < 5)
+  local function clear() win.reg.delete([[HKLM\SYSTEM\p80-test-keep]], nil, {tree = true}) end
+  case.later(clear)
+  local function wait() case.wait("the change", function() return win.reg.exists [[HKLM\SYSTEM\p80-test-keep]] end) end
+  wait()
+  assert_stops_in_time("p80-keep", function()
+    clear()
+    case.start_service "p80-keep"
+    wait()
+  end)
   lu.assertStrContains(log "p80-keep", "it was stopped in the middle")
+  local row = status "p80-keep"
+  lu.assertEquals({row.state, row.outcome, row.failed}, {"stopped", "stopped with the service", false})
   lu.assertEquals(case.p80 {"runs", "--json"}.json[1].status, "exit 1")
 end
 
@@ -81,7 +90,7 @@ end
 
 function T:test_what_is_refused()
   local path = playbook ""
-  case.service {name = "Other", run = false}
+  case.service {name = "Other", args = {"service", "--", "run", "--name", "Other", "free80"}, run = false} -- but not by p80.exe
   case.write("bare", case.read(path)) -- by its full path, for a service starts elsewhere
   local bare = case.exits(case.p80 {"service", "install", "bare", "--check", "--json", state = false, cwd = case.folder}, 3)
   lu.assertEquals(bare.json.result.script, case.path "bare")
@@ -99,6 +108,7 @@ function T:test_what_is_refused()
     lu.assertStrContains(result.stdout .. result.stderr, expected)
   end
   lu.assertStrContains(win.scm.get "Other".path, "holder.exe")
+  lu.assertEquals(case.exits(service("status", "--json"), 0).json.result, {})
 end
 
 function T:test_what_ordinary_users_could_have_written_is_not_installed()

@@ -132,6 +132,11 @@ function TestService:test_failures_are_retried_ever_more_slowly_and_told_once()
   lu.assertEquals(world.count "restart", 2)
 end
 
+function TestService:test_a_run_that_ends_with_the_service_is_no_failure()
+  local world = simulate {seconds = 10, takes = 20, run = function() return 1 end}
+  lu.assertEquals({#world.runs, world.count "failure", world.lines_with "it was stopped in the middle", world.exit}, {1, 0, 1, 0})
+end
+
 function TestService:test_the_clock_of_the_wall_does_not_matter()
   local at = {[10] = function(w) w.listeners[80] = true end}
   for second = 1, 600, 7 do at[second] = at[second] or function(w) w.wall = w.wall - 86400 end end
