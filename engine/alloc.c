@@ -32,7 +32,8 @@ enum {
   FIRST_CHUNK = 64 * 1024, /* what VirtualAlloc gives out at least */
   LARGEST_CHUNK = 1024 * 1024,
   BIG = 128 * 1024,
-  SPARES = 4
+  SPARES = 4,
+  HEAD_START = 4096 /* KiB that a state takes before the collector begins */
 };
 
 typedef struct chunk {
@@ -227,7 +228,8 @@ enum {
   BUCKETS = 1 << 16,
   FENCE = 16, /* bytes of pattern on either side of an unguarded block */
   FILLER = 0xA7,
-  FRESH = 0xCD
+  FRESH = 0xCD,
+  HEAD_START = 0 /* so that what is collected too early is found */
 };
 #define QUARANTINE ((sizeof(void *) == 8 ? 1024u : 128u) * 1024 * 1024) /* bytes of address space */
 
@@ -490,6 +492,7 @@ lua_State *alloc_newstate(void) {
   lua_State *L = lua_newstate(alloc_lua, a);
   if (--a->budget.blocks == 0) close_arena(a);
   if (L == NULL) return NULL;
+  lua_gc(L, LUA_GCSTEP, -HEAD_START); /* a run is mostly over before there is garbage worth looking for */
   lua_atpanic(L, panic);
   lua_setwarnf(L, warn, NULL);
   return L;

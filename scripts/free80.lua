@@ -49,10 +49,11 @@ local function advise(text) advice[#advice + 1] = text end
 local PASSABLE = {[1051] = true, [1052] = true, [1053] = true, [1061] = true, [1460] = true}
 
 -- Adds a step and carries it out. One that fails in such a way is judged by the port, not by its own word.
+-- What it took down `act` may say better than is known before.
 local function step(what, took_down, act)
   local row = {what = what, took_down = took_down}
   steps[#steps + 1] = row
-  local ok, problem = pcall(act)
+  local ok, problem = pcall(act, row)
   if not ok then
     row.problem = tostring(problem)
     if not PASSABLE[problem.code] then error(problem, 0) end
@@ -74,11 +75,10 @@ local function freed(row, pid)
   return row.freed
 end
 
--- Those that would go down with the service; `record` is what is known of it.
-local function active_dependents(name, record)
+-- Those that would go down with the service.
+local function active_dependents(name)
   local running = {}
-  record = record or win.scm.get(name)
-  for _, dependent in ipairs(record and record.dependents or {}) do
+  for _, dependent in ipairs((win.scm.get(name) or {}).dependents or {}) do
     local other = win.scm.get(dependent)
     if other and other.state ~= "stopped" then running[#running + 1] = dependent end
   end
@@ -86,9 +86,9 @@ local function active_dependents(name, record)
 end
 
 -- Says when a service that no longer starts by itself would be started for others that do.
-local function advise_about_starters(name)
+local function advise_about_starters(name, dependents)
   local starters = {}
-  for _, dependent in ipairs((win.scm.get(name) or {}).dependents or {}) do
+  for _, dependent in ipairs(dependents or {}) do
     local other = win.scm.get(dependent)
     if other and other.start == "auto" then starters[#starters + 1] = dependent end
   end
@@ -107,13 +107,14 @@ local function triggers_of(name)
 end
 
 -- A service that starts with Windows does so no longer.
-local function keep_stopped(name, start)
-  if start == "auto" then
+local function keep_stopped(name)
+  local record = win.scm.get(name) or {}
+  if record.start == "auto" then
     step(("keep service %s from starting with Windows"):format(name), {}, function()
       win.scm.config(name, {start = "demand"})
     end)
   end
-  advise_about_starters(name)
+  advise_about_starters(name, record.dependents)
   local triggers = triggers_of(name)
   if #triggers == 0 then return end
   advise(("Windows also starts %s on triggers (%s): only start type disabled keeps it from that"):format(name,
@@ -190,15 +191,17 @@ end
 -- Stops one service with its dependents; with --persist it does not start again by itself. `pid` is its process, when
 -- that is its alone. With a `doubt` it is started again in the end should it not have held the port.
 local function stop_service(name, pid, doubt)
-  local record = win.scm.get(name)
-  if record and record.state == "stopped" then return false end
   local what = ("stop service %s%s"):format(name, doubt and (" (%s)"):format(doubt) or "")
-  local row = step(what, active_dependents(name, record), function()
-    win.scm.stop(name, {dependents = true, timeout = args.timeout})
+  local row = step(what, p80.check and {} or active_dependents(name), function(row)
+    row.changed, row.took_down = win.scm.stop(name, {dependents = true, timeout = args.timeout})
   end)
+  if row.changed == false then -- it was stopped already
+    table.remove(steps)
+    return false
+  end
   local free = freed(row, not row.error and pid)
   if doubt and not free then suspects[#suspects + 1] = {name = name, dependents = row.took_down} end
-  if args.persist and (free or not doubt) then keep_stopped(name, record and record.start) end
+  if args.persist and (free or not doubt) then keep_stopped(name) end
   return free
 end
 

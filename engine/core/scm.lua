@@ -295,7 +295,7 @@ core.write("scm.stop", function(...)
   check.arguments(select("#", ...), 1, 2)
   local name, options = ...
   options = check_options(options, {"dependents", "timeout"})
-  return (or_say_how_far("the same call goes on", stop, existing(name), options))
+  return or_say_how_far("the same call goes on", stop, existing(name), options)
 end)
 
 core.write("scm.restart", function(...)

@@ -306,6 +306,7 @@ function scm.status(name) end
 ---@param name string the service's name
 ---@param options? {dependents?: boolean, timeout?: number} each service has `timeout` seconds, default 30
 ---@return boolean changed
+---@return string[] stopped the dependents that went down with it, in that order
 function scm.stop(name, options) end
 
 ---The words for what triggers have as numbers and GUIDs.

@@ -148,9 +148,12 @@ function T:test_stop_restart_and_their_idempotence()
   local restarted = case.exits(run('print(win.scm.restart("HTTP", {dependents = true}))', {"--json"}), 0).json
   lu.assertEquals(#restarted.changes, 8)
   lu.assertEquals(states(), RUNNING)
-  local stopped = case.exits(run('require "p80".report {win.scm.stop("HTTP", {dependents = true}),'
-    .. ' win.scm.stop("HTTP", {dependents = true})}', {"--json"}), 0).json
-  lu.assertEquals(stopped.result, {true, false})
+  local stopped = case.exits(run('require "p80".report {{win.scm.stop("HTTP", {dependents = true})},'
+    .. ' {win.scm.stop("HTTP", {dependents = true})}}', {"--json"}), 0).json
+  local changed, names = table.unpack(stopped.result[1])
+  lu.assertEquals({changed, stopped.result[2]}, {true, {false, {}}})
+  names[#names + 1] = "HTTP"
+  assert_order(names, "")
   local order = {}
   for i, change in ipairs(stopped.changes) do order[i] = change.label end
   assert_order(order, "")
