@@ -179,6 +179,21 @@ static int store_remove_folder(lua_State *L) {
   return 0;
 }
 
+/* store.identity(path) -> what tells a file or folder from all others, whatever it is called; nil when it is not there. */
+static int store_identity(lua_State *L) {
+  BY_HANDLE_FILE_INFORMATION is;
+  luax_handle *slot = luax_newhandle(L, luax_closekernel);
+  HANDLE file = CreateFileW(luax_checkwide(L, 1, "path", NULL), 0,
+                            FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL, OPEN_EXISTING,
+                            FILE_FLAG_BACKUP_SEMANTICS, NULL);
+  if (file == INVALID_HANDLE_VALUE) return 0;
+  slot->value = (UINT_PTR)file;
+  if (!GetFileInformationByHandle(file, &is)) return 0;
+  lua_pushfstring(L, "%I %I", (LUAI_UACINT)is.dwVolumeSerialNumber,
+                  (LUAI_UACINT)((ULONGLONG)is.nFileIndexHigh << 32 | is.nFileIndexLow));
+  return 1;
+}
+
 static void close_search(UINT_PTR value) { FindClose((HANDLE)value); }
 
 /* store.list() -> the names of the files in the runs folder; empty when there is no folder yet. */
@@ -402,6 +417,7 @@ void store_push(lua_State *L, const char *folder) {
                                   {"move", store_move},
                                   {"make_folder", store_make_folder},
                                   {"remove_folder", store_remove_folder},
+                                  {"identity", store_identity},
                                   {NULL, NULL}}; /* without --state's folder */
   luax_setfunctions(L, "state", home);
 }

@@ -1,6 +1,6 @@
 -- win.file behind the gate: a file's bytes are its state, so that a write can be taken back.
-local core = ...
-local check, code = core.check, core.code
+local core, host = ...
+local check, code, fold = core.check, core.code, core.x.fold
 local raw = core.win.file
 
 local LARGEST <const> = 8 * 1024 * 1024 -- what the journal keeps of one file, before and after
@@ -51,12 +51,13 @@ local function split_stream(absolute)
   return start .. name, stream
 end
 
-local function has_link(path)
+-- Calls f(path) with a path and each folder above it, until it returns something true, and returns that.
+local function upwards(path, f)
   while path do
-    if raw.is_link(path) then return true end
+    local found = f(path:find "^%a:$" and path .. [[\]] or path)
+    if found then return found end
     path = path:match [[^(.*[^\])\[^\]+$]]
   end
-  return false
 end
 
 -- Where `absolute` leads: what there is of it with all links followed, and the names that are still to be made.
@@ -68,7 +69,7 @@ local function place_of(absolute)
     if final then
       local place = final:gsub([[\$]], "") .. missing
       if missing == "" then place = final end
-      return place, not is_sure and has_link(there) and "(through a link) " .. place or place
+      return place, not is_sure and upwards(there, raw.is_link) and "(through a link) " .. place or place
     end
     local above, name = there:match [[^(.*[^\])\([^\]+)$]]
     there, missing = above, name and [[\]] .. name .. missing
@@ -86,25 +87,69 @@ local function target_of(path)
   return place .. stream, stream == "" and {label} or {label, label .. stream}
 end
 
---- The path of the file that `path` means.
-function core.file_place(path) return (target_of(path)) end
+-- ---- What is p80's own: the state folder, with policy, journals and playbooks ----
+
+-- What a file or folder is known by: its path, and, when it is there, what tells it from all others whatever its path. A pipe
+-- would be used up by asking.
+local function marks_of(path)
+  return {fold(path), not path:lower():find [[^\\[.?]\pipe\]] and host.store.identity(path) or nil}
+end
+
+-- Marks what is p80's own as "own", and every folder above it as "above".
+local function own_marks()
+  local own, marks, state = {host.store.home()}, {}, core.options.state
+  if state then own[2], own[3] = state .. [[\runs]], state .. [[\lock]] end
+  for _, path in ipairs(own) do
+    local is = "own"
+    upwards((target_of(path)), function(at)
+      for _, mark in ipairs(marks_of(at)) do marks[mark] = marks[mark] == "own" and "own" or is end
+      is = "above"
+    end)
+  end
+  return marks
+end
+
+--- Raises when a script means to write a file or folder of p80's own, whatever it is granted.
+function core.refuse_own(path)
+  if core.script.kind == "command" or host.model or not host.store.home then return end
+  local marks, below = own_marks(), nil
+  upwards(path, function(at)
+    for _, mark in ipairs(marks_of(at)) do
+      if marks[mark] == "own" or marks[mark] and not below then
+        core.fail(path, code.P80_REFUSED, marks[mark] == "own" and "This is in p80's own folder, which scripts do not change."
+          or "p80's own folder is in this one, which scripts therefore do not change.")
+      end
+    end
+    below = true
+  end)
+end
+
+-- target_of for what is to be written.
+local function written_target(path)
+  local target, labels = target_of(path)
+  core.refuse_own((target:gsub("(.):[^\\]*$", "%1")))
+  return target, labels
+end
+
+--- The path of the file that `path` means, which is to be written.
+function core.file_place(path) return (written_target(path)) end
 
 --- Asks for the grants to write the file that `path` means; returns its path.
 function core.ask_file(path)
-  local target, labels = target_of(path)
+  local target, labels = written_target(path)
   if target:upper() == NOWHERE then return target end
   for _, label in ipairs(labels) do core.grants.ask("file.write", label) end
   return target
 end
 
--- The whole file that `path` means.
-local function file_id(path)
+-- The whole file that `path` means; `find` is target_of or written_target.
+local function file_id(path, find)
   check.text("path", path)
   local absolute = core.ask(raw.absolute, path)
   if raw.is_link(absolute) then
     core.fail(absolute, code.ERROR_NOT_SUPPORTED, "This is a link.", "name the file that it leads to")
   end
-  local target, labels = target_of(path)
+  local target, labels = find(path)
   if labels[2] then fail_name(absolute, "io.open writes the streams of files") end
   return {path = target, label = labels[1] ~= target and labels[1] or nil}
 end
@@ -113,16 +158,16 @@ core.write("file.write", function(...)
   check.arguments(select("#", ...), 2, 2)
   local path, bytes = ...
   if type(bytes) ~= "string" then check.bad("bytes", bytes, "text") end
-  return core.change("file.write", file_id(path), {bytes = check_size(path, bytes)})
+  return core.change("file.write", file_id(path, written_target), {bytes = check_size(path, bytes)})
 end)
 
 core.write("file.delete", function(...)
   check.arguments(select("#", ...), 1, 1)
-  return core.change("file.write", file_id((...)), nil)
+  return core.change("file.write", file_id((...), written_target), nil)
 end)
 
 core.view("file.read", function(planned, bytes, path)
-  local is_planned, state = planned("file.write", file_id(path))
+  local is_planned, state = planned("file.write", file_id(path, target_of))
   if not is_planned then return bytes end
   return state and state.bytes
 end)

@@ -441,6 +441,10 @@ core.write("http.parameters.set", function(...)
   local name, value = ...
   local row = core.ask(raw.parameters.get, name)
   local checked = row.type == "sz" and check.text("value", value) or check.integer("value", value, row.least, row.most)
+  if row.type == "sz" then
+    core.open "file.write"
+    core.file_place(checked)
+  end
   return change_parameter(row, {value = checked})
 end)
 

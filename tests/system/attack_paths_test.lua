@@ -174,6 +174,81 @@ function T:test_programs()
   end
 end
 
+-- ---- What is p80's own ----
+
+local HOME <const> = os.getenv "ProgramData" .. "\\p80"
+
+-- Everything that writes where `path` says, with all grants; each must be refused, and p80's folder stay as it is.
+local OWN = TRY:gsub("local tries = {", [==[local tries = {
+    function() win.reg.save([[HKCU\Software]], path) end, function() win.reg.load([[HKLM\p80-own]], path) end,
+    function() win.reg.restore([[HKCU\Software\Wine]], path) end, function() require "log".file(path) end,
+    function() win.http.parameters.set("ErrorLoggingDir", path) end, function() lfs.link([[@\safe]], path, true) end,
+]==]):gsub("e.name ~= \"P80_REFUSED\"", "not (e.name == \"P80_REFUSED\" and e.message:find \"p80's own folder\")")
+
+local function own_refused(path, env, state, tries)
+  local home = state or HOME
+  local before = look(home)
+  local result = case.p80 {cwd = case.path "safe", env = env, state = state or false, "--allow", "*", "--allow", [[file.write:\\*]], "--quiet", "-e",
+    fill(((tries or OWN):gsub("%%s", function() return "[[" .. path .. "]]" end)))}
+  lu.assertEquals(look(home), before, path)
+  case.exits(result, 0)
+  lu.assertEquals(result.stdout:gsub("\r", ""), "", path)
+end
+
+-- The same for a folder above, in which all else may be written.
+local ABOVE = OWN:gsub("local tries = {.-\n  }\n", [==[local tries = {
+    function() return os.remove(path) end, function() return os.rename(path, path .. "x") end, function() return lfs.rmdir(path) end,
+    function() return lfs.link(path, inside) end, function() return lfs.touch(path) end, function() return win.file.delete(path) end,
+    function() return io.open(path .. ":stream", "w") end,
+  }
+]==])
+local function above_refused(path, state) own_refused(path, nil, state, ABOVE) end
+
+local function short_name(folder, name)
+  local listed = test.spawn {path = "C:\\windows\\system32\\cmd.exe", args = {"/c", "dir", "/x", folder}}.stdout
+  return assert(listed:match("(%S+~%S+)%s+" .. name), listed)
+end
+
+function T:test_p80s_own_folder_is_for_no_script_whatever_its_name()
+  case.exits(case.p80 {state = false, "policy", "init"}, 0)
+  case.later(function() os.remove(HOME .. "\\policy.json") end)
+  local below = HOME:sub(3) .. "\\policy.json" -- behind C:
+  for _, path in ipairs {
+    HOME .. "\\policy.json", HOME:upper() .. "\\POLICY.json", HOME .. "\\new.json", HOME .. "\\runs\\000001.jsonl", HOME .. "\\lock",
+    HOME .. "\\playbooks\\acme\\acme.lua", HOME, "C:" .. below:gsub("\\", "/"), [[\\?\C:]] .. below, [[\\.\C:]] .. below,
+    "..\\.." .. below, "..\\..\\safe\\..\\" .. below, "C:" .. below .. ".", "C:" .. below:gsub("p80", "p80. "), HOME .. "\\.\\x\\..\\policy.json ",
+    ("C:\\%s\\p80\\policy.json"):format(short_name("C:\\", "ProgramData")), ("C:\\%s\\p80"):format(short_name("C:\\", "ProgramData")),
+  } do own_refused(path) end
+  own_refused([[@\safe\inside\policy.json]], {P80_SHIM_LINK = fill "@\\safe\\inside=" .. HOME})
+  for _, path in ipairs {HOME .. "\\policy.json:x", HOME .. "\\policy.json::$DATA", HOME .. ":x"} do
+    local result = case.p80 {state = false, "--allow", "*", "-e", ("io.open([[%s]], 'w')"):format(path)}
+    lu.assertStrContains(case.exits(result, 4).stderr, "p80's own folder", false, path)
+  end
+end
+
+-- The name leads elsewhere and nothing but the folder itself tells: a drive that begins in one above.
+function T:test_p80s_own_folder_through_another_drive()
+  local drive = os.getenv "WINEPREFIX" and "Z:" .. os.getenv "WINEPREFIX":gsub("/", "\\") .. "\\drive_c"
+  if not drive or not lfs.attributes(drive .. HOME:sub(3)) then return lu.skip "needs a second name of drive C:" end
+  own_refused(drive .. HOME:sub(3) .. "\\policy.json")
+  own_refused(drive .. HOME:sub(3))
+  above_refused(drive .. "\\ProgramData")
+  above_refused "C:\\programdata\\"
+end
+
+function T:test_the_runs_of_a_state_folder_of_ones_own()
+  case.exits(case.p80 {"--allow", "*", "-e", "win.reg.set([[HKCU\\Software\\Wine]], 'x', 1) win.reg.delete([[HKCU\\Software\\Wine]], 'x')"}, 0)
+  above_refused(case.state, case.state)
+  for _, name in ipairs {"\\runs", "\\runs\\000001.jsonl", "\\RUNS\\new", "\\lock"} do own_refused(case.state .. name, nil, case.state) end
+  case.exits(case.p80 {"--allow", "*", "-e", ("io.open([[%s\\results.txt]], 'w'):close()"):format(case.state)}, 0)
+end
+
+function T:test_commands_may_write_there()
+  case.exits(case.p80 {state = false, "policy", "init"}, 0)
+  case.exits(case.p80 {state = false, "undo"}, 0)
+  lu.assertNil(lfs.attributes(HOME .. "\\policy.json"))
+end
+
 function T:test_the_model_and_check_change_nothing_either()
   local code = "io.open([[@\\outside\\victim.txt]], 'w') os.remove [[@\\outside\\victim.txt]] lfs.mkdir [[@\\outside\\new]] "
     .. "os.rename([[@\\outside\\victim.txt]], [[@\\outside\\x]]) win.file.write([[@\\outside\\victim.txt]], 'x') lfs.lock_dir [[@\\outside]] "

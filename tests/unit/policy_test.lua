@@ -258,12 +258,3 @@ function T:test_explains()
   local rows = core.policy.explain("grants[1]", "fake.*", "bundled")
   lu.assertEquals(#rows, 3)
 end
-
-function T:test_its_own_folder_is_for_no_script()
-  local core, store = fakecore.open {script = {name = "s", kind = "file", words = {}}}
-  function store.home() return [[C:\ProgramData\p80]] end
-  for _, path in ipairs {[[C:\ProgramData\p80\policy.json]], [[c:\programdata\P80\runs\000001.jsonl]], [[C:\PROGRAMDATA\p80]]} do
-    lu.assertStrContains(fakecore.failure(core.policy.ask, "file.write", path), "p80's own folder")
-  end
-  core.policy.ask("file.write", [[C:\ProgramData\p80x\policy.json]])
-end
