@@ -209,18 +209,18 @@ static void take_words(cli *out, int argc, const char **argv, int first) {
   if (asked_help) ask_help(out, argv, first - 1);
 }
 
-/* Takes an option behind a command with PLAIN words. Returns 0 when it is wrong or help is wanted. */
+/* Takes an option behind a command with PLAIN words. Returns 0 when it is wrong. */
 static int take_plain_option(cli *out, int argc, const char **argv, int *i) {
   if (asks_help(argv[*i])) {
     out->command = CLI_USAGE;
-    return 0;
+    return 1;
   }
   if (strcmp(out->name, "undo") != 0 || strcmp(argv[*i], "--force") != 0) return take_option(out, argc, argv, i);
   out->force = 1;
   return 1;
 }
 
-/* The words behind a command; p80's options may stand among them. Returns 0 when one is wrong or help is wanted. */
+/* The words behind a command; p80's options may stand among them. Returns 0 when one is wrong. */
 static int take_command_words(cli *out, const command *c, int argc, const char **argv, int first) {
   int kept = first;
   for (int i = first; i < argc; i++) {
@@ -259,7 +259,8 @@ static void take_command(cli *out, int argc, const char **argv, int i) {
   out->name = c->name;
   out->changes = c->changes;
   if (c->words == RAW) take_words(out, argc, argv, i + 1);
-  else if (take_command_words(out, c, argc, argv, i + 1) && c->words == PLAIN) check_words(out, c, argv);
+  else if (take_command_words(out, c, argc, argv, i + 1) && c->words == PLAIN && out->command == CLI_COMMAND)
+    check_words(out, c, argv);
 }
 
 /* -e, -i, -, -v and their words; returns whether argv[i] is one of them. */

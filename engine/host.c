@@ -393,7 +393,8 @@ static const char *push_bundled_name(lua_State *L, const char *word) {
 static int load_file(lua_State *L, const char *path) {
   DWORD attributes = attributes_of(L, path);
   if (attributes == INVALID_FILE_ATTRIBUTES) {
-    lua_pushfstring(L, "%s: there is no such file, and no playbook of this name; `p80 list` lists those", path);
+    lua_pushstring(L, path);
+    gate_call(L, "missing", 1);
     return 0;
   }
   if (attributes & FILE_ATTRIBUTE_DIRECTORY) {
@@ -566,8 +567,24 @@ static int run_kit(lua_State *L, const char *name) {
 
 static const char *arch(void) { return sizeof(void *) == 8 ? "x64" : "x86"; }
 
+/* What --json makes of the usage text. */
+static int print_usage(void) {
+  if (!options->json) return fputs(cli_usage, stdout) < 0;
+  printf("{\n  \"name\":\"p80\",\n  \"version\":\"%s\",\n  \"text\":\"", P80_VERSION);
+  for (const char *c = cli_usage; *c; c++) {
+    if (*c == '"' || *c == '\\') putchar('\\');
+    if (*c == '\n') fputs("\\n", stdout);
+    else putchar(*c);
+  }
+  puts("\"\n}");
+  return 0;
+}
+
 static int print_version(void) {
-  printf("p80 %s (%s, %s, %s)\n", P80_VERSION, LUA_RELEASE, "lfs " P80_LFS_VERSION, arch());
+  static const char *const formats[] = {
+      "p80 %s (%s, lfs %s, %s)\n",
+      "{\n  \"p80\":\"%s\",\n  \"lua\":\"%s\",\n  \"lfs\":\"%s\",\n  \"architecture\":\"%s\"\n}\n"};
+  printf(formats[options->json != 0], P80_VERSION, LUA_RELEASE, P80_LFS_VERSION, arch());
   return 0;
 }
 
@@ -671,8 +688,7 @@ int host_main(const cli *given) {
   if (options->quiet) console_quiet();
   switch (options->command) {
     case CLI_USAGE:
-      fputs(cli_usage, stdout);
-      return 0;
+      return print_usage();
     case CLI_VERSION:
       return print_version();
     default:

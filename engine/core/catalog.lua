@@ -35,6 +35,24 @@ function catalog.names()
   return names
 end
 
+-- The scripts in the folder of a path, as paths.
+local function beside(path)
+  local folder, list = path:match "^.*[\\/]" or "", {}
+  if folder ~= "" and lfs.attributes(folder, "mode") ~= "directory" then return list end
+  for name in lfs.dir(folder == "" and "." or folder) do
+    if name:lower():find "%.lua$" then list[#list + 1] = folder .. name end
+  end
+  return list
+end
+
+--- What may have been meant by the name of a script that there is not: a script, or one of `words`.
+function catalog.hint(name, words)
+  local names = beside(name)
+  for _, more in ipairs {catalog.names(), words} do table.move(more, 1, #more, #names + 1, names) end
+  local meant = core.x.nearest(name, names)
+  return meant and ("did you mean '%s'?"):format(meant) or "`p80 list` lists those"
+end
+
 --- The one of that name ("free80" or "free80.lua"), or nil.
 function catalog.find(name)
   name = name:gsub("%.[lL][uU][aA]$", "")

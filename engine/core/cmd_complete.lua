@@ -71,6 +71,7 @@ end
 return function(first, ...)
   if first == "--powershell" then return POWERSHELL end
   local at, words = math.tointeger(tonumber(first)), {...}
+  if first == "--help" and core.options.json then return core.data.document({name = "complete", text = HELP}, {"name"}) .. "\n" end
   if not at or at < 0 then return HELP, first ~= "--help" and 2 or nil end
   local begun, found = (words[at + 1] or ""):lower(), {}
   for _, word in ipairs(candidates(words, at + 1)) do

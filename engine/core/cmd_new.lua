@@ -59,19 +59,25 @@ local function plan(args)
   return files, name, folder
 end
 
-local NEXT = [[
-Next:
-  p80 %s --check    says what would change
-  p80 lint %s       finds mistakes
-  p80 help %s       what it says of itself
-]]
+-- What to do next, a command and what it is for on each line.
+local function next_steps(file, has_test)
+  local tests = (file:match "^.*[\\/:]" or "") .. "tests"
+  local steps = {
+    {file .. " --check", "says what would change"}, {"lint " .. file, "finds mistakes"}, {"help " .. file, "what it says of itself"},
+    has_test and {"test " .. tests, "tries it on modelled machines"} or nil,
+  }
+  local lines, width = {"Next:"}, 0
+  for _, step in ipairs(steps) do width = math.max(width, #step[1]) end
+  for i, step in ipairs(steps) do lines[i + 1] = ("  p80 %s%s  %s"):format(step[1], (" "):rep(width - #step[1]), step[2]) end
+  return table.concat(lines, "\n") .. "\n"
+end
 
 local function text_of(paths, args)
   local verb = core.checking and "would write" or "wrote"
-  local file = without_ending(args.file) .. ".lua"
   local lines = {}
   for i, path in ipairs(paths) do lines[i] = ("%s %s\n"):format(verb, path) end
-  return table.concat(lines) .. (core.checking and "" or NEXT:format(file, file, file))
+  if not core.checking then lines[#lines + 1] = next_steps(without_ending(args.file) .. ".lua", not args.no_test) end
+  return table.concat(lines)
 end
 
 return function(...)

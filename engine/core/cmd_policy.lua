@@ -76,8 +76,13 @@ end
 
 local function explain(script)
   local given = policy.checked()
-  local path = script:find "[\\/:]" and script or lfs.attributes(script, "mode") == "file" and script
-  path = path and core.win.file.absolute(path) or nil
+  local path = lfs.attributes(script, "mode") == "file" and script
+  local found = not path and not script:find "[\\/:]" and core.catalog.find(script)
+  if not path and not found then
+    core.fail(script, code.ERROR_FILE_NOT_FOUND, "There is no such file, and no playbook of this name.",
+      core.catalog.hint(script, {"init", "trust"}))
+  end
+  path = path and core.win.file.absolute(path) or found.path
   local signature, signed = signature_of(path)
   local m, why = core.playbook.manifest_of(script)
   local report = {script = path or script, signed = signed, runs = m ~= nil or why == "it declares no manifest", why = why}

@@ -154,7 +154,10 @@ end
 
 local ok, args = parser:pparse(words)
 if not ok then fail((args:gsub("%.?\n.*", "")), "`p80 test --help` shows what there is") end
-if args.help then return parser:get_help() .. "\n", 0 end
+if args.help then
+  local text = parser:get_help()
+  return (kit.json and require "dkjson".encode {name = "test", text = text} or text) .. "\n", 0
+end
 local found, list = pcall(collect, args.path[1] and args.path or {"."})
 if not found then fail(tostring(list)) end
 if not list[1] then fail("There are no tests.", "they are functions test_... or tables Test... in files *_test.lua") end

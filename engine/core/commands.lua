@@ -69,6 +69,7 @@ end
 -- What somebody meant who asked for help about `name`, or nil.
 local function meant_topic(topics, name)
   local names = core.catalog.names()
+  table.move(host.commands, 1, #host.commands, #names + 1, names)
   for _, topic in ipairs(topics) do names[#names + 1] = name:find "^win%." and topic or topic:gsub("^win%.", "") end
   return core.x.nearest(name, names)
 end
@@ -110,7 +111,7 @@ function commands.help(name)
   local m, why = core.playbook.manifest_of(name)
   if m then return playbook_help(m, name) end
   core.about "help"
-  why = tostring(why):gsub("; `p80 list` lists those$", "")
+  why = tostring(why):gsub("(no playbook of this name);.*$", "%1")
   if why:sub(1, #name + 2) == name .. ": " then why = why:sub(#name + 3) end
   local meant = meant_topic(topics.names, name)
   core.fail(name, code.ERROR_NOT_FOUND, ("There is no help for it: %s."):format(why),
@@ -122,9 +123,10 @@ end
 function commands.show(name)
   local found = core.catalog.find(name)
   if not found then
-    local meant = core.x.nearest(name, core.catalog.names())
-    core.fail(name, code.ERROR_NOT_FOUND, "There is no playbook of this name.",
-      meant and ("did you mean '%s'?"):format(meant) or "`p80 list` lists them")
+    local meant, hint = core.x.nearest(name, core.catalog.names()), "`p80 list` lists them"
+    if meant then hint = ("did you mean '%s'?"):format(meant) end
+    if data.contains(host.commands, name) or reference().help(name) then hint = ("`p80 help %s` explains that"):format(name) end
+    core.fail(name, code.ERROR_NOT_FOUND, "There is no playbook of this name.", hint)
   end
   found.source = core.catalog.source(found)
   return core.options.json and data.document(found, CATALOG) .. "\n" or found.source

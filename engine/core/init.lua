@@ -173,7 +173,9 @@ function core.call(name, ...)
   running_op = name
   if not is_write[name] then return read(name, ...) end
   core.open(name, writes)
-  return writes[name](...)
+  local results = table.pack(writes[name](...))
+  core.has_held = core.has_held or results[1] == false -- what a write wanted was so already
+  return table.unpack(results, 1, results.n)
 end
 
 --- What the command line calls: a command of commands.lua, or of a file of its own (cmd_lint.lua returns the function),
@@ -185,6 +187,11 @@ function core.command(name, ...)
 end
 
 core.finish = core.result.finish
+
+--- Why there is no script of this name.
+function core.missing(name)
+  return ("%s: there is no such file, and no playbook of this name; %s"):format(name, core.catalog.hint(name, host.commands))
+end
 
 --- Judges a script or module that the engine has read and is about to run. Raises when it may not.
 function core.admit(...) core.policy.admit(...) end

@@ -119,9 +119,20 @@ local function plan_text(changes, failed)
   return table.concat(lines, "\n") .. "\n"
 end
 
-local function summary_text(run, changes, failed)
+-- Kinds of changes that are no state which may hold already: no run is expected to make one.
+local OCCASIONAL <const> = {["file.write"] = true, ["process.run"] = true, ["event.entry"] = true}
+
+-- Whether changes were to be expected of a run that made none.
+local function had_to_look()
   local manifest = core.playbook.manifest()
-  if #changes == 0 then return manifest and manifest.grants and not failed and "p80: nothing had to change.\n" or "" end
+  for _, grant in ipairs(manifest and manifest.grants or {}) do
+    if not OCCASIONAL[grant:match "^[^:]+"] then return true end
+  end
+  return core.has_held
+end
+
+local function summary_text(run, changes, failed)
+  if #changes == 0 then return not failed and had_to_look() and "p80: nothing had to change.\n" or "" end
   local lasting = 0
   for _, change in ipairs(changes) do
     if not change.undoable then lasting = lasting + 1 end

@@ -38,6 +38,36 @@ function T:test_wrong_arguments_of_a_playbook_say_what_was_meant()
   end
 end
 
+function T:test_what_was_meant_is_suggested()
+  case.write("tidy.lua", "print 1")
+  for _, one in ipairs {
+    {1, "lint", "help", "lnt"}, {1, "win.scm.stop", "help", "win.scm.stpo"}, {1, "report", "show", "repor"}, {2, "lint", "lnt"},
+    {1, "init", "policy", "inti"},
+    {2, "undo", "undoo"}, {2, "free80", "free8"}, {2, "tidy.lua", "tdy.lua"}, {2, case.folder .. "\\tidy.lua", case.folder .. "\\tidi.lua"},
+  } do
+    local words = {table.unpack(one, 3)}
+    words.cwd = case.folder
+    lu.assertStrContains(case.exits(case.p80(words), one[1]).stderr, ("did you mean '%s'?"):format(one[2]))
+  end
+  for _, name in ipairs {"lint", "win.scm.stop"} do
+    lu.assertStrContains(case.exits(case.p80 {"show", name}, 1).stderr, ("`p80 help %s` explains that"):format(name))
+  end
+end
+
+function T:test_whatever_is_asked_with_json_is_one_document()
+  for words, key in pairs {
+    [{"help"}] = "version", [{"--help"}] = "version", [{"list", "--help"}] = "version", [{"--version"}] = "lua", [{}] = "version",
+    [{"help", "lint"}] = "text", [{"lint", "--help"}] = "text", [{"service", "install", "--help"}] = "text", [{"test", "--help"}] = "text",
+    [{"help", "win.scm"}] = "text", [{"help", "win.scm.stop"}] = "signature", [{"help", "report"}] = "args", [{"report", "--help"}] = "args",
+    [{"show", "report"}] = "source", [{"complete", "--help"}] = "text",
+  } do
+    table.insert(words, "--json")
+    local result = case.exits(case.p80(words), 0)
+    lu.assertNotNil(result.json, result.stdout)
+    lu.assertNotNil(result.json[key], result.stdout)
+  end
+end
+
 function T:test_help_knows_functions_and_commands()
   lu.assertStrContains(case.exits(case.p80 {"help", "scm.stop", state = false}, 0).stdout, "win.scm.stop(name [, options]) -> changed")
   lu.assertStrContains(case.exits(case.p80 {"help", "win", state = false}, 0).stdout, "win.http.iplisten")
@@ -102,6 +132,17 @@ function T:test_where_no_event_log_can_be_read()
   local result = case.exits(case.p80 {"-e", 'win.event.read "System"'}, 1)
   lu.assertStrContains(result.stderr, "ERROR_CALL_NOT_IMPLEMENTED")
   lu.assertStrContains(result.stderr, "what p80 itself has changed is in `p80 runs`")
+end
+
+-- That nothing had to change is said where something could have had to.
+function T:test_nothing_had_to_change()
+  local manifest = "require 'p80'.playbook {name = 'x', version = '1.0.0', summary = 'x', grants = {%s}} "
+  local function says(words) return case.exits(case.p80(words), 0).stderr:gsub("\r", "") end
+  lu.assertEquals(says {"report", "--port", "1"}, "")
+  lu.assertEquals(says {case.write("none.lua", manifest:format "")}, "")
+  lu.assertEquals(says {case.write("reads.lua", manifest:format "'scm.state'")}, "p80: nothing had to change.\n")
+  lu.assertEquals(says {"-e", "win.scm.list()"}, "")
+  lu.assertEquals(says {"--allow", "reg.key", "-e", "win.reg.create [[HKCU\\Software]]"}, "p80: nothing had to change.\n")
 end
 
 function T:test_os_exit_passes_through()

@@ -127,6 +127,19 @@ for i = 0, #arg do print(arg[i]) end
 require "p80".report {length = #args.password, port = args.port, password = args.password}
 ]]
 
+-- Each command that `new` names as the next is right as it stands.
+function T:test_next_steps()
+  assert(lfs.mkdir(case.path "some"))
+  local made, count = case.exits(case.p80 {"new", "some\\tidy", cwd = case.folder}, 0).stdout, 0
+  for line in made:match "Next:\r?\n(.*)$":gmatch "p80 (%S+ %S+)" do
+    local words = {cwd = case.folder}
+    for word in line:gmatch "%S+" do words[#words + 1] = word end
+    case.exits(case.p80(words), words[2] == "--check" and 3 or 0)
+    count = count + 1
+  end
+  lu.assertEquals(count, 4)
+end
+
 function T:test_an_arguments_file_may_be_standard_input()
   local result = case.exits(case.script(SECRETIVE, {stdin = '{"password": "geheim", "port": 81}'}, "--args-file", "-", "--json"), 0)
   lu.assertEquals(result.json.result, {length = 6, port = 81, password = "***"})
