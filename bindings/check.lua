@@ -5,6 +5,7 @@ local x = ...
 local ERROR_INVALID_PARAMETER <const> = 87
 local ERROR_OPERATION_ABORTED <const> = 995 -- Ctrl-C
 local LONGEST_SHOWN = 60
+local LONGEST_TIME <const> = 2592000
 
 local function shown(value)
   if type(value) == "string" then
@@ -14,12 +15,9 @@ local function shown(value)
       text = text:gsub("[\x80-\xFF]", function(c) return ("\\x%02X"):format(c:byte()) end)
     end
     return #value > LONGEST_SHOWN and ("'%s'... (%d bytes)"):format(text, #value) or ("'%s'"):format(text)
-  elseif type(value) == "number" then
-    return tostring(value)
-  elseif type(value) == "table" then
-    return "a table"
   end
-  return tostring(value)
+  local is_plain = value == nil or type(value) == "number" or type(value) == "boolean"
+  return is_plain and tostring(value) or "a " .. type(value)
 end
 
 --- x.checks(fail) -> the checks, which raise with fail(name, code, message, hint).
@@ -30,6 +28,8 @@ function x.checks(fail)
   function check.bad(name, value, expected)
     fail(name, ERROR_INVALID_PARAMETER, ("%s expected, got %s."):format(expected, shown(value)))
   end
+
+  check.shown = shown
 
   --- The number of arguments that came, against what the operation takes.
   function check.arguments(given, least, most)
@@ -104,8 +104,12 @@ function x.checks(fail)
 
   function check.port(name, value) return check.integer(name, value, 1, 65535) end
 
-  --- Seconds up to 30 days.
-  function check.seconds(name, value) return check.number(name, value, 0, 2592000) end
+  function check.seconds(name, value)
+    if type(value) ~= "number" or not (value >= 0 and value <= LONGEST_TIME) then
+      check.bad(name, value, "seconds from 0 to 2592000 (30 days)")
+    end
+    return value
+  end
 
   local function optional(checker)
     return function(name, value, ...)

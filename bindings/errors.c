@@ -265,7 +265,7 @@ static const char *push_shown(lua_State *L, int index) {
   if (lua_type(L, index) != LUA_TSTRING) {
     const char *text = luaL_tolstring(L, index, NULL);
     int known = lua_type(L, index) <= LUA_TNUMBER; /* nil, booleans and numbers show what they are */
-    return known ? text : lua_pushfstring(L, "%s (%s)", text, luaL_typename(L, index));
+    return known ? text : lua_pushfstring(L, "a %s", luaL_typename(L, index));
   }
   size_t n;
   const char *s = lua_tolstring(L, index, &n);

@@ -20,7 +20,7 @@ void luax_arguments(lua_State *L, int least, int most) {
   if (given < least || given > most) {
     char expected[48], range[16] = "";
     if (least != most) snprintf(range, sizeof range, "%d to ", least);
-    snprintf(expected, sizeof expected, "%s%d argument%s", range, most, most == 1 ? "" : "s");
+    snprintf(expected, sizeof expected, "%s%d argument%s", range, most, least == 1 && most == 1 ? "" : "s");
     lua_pushinteger(L, given);
     luax_badvalue(L, -1, "arguments", expected);
   }
@@ -129,27 +129,32 @@ int luax_optboolean(lua_State *L, int index, const char *name, int missing) {
   return lua_toboolean(L, index);
 }
 
-int luax_checkword(lua_State *L, int index, const char *name, const char *const words[], int missing) {
-  if (lua_isnoneornil(L, index) && missing >= 0) return missing;
-  if (lua_type(L, index) == LUA_TSTRING)
-    for (int i = 0; words[i]; i++)
-      if (strlen(words[i]) == lua_rawlen(L, index) && strcmp(lua_tostring(L, index), words[i]) == 0) return i;
+/* Pushes `text` and the words behind it. */
+static const char *push_words(lua_State *L, const char *text, const char *const words[]) {
   luaL_Buffer b;
   luaL_buffinit(L, &b);
-  luaL_addstring(&b, "one of ");
+  luaL_addstring(&b, text);
   for (int i = 0; words[i]; i++) {
     if (i > 0) luaL_addstring(&b, ", ");
     luaL_addstring(&b, words[i]);
   }
   luaL_pushresult(&b);
-  luax_badvalue(L, index, name, lua_tostring(L, -1));
+  return lua_tostring(L, -1);
+}
+
+int luax_checkword(lua_State *L, int index, const char *name, const char *const words[], int missing) {
+  if (lua_isnoneornil(L, index) && missing >= 0) return missing;
+  if (lua_type(L, index) == LUA_TSTRING)
+    for (int i = 0; words[i]; i++)
+      if (strlen(words[i]) == lua_rawlen(L, index) && strcmp(lua_tostring(L, index), words[i]) == 0) return i;
+  luax_badvalue(L, index, name, push_words(L, "one of ", words));
 }
 
 /* Raises for the option `key`, suggesting the one that was probably meant. */
 P80_NORETURN static void unknown_option(lua_State *L, const char *key, const char *const known[]) {
   const char *meant = nearest_word(key, known);
   const char *op = lua_tostring(L, lua_upvalueindex(1));
-  const char *hint = meant ? lua_pushfstring(L, "did you mean '%s'?", meant) : NULL;
+  const char *hint = meant ? lua_pushfstring(L, "did you mean '%s'?", meant) : push_words(L, "the options are ", known);
   luax_pusherror(L, op, key, ERROR_INVALID_PARAMETER, "There is no such option.", hint);
   lua_error(L);
   abort();

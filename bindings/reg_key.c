@@ -48,7 +48,7 @@ static void check_path(lua_State *L, int index, const wchar_t *path) {
 static REGSAM check_view(lua_State *L, int options) {
   BOOL wow64 = FALSE;
   int view = luax_field(L, options, "view");
-  lua_Integer bits = lua_isnil(L, view) ? 64 : luax_checkinteger(L, view, "view", 32, 64);
+  lua_Integer bits = lua_isnil(L, view) ? 64 : lua_type(L, view) == LUA_TNUMBER ? lua_tointeger(L, view) : 0;
   if (bits != 32 && bits != 64) luax_badvalue(L, view, "view", "32 or 64");
   lua_pop(L, 1);
   if (sizeof(void *) == 4 && !(IsWow64Process(GetCurrentProcess(), &wow64) && wow64)) return 0;

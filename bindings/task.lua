@@ -115,6 +115,7 @@ local function finish(row)
   row.name = row.path:match "[^\\]*$"
   row.state = row.status and (STATUSES[row.status] or "unknown") or STATES[row.state] or "unknown"
   row.status = nil
+  if row.state == "ready" and not row.enabled then row.state = "disabled" end -- Wine's 1.0 does not say
   if row.last_result == HAS_NOT_RUN or not row.last_run then row.last_result = nil end
   return row
 end

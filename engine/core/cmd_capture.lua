@@ -257,13 +257,19 @@ local function add_http(machine)
   end
 end
 
+local function binding_text(row)
+  local flags = row.ssl_flags and row.ssl_flags ~= 0 and (" ssl_flags=%d"):format(row.ssl_flags) or ""
+  return ("%s %s%s"):format(row.protocol, row.binding, flags)
+end
+
 local function add_sites(machine)
   if not readable("IIS", win.iis.store) or not machine.services.W3SVC then return end
   for _, site in ipairs(readable("the sites of IIS", win.iis.sites) or {}) do
     local bindings = {}
-    for i, binding in ipairs(site.bindings) do bindings[i] = binding.protocol .. " " .. binding.binding end
+    for i, binding in ipairs(site.bindings) do bindings[i] = binding_text(binding) end
     machine.sites[site.name] = {
-      id = site.id, state = site.state == "stopped" and "stopped" or "started", bindings = bindings,
+      id = site.id, auto_start = site.auto_start, bindings = bindings,
+      state = (site.state == "unknown" and site.auto_start or site.state == "started") and "started" or "stopped",
     }
   end
 end

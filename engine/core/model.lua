@@ -48,17 +48,39 @@ function model.unmodelled(what, hint)
     hint or "`p80 help test.machine` says what a modelled machine has")
 end
 
-local functions = {} -- by name
+-- How many arguments those of C's functions take, at least and at most, that playbooks call.
+local TAKES <const> = [[
+0 0 host.version host.edition host.architecture host.name host.elevated host.boot_time account.current iis.store iis.sites
+    http.urlacl.list http.iplisten.list task.version task.list process.environment
+0 1 scm.list tcp.list udp.list process.list
+0 2 tcp.listeners udp.listeners http.servicestate
+1 1 scm.get scm.status scm.details scm.name_of account.by_sid account.by_name task.get file.read file.is_link file.final
+    http.iplisten.is_local process.image process.command_line process.services process.handles
+1 2 scm.security tcp.probe http.server reg.values reg.keys reg.exists reg.info reg.tree reg.security process.get process.find
+1 3 reg.get
+2 3 scm.wait
+]]
+local takes = {}
+for least, most, names in TAKES:gmatch "(%d) (%d)([^%d]*)" do
+  for name in names:gmatch "%S+" do takes[name] = {tonumber(least), tonumber(most)} end
+end
+
+local functions, reals = {}, {} -- by name
+
+--- C's own function.
+function model.real(name) return reals[name] end
 
 --- What stands for C's function `name`, which is `real`.
 function model.choose(name, real)
   if functions[name] then return functions[name] end
   local file = FILE[name:match "^(.+)%."]
+  reals[name] = real
   functions[name] = function(...)
     running = name
     local found = file and model.part(file)[name]
     if found == true then return real(...) end
     if not found then model.unmodelled("win." .. name) end
+    if takes[name] then model.check().arguments(select("#", ...), table.unpack(takes[name])) end
     return found(...)
   end
   return functions[name]

@@ -92,8 +92,17 @@ function part.file_text(path)
 end
 
 part["file.read"] = function(path) return part.file_text(model.check().text("path", path)) end
-part["file.is_link"] = function() return false end
-part["file.final"] = function(path) return path, true end
+
+part["file.is_link"] = function(path)
+  model.check().text("path", path)
+  return false
+end
+
+part["file.final"] = function(path)
+  local known = find(model.check().text("path", path))
+  return known or nil, known and true
+end
+
 part["file.write"] = function(path, bytes) machine.files[find(path) or path] = bytes end
 
 part["file.delete"] = function(path)

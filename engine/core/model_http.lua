@@ -34,7 +34,13 @@ http["http.iplisten.delete"] = function(address)
   if place_of(address) then table.remove(machine.http.iplisten, place_of(address)) end
 end
 
-http["http.iplisten.is_local"] = function() return nil end
+
+local EVERYWHERE <const> = {["0.0.0.0"] = true, ["::"] = true, ["::1"] = true}
+
+http["http.iplisten.is_local"] = function(address)
+  address = host.x.about("http.iplisten.is_local", host.win.http.iplisten.normalize, address)
+  return EVERYWHERE[address] or address:find "^127%." and true or nil
+end
 
 -- ---- Reservations ----
 

@@ -62,6 +62,15 @@ local function version(text)
   return text
 end
 
+local function is_old(machine) return machine.windows:find "^5%." ~= nil end
+
+local function check_time(name, text)
+  if not check.text(name, text):find "^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%dZ$" then
+    check.bad(name, text, "a time such as 2026-01-05T08:00:00Z")
+  end
+  return text
+end
+
 -- ---- Endpoints ----
 
 -- 80, "127.0.0.1:80", "[::]:80" or {port=, address=, protocol=, exclusive=}.
@@ -250,6 +259,7 @@ local SHORT <const> = {
 }
 
 local LOGS <const> = [[HKLM\SYSTEM\CurrentControlSet\Services\EventLog\]]
+local CHANNELS <const> = [[HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\WINEVT\Channels\]]
 local KEYS <const> = {
   [[HKLM\SOFTWARE]], "HKCU", "HKU", "HKCR", LOGS .. "Application", LOGS .. "Security", LOGS .. "System",
 }
@@ -285,6 +295,17 @@ end
 
 -- ---- All of it ----
 
+-- "*:80:www.example.com", "https *:443:", "net.tcp 808:*", "https *:443:www.example.com ssl_flags=1".
+local function binding(name, text)
+  local whole = text:gsub(" ssl_flags=%d+$", ""):find " " and text or "http " .. text
+  local port = whole:match "^https? %S+:(%d+):[^:%s]*$" or whole:match "^https %S+:(%d+):[^:%s]* ssl_flags=%d+$"
+  local is_other = whole:find "^[%w.]+ %S+$" and not whole:find "^https? "
+  if not is_other and not (port and tonumber(port) >= 1 and tonumber(port) <= 65535) then
+    check.bad(name, text, 'a binding such as "*:80:www.example.com" or "https *:443:"')
+  end
+  return whole
+end
+
 local function complete_sites(machine)
   if next(machine.sites) and not has_service(machine, "W3SVC") then
     x.fail("machine", "machine.sites", 87, "There is no service W3SVC to serve them.", "add it to machine.services")
@@ -295,11 +316,10 @@ local function complete_sites(machine)
     id = math.max(id, site.id or id + 1)
     site.id, site.state = site.id or id, site.state or "started"
     check.one_of("machine.sites." .. name .. ".state", site.state, {"started", "stopped"})
-    if site.auto_start == nil then site.auto_start = true end
-    site.bindings = check.list_of_text("machine.sites." .. name .. ".bindings", site.bindings or {})
-    for i, binding in ipairs(site.bindings) do
-      if not binding:find " " then site.bindings[i] = "http " .. binding end
-    end
+    if site.auto_start == nil then site.auto_start = site.state == "started" end
+    local list = "machine.sites." .. name .. ".bindings"
+    site.bindings = check.list_of_text(list, site.bindings or {})
+    for i, text in ipairs(site.bindings) do site.bindings[i] = binding(("%s[%d]"):format(list, i), text) end
   end
 end
 
@@ -330,6 +350,34 @@ local function complete_http(machine)
   machine.http = http
 end
 
+local LEVELS <const> = {"error", "warning", "information", "audit_success", "audit_failure", "critical", "verbose"}
+
+-- An event, and the key that makes its log known.
+local function complete_event(name, machine, event)
+  fields(name, event, FIELDS.event)
+  event.log, event.id = event.log or "Application", event.id or 0
+  event.level, event.time = event.level or "information", event.time or machine.time
+  event.strings = check.list_of_text(name .. ".strings", event.strings or {})
+  check.text(name .. ".source", event.source)
+  check.integer(name .. ".id", event.id, 0, 0xFFFF)
+  local words = is_old(machine) and table.move(LEVELS, 1, 5, 1, {}) or LEVELS
+  check.one_of(name .. ".level", event.level, words)
+  check_time(name .. ".time", event.time)
+  local log = check.text(name .. ".log", event.log)
+  local key = (log:find "/" and CHANNELS or LOGS) .. log
+  machine.registry[key] = machine.registry[key] or {}
+end
+
+local function complete_task(machine, path, task)
+  local name = ("machine.tasks[%s]"):format(path)
+  fields(name, task, FIELDS.task)
+  if task.enabled == nil then task.enabled = true end
+  if not is_old(machine) then check.text(name .. ".xml", task.xml) end
+  task.triggers = not task.xml and (task.triggers or {}) or nil
+  machine.tasks[path] = nil
+  machine.tasks[path:find "^\\" and path or "\\" .. path] = task
+end
+
 local IDLE <const> = {pid = 0, name = "[System Process]", parent = 0}
 local SYSTEM <const> = {pid = 4, name = "System", parent = 0}
 local PARTS <const> = {
@@ -343,7 +391,7 @@ return function(given)
   local machine = copy(fields("machine", given, FIELDS.machine))
   machine.windows = version(machine.windows or "2019")
   machine.name, machine.architecture = machine.name or "MODEL", machine.architecture or "x64"
-  machine.time = machine.time or "2026-01-05T08:00:00Z"
+  machine.time = check_time("machine.time", machine.time or "2026-01-05T08:00:00Z")
   machine.clock, machine.due, machine.runs = machine.clock or 0.0, machine.due or {}, machine.runs or {}
   for _, flag in ipairs {"elevated", "server", "ipv6"} do
     if machine[flag] == nil then machine[flag] = true end
@@ -369,22 +417,12 @@ return function(given)
   complete_http(machine)
   complete_services(machine)
   complete_sites(machine)
+  for i, event in ipairs(machine.events) do complete_event(("machine.events[%d]"):format(i), machine, event) end
   complete_registry(machine)
   for i, connection in ipairs(machine.connections) do
     fields(("machine.connections[%d]"):format(i), connection, FIELDS.connection)
   end
-  for i, event in ipairs(machine.events) do
-    fields(("machine.events[%d]"):format(i), event, FIELDS.event)
-    event.log, event.id, event.strings = event.log or "Application", event.id or 0, event.strings or {}
-    event.level, event.time = event.level or "information", event.time or machine.time
-    check.text(("machine.events[%d].source"):format(i), event.source)
-  end
-  for path, task in pairs(machine.tasks) do
-    fields("machine.tasks." .. path, task, FIELDS.task)
-    if task.enabled == nil then task.enabled = true end
-    if not machine.windows:find "^5%." then check.text(("machine.tasks[%s].xml"):format(path), task.xml) end
-    task.triggers = not task.xml and task.triggers or not task.xml and {} or nil
-  end
+  for _, path in ipairs(sorted_keys(machine.tasks)) do complete_task(machine, path, machine.tasks[path]) end
   for i, range in ipairs(machine.excluded) do
     check.port(("machine.excluded[%d][1]"):format(i), range[1])
     check.port(("machine.excluded[%d][2]"):format(i), range[2])

@@ -36,9 +36,9 @@ local function holders()
   return list
 end
 
--- The URL that IIS registers for a binding such as "http *:80:www.example.com"; nil for other protocols.
-local function url_of(binding)
-  local scheme, address, port, name = binding:match "^(https?) (.+):(%d+):([^:]*)$"
+--- The URL that IIS registers for a binding such as "http *:80:www.example.com"; nil for other protocols.
+function net.url_of(binding)
+  local scheme, address, port, name = binding:match "^(https?) (%S+):(%d+):([^:%s]*)"
   if not scheme then return nil end
   return ("%s://%s:%s/"):format(scheme, name ~= "" and name or address, port)
 end
@@ -54,7 +54,7 @@ local function add_sites(queues)
     local queue = by_name[name] or {name = name, urls = {}, pids = {}, controller = was and was.pid or service.pid}
     if not by_name[name] then queues[#queues + 1], by_name[name] = queue, queue end
     for _, binding in ipairs(site.state == "started" and site.bindings or {}) do
-      queue.urls[#queue.urls + 1] = url_of(binding)
+      queue.urls[#queue.urls + 1] = net.url_of(binding)
     end
   end
 end
@@ -166,6 +166,12 @@ local function has_socket(port)
   end
 end
 
+--- Windows' code where HTTP.SYS cannot have a URL; nil where it can.
+function net.url_conflict(url)
+  local port = port_of(url)
+  return is_excluded(port) and WSAEACCES or has_socket(port) and SHARING_VIOLATION or nil
+end
+
 --- The code with which a service fails to start that does not get what it listens on; nil when it gets all.
 function net.conflict(service)
   for _, one in ipairs(service.listens) do
@@ -179,9 +185,8 @@ function net.conflict(service)
     if code then return code end
   end
   for _, url in ipairs(service.urls) do
-    local port = port_of(url)
-    if is_excluded(port) then return WSAEACCES end
-    if has_socket(port) then return SHARING_VIOLATION end
+    local code = net.url_conflict(url)
+    if code then return code end
   end
 end
 

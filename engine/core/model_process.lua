@@ -90,8 +90,13 @@ end
 
 -- Only the handles of HTTP.SYS, which tell who uses it.
 process["process.handles"] = function(options)
-  local name = type(options) == "table" and options.name or ""
-  if name:lower() ~= [[\device\http\*]] then
+  local check = model.check()
+  if type(options) ~= "table" then check.bad("options", options, "a table of options") end
+  options = check.options(options, {"name", "pid", "type"})
+  check.opt_text("name", options.name)
+  check.opt_integer("pid", options.pid, 0, 0xFFFFFFFF)
+  check.opt_text("type", options.type)
+  if not options.name or options.name:lower() ~= [[\device\http\*]] then
     model.unmodelled("the handles of processes, but for those of HTTP.SYS")
   end
   local rows = {}

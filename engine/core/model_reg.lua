@@ -4,6 +4,7 @@ local model, host = ...
 local machine, copy = model.machine, model.copy
 local reg = {}
 
+local INVALID_PARAMETER <const> = 87
 local FILE_NOT_FOUND <const>, NOT_EMPTY <const>, ALREADY_EXISTS <const> = 2, 145, 183
 local SERVICES <const> = [[hklm\system\currentcontrolset\services\]]
 local HTTP <const> = SERVICES .. [[http\parameters]]
@@ -15,16 +16,36 @@ local SHORT <const> = {
 
 -- ---- Keys ----
 
+local HIVES <const> = {
+  "HKLM", "HKEY_LOCAL_MACHINE", "HKCU", "HKEY_CURRENT_USER", "HKCR", "HKEY_CLASSES_ROOT", "HKU", "HKEY_USERS", "HKCC",
+  "HKEY_CURRENT_CONFIG",
+}
+
+-- Raises for what is no key, as C does.
+local function check_key(key)
+  local check = model.check()
+  if check.text("key", key):find "^\\\\" then model.unmodelled "the registry of another machine" end
+  local hive, rest = key:match "^([^\\]*)(.*)$"
+  if not SHORT[hive:upper()] then
+    local meant = host.x.nearest(hive:match "^[^/:]*":upper(), HIVES)
+    local text = ([[a key such as HKLM\SOFTWARE\Contoso expected, got %s.]]):format(check.shown(key))
+    model.fail("key", INVALID_PARAMETER, text, meant and ("did you mean '%s\\...'?"):format(meant) or nil)
+  end
+  for name in rest:gmatch "\\([^\\]*)" do
+    if name == "" then check.bad("key", key, "a key without a doubled or trailing backslash") end
+    if (utf8.len(name, 1, -1, true) or 0) > 255 then check.bad("key", key, "a key whose names have at most 255 characters") end
+  end
+  return hive, rest
+end
+
 -- The key as the machine writes it.
 local function path_of(key, options)
-  local check = model.check()
-  check.text("key", key)
-  if key:find "^\\\\" then model.unmodelled "the registry of another machine" end
-  local hive, rest = key:match "^([^\\]*)(.*)$"
-  if not SHORT[hive:upper()] then check.bad("key", key, [[a key such as HKLM\SOFTWARE\Contoso]]) end
-  if rest:find "\\\\" or rest:find "\\$" then check.bad("key", key, "a key without empty names") end
   local view = type(options) == "table" and options.view or nil
-  if view ~= nil and view ~= 32 and view ~= 64 then check.bad("view", view, "32 or 64") end
+  if view ~= nil and view ~= 32 and view ~= 64 then
+    model.check().text("key", key)
+    model.check().bad("view", view, "32 or 64")
+  end
+  local hive, rest = check_key(key)
   if view == 32 and machine.architecture ~= "x86" then
     rest = rest:gsub("^\\[Ss][Oo][Ff][Tt][Ww][Aa][Rr][Ee]%f[\\\0]", "%0\\WOW6432Node")
   end
@@ -161,27 +182,31 @@ end
 
 -- ---- Reads ----
 
+local function path_to_read(key, options)
+  return path_of(key, model.check().options(options, {"view"}))
+end
+
 reg["reg.get"] = function(key, name, options)
-  local path = path_of(key, options)
+  local path = path_to_read(key, options)
   if name ~= nil then model.check().text("name", name) end
   local row = value_of(path, name or "")
   if row then return copy(row.value), row.type, row.raw end
 end
 
 reg["reg.values"] = function(key, options)
-  local path = path_of(key, options)
+  local path = path_to_read(key, options)
   return is_there(path) and rows_of(path) or nil
 end
 
 reg["reg.keys"] = function(key, options)
-  local path = path_of(key, options)
+  local path = path_to_read(key, options)
   return is_there(path) and names_below(path) or nil
 end
 
-reg["reg.exists"] = function(key, options) return is_there(path_of(key, options)) end
+reg["reg.exists"] = function(key, options) return is_there(path_to_read(key, options)) end
 
 reg["reg.info"] = function(key, options)
-  local path = path_of(key, options)
+  local path = path_to_read(key, options)
   return is_there(path) and {keys = #names_below(path), values = #rows_of(path), written = model.time_text()} or nil
 end
 
@@ -192,7 +217,7 @@ local function tree_of(path)
 end
 
 reg["reg.tree"] = function(key, options)
-  local path = path_of(key, options)
+  local path = path_to_read(key, options)
   return is_there(path) and tree_of(path) or nil
 end
 
@@ -252,6 +277,6 @@ end
 
 local SECURITY <const> = "O:BAG:SYD:PAI(A;CI;KA;;;BA)(A;CI;KA;;;SY)(A;CI;KR;;;BU)"
 
-reg["reg.security"] = function(key, options) return is_there(path_of(key, options)) and SECURITY or nil end
+reg["reg.security"] = function(key, options) return is_there(path_to_read(key, options)) and SECURITY or nil end
 
 return reg

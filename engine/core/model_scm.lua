@@ -12,7 +12,7 @@ local ACCESS_DENIED <const>, INVALID_PARAMETER <const> = 5, 87
 local DEPENDENTS_RUNNING <const>, INVALID_CONTROL <const>, ALREADY_RUNNING <const> = 1051, 1052, 1056
 local DISABLED <const>, DOES_NOT_EXIST <const>, CANNOT_ACCEPT <const>, NOT_ACTIVE <const> = 1058, 1060, 1061, 1062
 local PROCESS_ABORTED <const>, DEPENDENCY_FAIL <const>, MARKED_FOR_DELETE <const> = 1067, 1068, 1072
-local SPECIFIC_ERROR <const> = 1066
+local SPECIFIC_ERROR <const>, INVALID_NAME <const> = 1066, 123
 local EXISTS <const>, DEPENDENCY_DELETED <const>, CIRCULAR <const> = 1073, 1075, 1059
 local LONGEST_NAME <const> = 256
 local HTTP <const> = "http"
@@ -56,8 +56,14 @@ local function check_name(name)
   return name
 end
 
+-- Finds a service as Windows opens one.
+local function open(name)
+  if name:find "[\\/]" then model.fail(name, INVALID_NAME) end
+  return find(name)
+end
+
 local function existing(name)
-  local service, known = find(check_name(name))
+  local service, known = open(check_name(name))
   if not service then model.fail(name, DOES_NOT_EXIST, nil, hint_for(name)) end
   return service, known
 end
@@ -117,7 +123,7 @@ scm["scm.list"] = function(options)
 end
 
 scm["scm.get"] = function(name)
-  local service, known = find(check_name(name))
+  local service, known = open(check_name(name))
   if not service then return nil, hint_for(name) end
   local record = status_of(service)
   for _, key in ipairs {"start", "path", "display_name", "account", "error_control", "interactive", "group", "tag"} do
@@ -129,7 +135,7 @@ scm["scm.get"] = function(name)
 end
 
 scm["scm.status"] = function(name)
-  local service = find(check_name(name))
+  local service = open(check_name(name))
   if not service then return nil, hint_for(name) end
   return status_of(service)
 end
@@ -176,7 +182,7 @@ local function raw_trigger(trigger)
 end
 
 scm["scm.details"] = function(name)
-  local service = find(check_name(name))
+  local service = open(check_name(name))
   if not service then return nil, hint_for(name) end
   local failure = copy(service.failure or {})
   local details = {
@@ -199,8 +205,11 @@ end
 local SECURITY <const> = "O:SYG:SYD:(A;;CCLCSWRPWPDTLOCRRC;;;SY)(A;;CCDCLCSWRPWPDTLOCRSDRCWDWO;;;BA)"
   .. "(A;;CCLCSWLOCRRC;;;IU)(A;;CCLCSWLOCRRC;;;SU)"
 
-scm["scm.security"] = function(name)
-  local service = find(check_name(name))
+scm["scm.security"] = function(name, options)
+  check_name(name)
+  options = model.check().options(options, {"audit"})
+  model.check().opt_boolean("audit", options.audit)
+  local service = open(name)
   if not service then return nil, hint_for(name) end
   return service.security or SECURITY
 end
@@ -264,6 +273,7 @@ local function running(name)
   if conflict then return stopped(name, conflict) end
   to_state(service, "running")
   service.exit_code, service.service_exit_code = 0, 0
+  if name:lower() == "w3svc" then model.part "iis".begin() end
 end
 
 --- What is due for a service: {service=, to="running"|"stopped"|"start"}.
@@ -466,8 +476,7 @@ scm["scm.config"] = function(name, settings)
 end
 
 scm["scm.create"] = function(name, settings)
-  check_name(name)
-  local taken = find(name)
+  local taken = open(check_name(name))
   if taken then model.fail(name, taken.deleting and MARKED_FOR_DELETE or EXISTS) end
   if not settings.path then model.fail(name, INVALID_PARAMETER) end
   local service = {

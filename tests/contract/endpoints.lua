@@ -33,7 +33,7 @@ same("no services in it", process.services(pid), {})
 same("no such process", {process.get(0x7FFFFFFE), process.image(0x7FFFFFFE)}, {})
 fails("a pid too high", 87, process.get, 0x100000000)
 fails("a misspelt option", 87, process.list, {comand_line = true})
-fails("Windows itself", 5, process.stop, 4)
+same("Windows itself", select(2, pcall(process.stop, 4)).code, 5) -- Wine has no such process, which the text tells
 fails("p80 itself", 5, process.stop, require "p80".pid)
 
 same("ending it", process.stop(pid), true)

@@ -73,7 +73,7 @@ same("a slow one is waited for", scm.stop("Slow", {timeout = 10}), true)
 same("one that fails", pcall(scm.start, "Fails"), false) -- Wine says 1053, Windows 1066
 same("it is stopped again", pick(scm.get "Fails", "state", "exit_code", "service_exit_code"), {state = "stopped", exit_code = 1066, service_exit_code = 7})
 
-local problem = fails("one that never stops", 1460, scm.stop, "Stuck", {timeout = 1})
+local problem = fails("one that never stops", 1460, scm.stop, "Stuck", {timeout = 0.5})
 same("which is said", problem and problem.hint:find "still stop_pending" ~= nil, true)
 same("and stays so", scm.get("Stuck").state, "stop_pending")
 

@@ -31,6 +31,7 @@ static int key_exists(const wchar_t *path) {
 }
 
 static int log_exists(const wchar_t *log) {
+  if (*log == 0) return 0;
   wchar_t path[256];
   _snwprintf(path, 256, LOGS L"\\%ls", log);
   return key_exists(path);

@@ -3,6 +3,7 @@
 -- arch: x64
 local case = require "case"
 local contract = require "contract"
+local fakecom = require "fakecom"
 
 local T = case.suite "ContractShim"
 
@@ -31,4 +32,88 @@ end
 function T:test_http()
   case.start_service "HTTP"
   contract.check("http", [[return {services = {HTTP = {type = "kernel_driver", state = "running"}}}]], {P80_SHIM_HTTP_CONFIG = "1", P80_SHIM_SCM = "1"})
+end
+
+-- ---- IIS ----
+
+-- Fakes stand for IIS (tests/fixtures/fake-iis.c).
+local function fake(class, dll)
+  fakecom.clear()
+  fakecom.register(class, dll)
+  case.later(function()
+    fakecom.clear()
+    fakecom.register(class)
+  end)
+end
+
+local function iis_model(windows)
+  return ([[return {windows = "%s", services = {W3SVC = {state = "running"}, IISADMIN = {state = "running"}}, sites = {
+    ["Default Web Site"] = {bindings = {"*:8091:", "[::1]:8091:www.example.com", "*:8083:", "https *:8443:"}},
+    ["Größe"] = {state = "stopped", auto_start = true, bindings = {"https 127.0.0.1:8443:a.example ssl_flags=1"}},
+  }}]]):format(windows)
+end
+
+function T:test_iis()
+  case.service {name = "W3SVC"}
+  fake("apphost", "fake-iis")
+  fakecom.write("sites\\1", {
+    Name = {"sz", "Default Web Site"}, Id = {"dword", 1}, AutoStart = {"dword", 1}, State = {"dword", 1},
+    Bindings = {"multi_sz", {"http|*:8091:|0", "http|[::1]:8091:www.example.com|0", "http|*:8083:|0", "https|*:8443:|0"}},
+  })
+  fakecom.write("sites\\2", {
+    Name = {"sz", "Größe"}, Id = {"dword", 2}, AutoStart = {"dword", 1}, State = {"dword", 3},
+    Bindings = {"multi_sz", {"https|127.0.0.1:8443:a.example|1"}},
+  })
+  contract.check("iis", iis_model "2022")
+end
+
+function T:test_iis_6()
+  case.service {name = "W3SVC"}
+  case.service {name = "IISADMIN"}
+  fake("metabase", "fake-iis")
+  fakecom.write("W3SVC", {["1002"] = {"sz", "IIsWebService"}})
+  fakecom.write([[W3SVC\1]], {
+    ["1015"] = {"sz", "Default Web Site"}, ["1016"] = {"dword", 2}, ["1017"] = {"dword", 1},
+    ["1023"] = {"multi_sz", {":8091:", "[::1]:8091:www.example.com", ":8083:"}}, ["2021"] = {"multi_sz", {":8443:"}},
+  })
+  fakecom.write([[W3SVC\2]], {
+    ["1015"] = {"sz", "Größe"}, ["1016"] = {"dword", 4}, ["1017"] = {"dword", 1},
+    ["2021"] = {"multi_sz", {"127.0.0.1:8443:a.example"}},
+  })
+  contract.check("iis", iis_model "2003")
+end
+
+function T:test_no_iis() contract.check("no_iis", "return {}") end
+
+-- ---- Tasks and events ----
+
+function T:test_tasks()
+  fake("task", "fake-task")
+  contract.check("tasks", "return {}")
+end
+
+function T:test_tasks_of_server_2003()
+  fake("task", [[C:\windows\system32\taskschd.dll]]) -- which Wine's scheduler 1.0 uses
+  fake("scheduler", [[C:\windows\system32\mstask.dll]])
+  contract.check("tasks", [[return {windows = "2003"}]], {P80_SHIM_NT52 = "1"})
+end
+
+local function check_events(machine, shims)
+  for _, log in ipairs {"Application", "System"} do
+    win.reg.create([[HKLM\SYSTEM\CurrentControlSet\Services\EventLog\]] .. log)
+  end
+  case.later(function() win.reg.delete([[HKLM\SYSTEM\p80-test]], nil, {tree = true}) end)
+  shims.P80_SHIM_EVENTS = "1"
+  contract.check("events", machine, shims)
+end
+
+function T:test_events() check_events("return {}", {}) end
+function T:test_events_of_server_2003() check_events([[return {windows = "2003"}]], {P80_SHIM_NT52 = "1"}) end
+
+-- ---- All of it ----
+
+function T:test_misuse()
+  fake("task", "fake-task")
+  local shims = {P80_SHIM_EVENTS = "1", P80_SHIM_SCM = "1", P80_SHIM_HTTP_CONFIG = "1"}
+  contract.check("misuse", "return {}", shims, "file.write:C:\\none")
 end

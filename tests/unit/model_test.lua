@@ -25,7 +25,7 @@ end
 local function names_of_model()
   local names, parts = {}, {"scm", "net", "process", "reg", "http", "host", "iis", "task", "event"}
   local function add(text)
-    for name in text:gmatch '%["([%w_]+%.[%w_.]+)"%] ?[,=]' do names[name] = true end
+    for name in text:gmatch '%["(%l[%w_]*%.[%w_.]+)"%] ?[,=]' do names[name] = true end
   end
   for _, part in ipairs(parts) do add(manual.read("engine/core/model_" .. part .. ".lua")) end
   for _, subject in ipairs {"timeout", "cache", "setting"} do -- these are named in a loop
@@ -33,6 +33,32 @@ local function names_of_model()
   end
   names["http.cache.delete"] = nil -- Windows has none
   return names
+end
+
+-- How many arguments C's functions take, by their own names ("scm_list"), where that stands in one of them.
+local function arguments_of_c()
+  local takes = {}
+  for file in lfs.dir(manual.root .. "/bindings") do
+    local text = file:find "%.c$" and manual.read("bindings/" .. file) or ""
+    for name, body in ("\n" .. text):gmatch "\n[%l ]*int ([%w_]+)%(lua_State %*L%) {(.-)\n}" do
+      takes[name] = {body:match "luax_arguments%(L, (%d), (%d)%)"}
+    end
+  end
+  return takes
+end
+
+function TestModel:test_as_many_arguments_as_c_takes()
+  local c, compared = arguments_of_c(), 0
+  for least, most, names in manual.read "engine/core/model.lua":match "TAKES <const> = %[%[(.-)%]%]":gmatch "(%d) (%d)([^%d]*)" do
+    for name in names:gmatch "%S+" do
+      local own = c[name:gsub("%.", "_")] or c[name:gsub("%.", "_"):gsub("^http_", "")]
+      if own and own[1] then
+        lu.assertEquals({least, most}, own, name)
+        compared = compared + 1
+      end
+    end
+  end
+  lu.assertTrue(compared > 30, compared)
 end
 
 local NOT_MODELLED <const> = {

@@ -521,7 +521,7 @@ function TestBadInput.test_keys()
     {"HKLM\\" .. ("k"):rep(16384), "(16389 bytes)"},
     {"HKLM" .. ("\\k"):rep(20000), "at most 32000 characters"},
     {("x"):rep(100000), "(100000 bytes)"},
-    {7, "got 7."}, {true, "got true"}, {{}, "(table)"},
+    {7, "got 7."}, {true, "got true"}, {{}, "got a table"},
   }
   each(function(call)
     for _, case in ipairs(cases) do assert_problem(INVALID, "key", case[2], call, case[1]) end
