@@ -154,7 +154,8 @@ int luax_checkword(lua_State *L, int index, const char *name, const char *const 
 P80_NORETURN static void unknown_option(lua_State *L, const char *key, const char *const known[]) {
   const char *meant = nearest_word(key, known);
   const char *op = lua_tostring(L, lua_upvalueindex(1));
-  const char *hint = meant ? lua_pushfstring(L, "did you mean '%s'?", meant) : push_words(L, "the options are ", known);
+  const char *hint =
+      meant ? lua_pushfstring(L, "did you mean '%s'?", meant) : push_words(L, "the options are ", known);
   luax_pusherror(L, op, key, ERROR_INVALID_PARAMETER, "There is no such option.", hint);
   lua_error(L);
   abort();
@@ -268,7 +269,8 @@ static int no_operation(lua_State *L) {
   return 0;
 }
 
-/* Closing calls handle_close, which must not fail for want of memory: a call now makes the room that one then needs. */
+/* Closing calls handle_close, which must not fail for want of memory: a call now makes the room that one then needs.
+ */
 luax_handle *luax_newhandle(lua_State *L, luax_closer close) {
   luaL_checkstack(L, 2 * LUA_MINSTACK, NULL);
   lua_pushcfunction(L, no_operation);
