@@ -1,80 +1,11 @@
 -- p80 service install|status|remove: a playbook as a Windows service, or as a task that runs when Windows starts.
 local core, host = ...
 local code, data, raw = core.code, core.data, core.win
-local files = host.chunk "service_files"(core, host)
+local files, ours = host.chunk "service_files"(core, host), host.chunk "service_ours"(core, host)
+local privileges_of = host.chunk "service_privileges"(core)
 
 local function fail(target, number, message, hint) core.fail(target, number, message, hint) end
 local function wrong(target, message, hint) fail(target, code.P80_BAD_ARGUMENTS, message, hint) end
-
--- ---- The words ----
-
-local VALUES <const> = {
-  ["--name"] = true, ["--as"] = true, ["--watch"] = true, ["--gap"] = true, ["--allow"] = true, ["--timeout"] = true,
-  ["--state"] = true, ["--recover"] = true,
-}
-
--- The words up to the script's name, and those behind it, which are the script's.
-local function split(words)
-  local i = 2
-  while words[i] and words[i]:sub(1, 1) == "-" do i = i + (VALUES[words[i]] and 2 or 1) end
-  return table.move(words, 1, math.min(i, #words), 1, {}), table.move(words, i + 1, #words, 1, {})
-end
-
-local function seconds(text)
-  local number = tonumber(text)
-  return number and number >= 0.01 and number <= 3600 and number or nil, ("seconds from 0.01 to 3600 expected, got '%s'"):format(text)
-end
-
-local WATCHED <const> = {tcp = true, services = true, http = true}
-
--- "tcp:80,services" as an array.
-local function watch_list(text)
-  local list = {}
-  for word in text:gmatch "[^,]+" do
-    local name, port = word:match "^(%a+):?(%d*)$"
-    if not WATCHED[name] or port ~= "" and (name ~= "tcp" or tonumber(port) < 1 or tonumber(port) > 65535) then
-      return nil, ("tcp, tcp:PORT, services or http expected, got '%s'"):format(word)
-    end
-    list[#list + 1] = word
-  end
-  return list
-end
-
-local function add_run_options(command)
-  command:argument("script", "the playbook; what follows is for it")
-  command:option("--name", "of the service (default p80- and the playbook's name)")
-  command:option("--gap", "the least time between two runs, from which all pauses follow (default 1)"):argname "<seconds>"
-    :convert(seconds)
-  command:option("--watch", "what runs it again: tcp (listeners on the ports that its arguments name), tcp:PORT, services, "
-    .. "http (default what its manifest says, or all three)"):argname "<list>":convert(watch_list)
-  command:option("--recover", "what is done about a run of it that was cut off (default what its manifest says)")
-    :choices {"report", "undo", "complete"}
-  return command
-end
-
-local function add_install(parser)
-  local install = core.words.add_help(parser:command("install", "run a playbook at every start of Windows"))
-  install:usage "Usage: p80 service install [options] SCRIPT [script options]"
-  add_run_options(install)
-  install:option("--as", "task: one that runs it once when Windows starts, and watches nothing")
-    :choices {"service", "task"}:default "service":show_default(false)
-  install:flag("--no-start", "install it only: it starts with Windows")
-  install:option("--allow", "a grant for every run"):count "*":argname "<grant>"
-  install:option("--timeout", "how long waits of every run may take"):argname "<seconds>":convert(tonumber)
-  install:option("--state", "where its runs are recorded"):argname "<folder>"
-end
-
-local function make_parser()
-  local parser = core.words.parser("service", "Runs a playbook at every start of Windows, and whenever what it watches changes.")
-  add_install(parser)
-  local status = core.words.add_help(parser:command("status", "what the services of p80 do"))
-  status:argument("name"):args "?"
-  local remove = core.words.add_help(parser:command("remove", "remove a service of p80, or its task"))
-  remove:argument "name"
-  local run = add_run_options(parser:command("run", "what the service runs")):hidden(true)
-  run:flag "--once"
-  return parser
-end
 
 -- ---- Command lines ----
 
@@ -115,20 +46,6 @@ local function service_words(plan, once)
   elseif #plan.watch > 0 then table.move({"--watch", table.concat(plan.watch, ",")}, 1, 2, #words + 1, words) end
   words[#words + 1] = plan.script
   return table.move(plan.words, 1, #plan.words, #words + 1, words)
-end
-
--- The words of `service -- run` in a command line, or nil when it is none of p80's.
-local function parse_line(line)
-  local words = raw.process.split(line or "")
-  local program = (words[1] or ""):lower()
-  if program ~= host.program:lower() and program:match "[^\\/]*$" ~= "p80.exe" then return nil end
-  for i = 2, #words - 2 do
-    if words[i] == "service" and words[i + 1] == "--" and words[i + 2] == "run" then
-      local front, rest = split(table.move(words, i + 2, #words, 1, {}))
-      local ok, args = pcall(core.words.parse, make_parser(), front)
-      return ok and args and {script = args.script, words = rest, watch = args.watch or {}}
-    end
-  end
 end
 
 -- ---- Installing ----
@@ -213,28 +130,13 @@ local function make_plan(args, words)
   }
 end
 
--- The grants of the manifest that need a privilege which LocalSystem does not have switched on for all.
-local PRIVILEGES <const> = {
-  {"SeDebugPrivilege"}, -- to see whose handles and modules there are
-  {"SeBackupPrivilege", "reg.save", "reg.hive"}, {"SeRestorePrivilege", "reg.hive", "reg.security"},
-  {"SeTakeOwnershipPrivilege", "reg.security"}, {"SeSecurityPrivilege", "scm.security", "reg.security"},
-  {"SeShutdownPrivilege", "scm.details"},
-}
-
 -- The privileges that the runs need for what they may change.
-local function privileges_of(plan)
-  local kinds = {}
-  for _, grant in ipairs(plan.manifest.grants or {}) do kinds[grant:match "^[^:]+"] = true end
+local function privileges(plan)
+  local granted = table.move(plan.manifest.grants or {}, 1, #(plan.manifest.grants or {}), 1, {})
   for i = 1, #plan.options - 1 do
-    if plan.options[i] == "--allow" then kinds[plan.options[i + 1]:match "^[^:]+"] = true end
+    if plan.options[i] == "--allow" then granted[#granted + 1] = plan.options[i + 1] end
   end
-  local needed = {"SeChangeNotifyPrivilege", "SeImpersonatePrivilege"}
-  for _, row in ipairs(PRIVILEGES) do
-    local is_needed = #row == 1
-    for i = 2, #row do is_needed = is_needed or kinds[row[i]] or kinds["*"] or kinds[row[i]:match "^%a+" .. ".*"] end
-    if is_needed then needed[#needed + 1] = row[1] end
-  end
-  return needed
+  return privileges_of(granted)
 end
 
 local RESTARTS <const> = {{action = "restart", delay = 5}, {action = "restart", delay = 30}, {action = "restart", delay = 300}}
@@ -251,7 +153,7 @@ local function service_settings(plan)
   }
   local wanted = {
     failure = {reset_period = 86400, command = "", reboot_message = "", actions = RESTARTS},
-    sid_type = "unrestricted", privileges = privileges_of(plan),
+    sid_type = "unrestricted", privileges = privileges(plan),
   }
   if known.failure and known.failure.on_non_crash ~= nil then wanted.failure.on_non_crash = true end
   for _, key in ipairs {"failure", "sid_type", "privileges"} do
@@ -260,44 +162,24 @@ local function service_settings(plan)
   return settings, lacks
 end
 
-local function task_path(name) return "\\" .. name end
-
--- The record of p80's service of that name; nil when there is none. Raises when it is somebody else's.
-local function own_service(name)
-  local record = core.call("scm.get", name)
-  if not record then return nil end
-  local parsed = parse_line(record.path)
-  if not parsed then fail(name, code.ERROR_SERVICE_EXISTS, "This service is not p80's.", "choose another with --name") end
-  return record, parsed
-end
-
-local function own_task(name)
-  local ok, task = pcall(core.call, "task.get", task_path(name))
-  if not ok or not task then return nil end
-  local action = task.actions and task.actions[1] or {}
-  local parsed = parse_line(('"%s" %s'):format(action.program or "", action.arguments or ""))
-  if not parsed then fail(task.path, code.ERROR_ALREADY_EXISTS, "This task is not p80's.", "choose another with --name") end
-  return task, parsed
-end
-
 local function grant(name)
   for _, kind in ipairs {"scm.service", "scm.config", "scm.details", "scm.state"} do core.grants.add("service", ("%s:%s"):format(kind, name)) end
   core.grants.add("service", "event.source:" .. name)
-  core.grants.add("service", "task:" .. task_path(name))
+  core.grants.add("service", "task:" .. ours.task_path(name))
 end
 
 local function remove_service(name)
-  return own_service(name) ~= nil and core.call("scm.delete", name)
+  return ours.service(name) ~= nil and core.call("scm.delete", name)
 end
 
 local function remove_task(name)
-  return own_task(name) ~= nil and core.call("task.delete", task_path(name))
+  return ours.task(name) ~= nil and core.call("task.delete", ours.task_path(name))
 end
 
 -- Makes the service, or brings one that exists to these settings; one that runs is started anew with them.
 local function put_service(plan, start)
   local settings, lacks = service_settings(plan)
-  local record = own_service(plan.name)
+  local record = ours.service(plan.name)
   local changed = core.call(record and "scm.config" or "scm.create", plan.name, settings)
   core.call("event.register", plan.name)
   local runs = record and record.state == "running"
@@ -309,10 +191,11 @@ end
 local function put_task(plan)
   local line = join(service_words(plan, true))
   core.call("event.register", plan.name)
-  core.call("task.create", task_path(plan.name), {
+  core.call("task.create", ours.task_path(plan.name), {
     program = host.program, arguments = line:match '^"[^"]*" (.*)$', at = "startup",
     description = ("Runs the p80 playbook %s %s (%s) when Windows starts."):format(plan.manifest.name, plan.manifest.version, plan.script),
   })
+  return data.array {}
 end
 
 local LACKS <const> = {
@@ -326,13 +209,30 @@ local function say_lacks(lacks)
   return #texts > 0 and ("On this Windows the service %s.\n"):format(table.concat(texts, ", ")) or ""
 end
 
+-- Makes the service, or the task. A task of that name, or a service, goes only when the other is there and has started. If any of
+-- that fails, what was made goes, and the old one works as before.
+local function replace(plan, as_task, start)
+  local service, task = ours.service(plan.name), ours.task(plan.name)
+  local done, result = pcall(function()
+    local lacks = (as_task and put_task or put_service)(plan, start)
+    if as_task then remove_service(plan.name) else remove_task(plan.name) end
+    return lacks
+  end)
+  if done then return result end
+  if as_task and service and not task then
+    pcall(remove_task, plan.name)
+    if service.state == "running" then pcall(core.call, "scm.start", plan.name) end
+  elseif not as_task and task and not service then
+    pcall(remove_service, plan.name)
+  end
+  error(result, 0)
+end
+
 local function install(args, words)
   local plan = make_plan(args, words)
   local as_task = args.as == "task"
   grant(plan.name)
-  if as_task then remove_service(plan.name) else remove_task(plan.name) end
-  local lacks = data.array {}
-  if as_task then put_task(plan) else lacks = put_service(plan, not args.no_start) end
+  local lacks = replace(plan, as_task, not args.no_start)
   local log = files.log_path(plan.name)
   core.result.report {
     name = plan.name, as = args.as, script = plan.script, watch = not as_task and plan.watch or nil, log = log,
@@ -348,7 +248,7 @@ end
 
 local function remove(args)
   local name = args.name
-  if not core.call("scm.get", name) and not own_task(name) and not name:find "^p80%-" then name = "p80-" .. name end
+  if not core.call("scm.get", name) and not ours.task(name) and not name:find "^p80%-" then name = "p80-" .. name end
   grant(check_name(name))
   local removed = remove_service(name)
   removed = remove_task(name) or removed
@@ -388,23 +288,6 @@ local function task_row(task, parsed)
   }
 end
 
-local function add_services(rows)
-  for _, row in ipairs(raw.scm.list {type = "service"}) do
-    local record = raw.scm.get(row.name)
-    local parsed = record and record.path and record.path:find("service", 1, true) and parse_line(record.path)
-    if parsed then rows[#rows + 1] = service_row(record, parsed) end
-  end
-end
-
-local function add_tasks(rows)
-  local ok, tasks = pcall(raw.task.list)
-  for _, row in ipairs(ok and tasks or {}) do
-    local name = row.path:match "^\\(p80[^\\]*)$"
-    local readable, task, parsed = pcall(own_task, name or "")
-    if name and readable and task then rows[#rows + 1] = task_row(task, parsed) end
-  end
-end
-
 local ORDER <const> = {"name", "as", "state", "start", "script", "words", "watch", "last_run", "reason", "outcome", "failed",
   "exit", "runs", "next_run", "log"}
 
@@ -422,14 +305,13 @@ local function status(args)
   local rows = data.array {}
   if args.name then
     for _, name in ipairs {args.name, "p80-" .. args.name} do
-      local record, parsed = own_service(name)
-      local task, parsed_task = own_task(name)
+      local record, parsed = ours.service(name)
+      local task, parsed_task = ours.task(name)
       rows[#rows + 1] = record and service_row(record, parsed) or task and task_row(task, parsed_task) or nil
     end
     if #rows == 0 then fail(args.name, code.ERROR_NOT_FOUND, "There is no service or task of p80 of this name.", "`p80 service status` lists them") end
   else
-    add_services(rows)
-    add_tasks(rows)
+    ours.each(function(...) rows[#rows + 1] = service_row(...) end, function(...) rows[#rows + 1] = task_row(...) end)
   end
   core.result.report(rows)
   if #rows == 0 then return "There is no service or task of p80.\n" end
@@ -451,8 +333,8 @@ end
 local ACTIONS <const> = {install = install, status = status, remove = remove, run = run}
 
 return function(...)
-  local front, rest = split {...}
-  local args, help = core.words.parse(make_parser(), front)
+  local front, rest = ours.split {...}
+  local args, help = core.words.parse(ours.parser(), front)
   if not args then return help end
   for name, action in pairs(ACTIONS) do
     if args[name] then

@@ -41,7 +41,7 @@ function T:test_windows_starts_it_again_and_gives_it_no_more_than_it_needs()
   local details = win.scm.details "p80-least"
   lu.assertEquals(details.failure.actions, {{action = "restart", delay = 5.0}, {action = "restart", delay = 30.0}, {action = "restart", delay = 300.0}})
   lu.assertEquals({details.failure.reset_period, details.failure.on_non_crash, details.sid_type}, {86400, true, "unrestricted"})
-  lu.assertEquals(details.privileges, {"SeChangeNotifyPrivilege", "SeImpersonatePrivilege", "SeDebugPrivilege", "SeBackupPrivilege"})
+  lu.assertEquals(details.privileges, {"SeChangeNotifyPrivilege", "SeBackupPrivilege"})
   lu.assertEquals(install("p80-least", "--no-start", "--json", path).json.changed, 0)
   local record = win.scm.get "p80-least"
   lu.assertEquals({record.start, record.account, record.type, record.unquoted}, {"auto", "LocalSystem", "own_process"})
@@ -69,6 +69,55 @@ function T:test_as_a_task_and_back_again()
   case.exits(service("install", "--name", "p80-task", "--as", "task", path), 0)
   case.exits(service("remove", "p80-task"), 0)
   lu.assertEquals({win.task.get "p80-task", win.event.source "p80-task"}, {})
+end
+
+-- What `name` is: the service's state, the command line of the task.
+local function made(name)
+  local task = win.task.get(name)
+  return {service = test.service_state(name), task = task and task.actions[1].arguments:match "%S+$"}
+end
+
+local RUNNING <const> = 4
+
+function T:test_what_works_goes_only_when_the_other_is_there()
+  fakecom.register("task", "fake-task")
+  case.later(function() fakecom.register("task", nil) fakecom.clear() end)
+  local path = playbook ""
+  local as_task = {"install", "--name", "p80-swap", "--as", "task", path, "--mode", "task"}
+  local function fails(words, before, variable, value)
+    test.setenv(variable, value)
+    local result = service(table.unpack(words))
+    test.setenv(variable, nil)
+    lu.assertEquals({result.code ~= 0, made "p80-swap"}, {true, before}, value .. case.describe(result))
+  end
+  install("p80-swap", path)
+  fails(as_task, {service = RUNNING}, "P80_FAKE_PRETEND", "1")
+  fails(as_task, {service = RUNNING}, "P80_SHIM_FAIL", "DeleteService:1:5")
+  local swapped = case.exits(service("--json", table.unpack(as_task)), 0).json.run
+  lu.assertEquals(made "p80-swap", {task = "task"})
+  case.exits(case.p80 {"undo", tostring(swapped), state = false}, 0)
+  lu.assertEquals(made "p80-swap", {service = RUNNING})
+  case.exits(service(table.unpack(as_task)), 0)
+  local as_service = {"install", "--name", "p80-swap", path}
+  fails(as_service, {task = "task"}, "P80_SHIM_FAIL", "CreateServiceW:1:5")
+  fails(as_service, {task = "task"}, "P80_SHIM_FAIL", "StartServiceW:1:1053")
+  swapped = case.exits(service("--json", table.unpack(as_service)), 0).json.run
+  lu.assertEquals(made "p80-swap", {service = RUNNING})
+  case.exits(case.p80 {"undo", tostring(swapped), state = false}, 0)
+  lu.assertEquals(made "p80-swap", {task = "task"})
+  case.exits(service("remove", "p80-swap"), 0)
+end
+
+function T:test_a_task_of_somebody_else_is_left_alone()
+  fakecom.register("task", "fake-task")
+  case.later(function() fakecom.register("task", nil) fakecom.clear() end)
+  case.exits(case.p80 {"--allow", "task", "-e", [[win.task.create("p80-theirs", {program = "C:\\theirs.exe", at = "startup"})]]}, 0)
+  for _, as in ipairs {"task", "service"} do
+    local result = service("install", "--name", "p80-theirs", "--as", as, playbook "")
+    lu.assertStrContains(result.stdout .. result.stderr, "This task is not p80's")
+  end
+  lu.assertStrContains(service("remove", "p80-theirs").stderr, "not p80's")
+  lu.assertEquals({win.task.get "p80-theirs".actions[1].program, win.scm.get "p80-theirs"}, {"C:\\theirs.exe"})
 end
 
 function T:test_events_have_their_numbers()

@@ -88,6 +88,24 @@ function T:test_installing_is_idempotent_updates_in_place_and_is_taken_back()
   lu.assertStrContains(case.exits(service("remove", "p80-again"), 0).stdout, "There is no service")
 end
 
+function T:test_a_playbook_that_a_service_runs_is_not_uninstalled_by_the_way()
+  local function p80(...) return case.p80 {state = false, ...} end
+  case.exits(p80("install", playbook "", "--yes"), 0)
+  install("p80-keep", "--no-start", "keep")
+  install("by-path", "--no-start", [[C:\ProgramData\p80\playbooks\keep\keep.lua]])
+  for _, check in ipairs {"--quiet", "--check"} do
+    local refused = case.exits(p80("uninstall", "KEEP", check), 4)
+    lu.assertStrContains(refused.stderr, "It is run by the service by-path and the service p80-keep, and could not be then.")
+    lu.assertStrContains(refused.stderr, "`p80 service remove by-path` first, or say --yes")
+  end
+  case.exits(service("remove", "by-path"), 0)
+  lu.assertStrContains(case.exits(p80("uninstall", "keep"), 4).stderr, "the service p80-keep")
+  case.exits(p80("uninstall", "keep", "--yes"), 0)
+  case.exits(p80 "undo", 0)
+  case.exits(service("remove", "p80-keep"), 0)
+  case.exits(p80("uninstall", "keep"), 0)
+end
+
 function T:test_what_is_refused()
   local path = playbook ""
   case.service {name = "Other", args = {"service", "--", "run", "--name", "Other", "free80"}, run = false} -- but not by p80.exe

@@ -171,3 +171,36 @@ function TestService:test_memory_stays_flat_over_many_changes()
   lu.assertEquals(#world.runs, 251)
   lu.assertTrue(sizes[250] - sizes[50] < 8, sizes[250] - sizes[50]) -- KiB
 end
+
+-- ---- Privileges ----
+
+function TestService:test_grants_need_privileges()
+  local core = fakecore.open {}
+  local privileges_of = core.host.chunk "service_privileges"(core)
+  local all = {"SeImpersonate", "SeBackup", "SeRestore", "SeTakeOwnership", "SeSecurity", "SeShutdown"}
+  for _, row in ipairs {
+    {{}}, {{"scm.state", "scm.config", "reg.value", "reg.key", "file.write", "task", "http.*", "iis.*", "event.*", "tcp.connection"}},
+    {{"process.state:notepad.exe"}, "SeDebug"}, {{"process.s*"}, "SeDebug"}, {{"reg.save"}, "SeBackup"},
+    {{"reg.s*"}, "SeBackup", "SeRestore", "SeTakeOwnership"}, {{"reg.*:HKLM\\SOFTWARE\\*"}, "SeBackup", "SeRestore", "SeTakeOwnership"},
+    {{"REG.HIVE"}, "SeBackup", "SeRestore"}, {{"*.security"}, "SeRestore", "SeTakeOwnership", "SeSecurity"},
+    {{"scm.*"}, "SeSecurity", "SeShutdown"}, {{"scm.details:W3SVC"}, "SeShutdown"}, {{"process.run"}, table.unpack(all)},
+    {{"reg.save", "scm.security"}, "SeBackup", "SeSecurity"}, {{"*"}, "SeDebug", table.unpack(all)},
+    {{"*:W3SVC"}, "SeDebug", table.unpack(all)},
+  } do
+    local expected = {"SeChangeNotifyPrivilege"}
+    for i = 2, #row do expected[i] = row[i] .. "Privilege" end
+    lu.assertEquals(privileges_of(row[1]), expected, table.concat(row[1], " "))
+  end
+end
+
+function TestService:test_the_manual_names_the_privileges_of_every_kind()
+  local core = fakecore.open {}
+  local privileges_of, documented = core.host.chunk "service_privileges"(core), {}
+  for privilege, kinds in require "manual".read "docs/startup.md":gmatch "\n| `(Se%a+)` | ([^\n]*) |" do
+    for _, kind in ipairs(core.grants.kinds()) do
+      documented[kind] = documented[kind] or {}
+      if kinds:find("`" .. kind .. "`", 1, true) or kinds:find "^always" then table.insert(documented[kind], privilege) end
+    end
+  end
+  for _, kind in ipairs(core.grants.kinds()) do lu.assertItemsEquals(privileges_of {kind}, documented[kind], kind) end
+end
