@@ -5,6 +5,7 @@
 #include "luax.h"
 #include "sid.h"
 #include "subjects.h"
+#include "token.h"
 #include "winapi.h"
 
 static void free_local(UINT_PTR memory) { LocalFree((HLOCAL)memory); }
@@ -82,21 +83,11 @@ static int account_by_name(lua_State *L) {
   }
 }
 
-/* https://learn.microsoft.com/windows/win32/api/winnt/ne-winnt-token_information_class */
 static int account_current(lua_State *L) {
-  union {
-    TOKEN_USER user;
-    BYTE bytes[sizeof(TOKEN_USER) + SECURITY_MAX_SID_SIZE];
-  } own;
-  HANDLE token;
-  DWORD size;
+  token_room own;
   luax_arguments(L, 0, 0);
   winapi_load(L, "advapi32");
-  luax_handle *slot = luax_newhandle(L, luax_closekernel);
-  if (!win32.OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token)) luax_fail(L, "token", GetLastError());
-  slot->value = (UINT_PTR)token;
-  if (!win32.GetTokenInformation(token, TokenUser, &own, sizeof own, &size)) luax_fail(L, "token", GetLastError());
-  return push_account(L, own.user.User.Sid);
+  return push_account(L, token_user(L, &own));
 }
 
 /* account.canonical(sddl) -> the security descriptor as Windows writes it; nil when it is none

@@ -26,15 +26,14 @@ int token_is_elevated(lua_State *L) {
   return member && is_full_token(L);
 }
 
-int token_is_user(PSID sid) {
-  union {
-    TOKEN_USER user;
-    BYTE bytes[sizeof(TOKEN_USER) + SECURITY_MAX_SID_SIZE];
-  } own;
-  HANDLE token;
+PSID token_user(lua_State *L, token_room *room) {
   DWORD size;
-  if (!win32.OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token)) return 0;
-  BOOL known = win32.GetTokenInformation(token, TokenUser, &own, sizeof own, &size);
-  CloseHandle(token);
-  return known && win32.EqualSid(own.user.User.Sid, sid);
+  luax_handle *slot = luax_newhandle(L, luax_closekernel);
+  HANDLE token;
+  if (!win32.OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token)) luax_fail(L, "token", GetLastError());
+  slot->value = (UINT_PTR)token;
+  if (!win32.GetTokenInformation(token, TokenUser, room, sizeof *room, &size)) luax_fail(L, "token", GetLastError());
+  luax_closehandle(slot);
+  lua_pop(L, 1);
+  return room->user.User.Sid;
 }

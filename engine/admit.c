@@ -39,6 +39,9 @@ static int is_elevated(lua_State *L) {
   return known;
 }
 
+/* Where an elevated run finds what no access list protects: protect_place; else "". */
+static const char *place_of(lua_State *L, const wchar_t *path) { return is_elevated(L) ? protect_place(L, path) : ""; }
+
 /* admit(path, bytes, role, where it is) in the core. */
 static int ask_core(lua_State *L) { return gate_call(L, "admit", lua_gettop(L)); }
 
@@ -46,14 +49,14 @@ static int ask_core(lua_State *L) { return gate_call(L, "admit", lua_gettop(L));
  * machine it can change nothing. */
 static void judge(lua_State *L, const wchar_t *path, HANDLE file, const char *role) {
   if (model_is_on()) return;
-  int is_far = is_elevated(L) && protect_is_network(L, path);
-  if (is_elevated(L) && !is_far) protect_check_file(L, path, file);
-  if (!is_far && !store_has_policy(L)) return;
+  const char *place = place_of(L, path);
+  if (is_elevated(L) && !*place) protect_check_file(L, path, file);
+  if (!*place && !store_has_policy(L)) return;
   lua_pushcfunction(L, ask_core);
   luax_pushwidez(L, path);
   lua_pushvalue(L, -3);
   lua_pushstring(L, role);
-  lua_pushstring(L, is_far ? "network" : "");
+  lua_pushstring(L, place);
   lua_call(L, 4, 0);
 }
 
@@ -103,16 +106,16 @@ int admit_load(lua_State *L, const char *path, const char *role) {
 int admit_place(lua_State *L) {
   luax_pushfullpath(L, 1, "path");
   const wchar_t *path = luax_checkwide(L, -1, "path", NULL);
-  int is_far = is_elevated(L) && protect_is_network(L, path);
+  const char *place = place_of(L, path);
   luax_handle *slot = luax_newhandle(L, luax_closekernel);
-  if (is_elevated(L) && !is_far) {
+  if (is_elevated(L) && !*place) {
     HANDLE file = CreateFileW(path, READ_CONTROL, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
                               OPEN_EXISTING, 0, NULL);
     if (file == INVALID_HANDLE_VALUE) luax_fail(L, lua_tostring(L, 1), GetLastError());
     slot->value = (UINT_PTR)file;
     protect_check_file(L, path, file);
   }
-  lua_pushstring(L, is_far ? "network" : "");
+  lua_pushstring(L, place);
   return 1;
 }
 

@@ -12,7 +12,7 @@
  * the file. Raises P80_UNPROTECTED, P80_BAD_SIGNATURE, P80_REFUSED or P80_BAD_POLICY when it may not run here. */
 int admit_load(lua_State *L, const char *path, const char *role);
 
-/* place(path) -> "network" when the file lies on another machine, else "". Raises P80_UNPROTECTED when somebody else
+/* place(path) -> where it lies: "network", "removable" or "" (protect.h). Raises P80_UNPROTECTED when somebody else
  * than administrators could have written what an elevated run is to believe. */
 int admit_place(lua_State *L);
 

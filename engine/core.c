@@ -15,7 +15,6 @@
 #include "inflate.h"
 #include "luax.h"
 #include "model.h"
-#include "protect.h"
 #include "searcher.h"
 #include "service.h"
 #include "sign.h"
@@ -119,20 +118,6 @@ static int host_full_path(lua_State *L) {
   return 1;
 }
 
-/* host.check_protected(path): raises when ordinary users could change a file, or put another in its place. */
-static int host_check_protected(lua_State *L) {
-  const wchar_t *path = luax_checkwide(L, 1, "path", NULL);
-  if (protect_is_network(L, path))
-    luax_failhint(L, lua_tostring(L, 1), P80_UNPROTECTED, "copy it to a folder of this machine below Program Files");
-  luax_handle *file = luax_newhandle(L, luax_closekernel);
-  HANDLE opened = CreateFileW(path, READ_CONTROL | FILE_READ_ATTRIBUTES, FILE_SHARE_READ | FILE_SHARE_DELETE, NULL,
-                              OPEN_EXISTING, 0, NULL);
-  if (opened == INVALID_HANDLE_VALUE) luax_failwide(L, path, GetLastError());
-  file->value = (UINT_PTR)opened;
-  protect_check_file(L, path, opened);
-  return 0;
-}
-
 /* host.load_manifest(script[, texts]) -> true, or false and why: runs a script, which can change nothing, as far as
  * its manifest. With `texts` it is one of these, by its path, and so are its modules. */
 static int host_load_manifest(lua_State *L) {
@@ -214,7 +199,6 @@ static void push_host(lua_State *L) {
                                        {"names", host_names},
                                        {"source", host_source},
                                        {"load_manifest", host_load_manifest},
-                                       {"check_protected", host_check_protected},
                                        {"full_path", host_full_path},
                                        {"progress", host_progress},
                                        {"log", host_log},

@@ -44,7 +44,10 @@ static int is_placeholder(PSID sid) {
   return memcmp(&((const SID *)sid)->IdentifierAuthority, &creator, sizeof creator) == 0;
 }
 
-static int is_trusted(PSID sid) { return is_administrative(sid) || token_is_user(sid); }
+static int is_trusted(lua_State *L, PSID sid) {
+  token_room own;
+  return is_administrative(sid) || win32.EqualSid(token_user(L, &own), sid);
+}
 
 /* Pushes the name of an account, or its SID. */
 static const char *push_account(lua_State *L, PSID sid) {
@@ -134,7 +137,7 @@ static void check_list(lua_State *L, const wchar_t *path, PACL list, DWORD right
     const allow_entry *entry = found;
     if (entry->header.AceFlags & INHERIT_ONLY_ACE || !(entry->mask & rights)) continue;
     PSID sid = allowed_account(entry, &everyone);
-    if (sid && !is_placeholder(sid) && !is_trusted(sid)) refuse_account(L, path, sid, is_folder, 0);
+    if (sid && !is_placeholder(sid) && !is_trusted(L, sid)) refuse_account(L, path, sid, is_folder, 0);
   }
 }
 
@@ -149,7 +152,7 @@ static void check_handle(lua_State *L, const wchar_t *path, HANDLE handle, DWORD
                                      &owner, NULL, &list, NULL, &descriptor);
   if (code != ERROR_SUCCESS) luax_failwide(L, path, code);
   memory->value = (UINT_PTR)descriptor;
-  if (owner == NULL || !is_trusted(owner)) refuse_account(L, path, owner, is_folder, 1);
+  if (owner == NULL || !is_trusted(L, owner)) refuse_account(L, path, owner, is_folder, 1);
   check_list(L, path, list, rights, is_folder);
   lua_settop(L, top);
 }
@@ -160,15 +163,36 @@ enum { ROOT = 3 }; /* units of "C:\\" */
 
 static int is_slash(wchar_t c) { return c == L'\\' || c == L'/'; }
 
-int protect_is_network(lua_State *L, const wchar_t *path) {
-  wchar_t drive[] = {path[0], L':', 0}, root[] = {path[0], L':', L'\\', 0}, target[64];
-  if (is_slash(path[0]) && is_slash(path[1]) && path[2] != L'?' && path[2] != L'.') return 1;
+/* Raises unless the drive stands for a device: subst gives one to a folder. What cannot be found out is refused.
+ * https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-querydosdevicew */
+static void check_drive(lua_State *L, const wchar_t *path) {
+  enum { LONGEST = 0x8000 };
+  static const wchar_t device[] = L"\\Device\\";
+  const wchar_t drive[] = {path[0], L':', 0};
+  wchar_t *target = luax_buffer(L, LONGEST * sizeof *target);
+  DWORD n = QueryDosDeviceW(drive, target, LONGEST);
+  if (n == 0) {
+    const char *message = lua_pushfstring(L, "Windows does not tell what its drive is (error %d).", (int)GetLastError());
+    refuse(L, path, message, "keep it on a drive of this machine");
+  }
+  if (wcsncmp(target, device, wcslen(device)) != 0)
+    refuse(L, path, "Its drive is another name of a folder (subst).", "write the path of that folder");
+  lua_pop(L, 1);
+}
+
+/* https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-getdrivetypew */
+const char *protect_place(lua_State *L, const wchar_t *path) {
+  const wchar_t root[] = {path[0], L':', L'\\', 0};
+  if (is_slash(path[0]) && is_slash(path[1]) && path[2] != L'?' && path[2] != L'.') return "network";
   if (path[0] == 0 || path[1] != L':' || !is_slash(path[2]))
     refuse(L, path, "An elevated p80 takes no such path.", "write it with the letter of its drive: C:\\...");
-  if (GetDriveTypeW(root) == DRIVE_REMOTE) return 1;
-  if (QueryDosDeviceW(drive, target, 64) && wcsncmp(target, L"\\??\\", 4) == 0)
-    refuse(L, path, "Its drive is another name of a folder (subst).", "write the path of that folder");
-  return 0;
+  UINT type = GetDriveTypeW(root);
+  if (type == DRIVE_REMOTE) return "network";
+  check_drive(L, path);
+  if (type == DRIVE_REMOVABLE || type == DRIVE_CDROM) return "removable";
+  if (type != DRIVE_FIXED && type != DRIVE_RAMDISK)
+    refuse(L, path, "Windows does not tell what kind of drive it lies on.", "keep it on a drive of this machine");
+  return "";
 }
 
 /* Raises when the last name of a path stands for another place: a junction, a mounted volume, a symbolic link. What
@@ -205,6 +229,9 @@ static void check_one_folder(lua_State *L, const wchar_t *path, size_t length, D
 /* Checks every folder of a path from the root on; the last one is the first `length` units. */
 static void check_folders(lua_State *L, const wchar_t *path, size_t length) {
   winapi_load(L, "advapi32");
+  if (*protect_place(L, path))
+    refuse(L, path, "It lies on another machine or a removable drive, so an elevated p80 does not trust it.",
+           "keep it on a fixed drive of this machine");
   check_one_folder(L, path, ROOT, length <= ROOT ? OF_ROOT | FILE_ADD_FILE : OF_ROOT);
   for (size_t i = ROOT + 1; i <= length; i++)
     if (i == length || is_slash(path[i])) check_one_folder(L, path, i, i == length ? OF_FOLDER : OF_FOLDER_ABOVE);

@@ -6,9 +6,10 @@
 #include <lua.h>
 #include <windows.h>
 
-/* Whether a path lies on another machine, whose word about its access lists is all there is. Raises P80_UNPROTECTED
- * for paths that do not begin with a drive's letter or as a share, and for drives that stand for a folder. */
-int protect_is_network(lua_State *L, const wchar_t *path);
+/* Where a path lies that no access list protects: "network" (there is the word of another machine alone) or
+ * "removable" (whoever had the disk could write what he likes); else "". Raises P80_UNPROTECTED for paths that do not
+ * begin with a drive's letter or as a share, and for drives that stand for a folder or that nothing is known of. */
+const char *protect_place(lua_State *L, const wchar_t *path);
 
 /* Raises P80_UNPROTECTED, which names the place, the account and the way out, unless SYSTEM, the administrators,
  * TrustedInstaller and p80's own user are the only ones who may change the open `file` or its folder, or put another

@@ -111,13 +111,17 @@ local function check_name(name)
   return name
 end
 
+local function check_protected(path)
+  if core.ask(host.place, path) == "" then return end
+  fail(path, code.P80_UNPROTECTED, "It lies on another machine or a removable drive.",
+    "copy it to a folder of this machine below Program Files")
+end
+
 local function make_plan(args, words)
   if args.state then check_full("--state", args.state) end
   local script, is_file = script_of(args.script)
-  if raw.host.elevated() then
-    core.ask(host.check_protected, host.program)
-    if is_file then core.ask(host.check_protected, script) end
-  end
+  check_protected(host.program)
+  if is_file then check_protected(script) end
   local manifest, problem = core.playbook.manifest_of(script)
   if not manifest then fail(script, code.P80_BAD_MANIFEST, ("It cannot be installed: %s."):format(problem)) end
   core.about "service"

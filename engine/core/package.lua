@@ -68,7 +68,7 @@ end
 
 local origin -- of the package that is being read: {place=, problem=}
 
--- Notes where a file comes from: "network", or what is wrong with who could have written it.
+-- Notes where a file comes from: what host.place says, or what is wrong with who could have written it.
 local function note_origin(path)
   local ok, place = pcall(host.place, path)
   if not ok and type(place) ~= "table" then error(place, 0) end

@@ -179,15 +179,15 @@ function policy.signer() return signer end
 
 -- Whether signatures are asked of a file here, and why: in words.
 local function needs_signature(given, place)
-  if place == "network" then return true, "it lies on another machine" end
+  if place ~= "" then return true, place == "network" and "it lies on another machine" or "it lies on a removable drive" end
   if not given or given.signatures == "none" then return false end
   local level = given.signatures
   local needed = level == "all" or level == "elevated" and core.win.host.elevated() or level == "unattended" and not host.attended()
   return needed, ("the policy asks it of %s"):format(level == "all" and "all scripts" or level .. " runs")
 end
 
---- Judges a file that is about to be run (engine/admit.c): `role` "script" or "module", `place` "network" when it lies on
--- another machine, else "". `path` is nil for what is typed. Raises when it may not run.
+--- Judges a file that is about to be run (engine/admit.c): `role` "script" or "module", `place` "network" or "removable"
+-- when no access list protects it, else "". `path` is nil for what is typed. Raises when it may not run.
 function policy.admit(path, bytes, role, place)
   core.about(nil)
   local given = policy.checked()

@@ -24,6 +24,8 @@
  *   P80_SHIM_TRUST=1                     trust.c
  *   P80_SHIM_UNELEVATED=1                token.c
  *   P80_SHIM_SECURITY=path|SDDL          file_security.c
+ *   P80_SHIM_DRIVE=X:n                   file_security.c: drive X is of that type (2: removable)
+ *   P80_SHIM_DEVICE=X:=target            file_security.c: what drive X stands for
  *   P80_SHIM_LINK=C:\a=C:\b               links.c
  *
  * How: p80 imports from kernel32 alone and finds all else with GetProcAddress. An object that defines the pointer
@@ -109,7 +111,8 @@ typedef enum shim_failure {
   F(ReadProcessMemory, 5, LAST_ERROR) \
   F(CreateNamedPipeW, 8, LAST_INVALID) F(CreateJobObjectW, 2, LAST_ERROR)                                          \
   F(AssignProcessToJobObject, 2, LAST_ERROR) F(SetInformationJobObject, 4, LAST_ERROR)                             \
-  F(ResumeThread, 1, LAST_INVALID) F(GetExitCodeProcess, 2, LAST_ERROR)
+  F(ResumeThread, 1, LAST_INVALID) F(GetExitCodeProcess, 2, LAST_ERROR)                                            \
+  F(GetDriveTypeW, 1, LAST_ERROR) F(QueryDosDeviceW, 3, LAST_ERROR)
 
 #define SHIM_INDEX(name, words, failure) SHIM_##name,
 enum { SHIM_FOUND(SHIM_INDEX) SHIM_IMPORTED(SHIM_INDEX) SHIM_FUNCTIONS };

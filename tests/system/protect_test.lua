@@ -88,6 +88,47 @@ function T:test_only_elevated_runs()
   runs("folder", "O:BA", {unelevated = true})
 end
 
+-- ---- Drives ----
+
+local function run_at(path, env) return case.p80 {state = false, env = env, path} end
+
+function T:test_a_drive_that_is_a_folder()
+  local script = case.write("script.lua", "print 'ran'")
+  for _, target in ipairs {"\\??\\D:\\x", "\\??\\D:\\" .. ("long\\"):rep(60), "\\??\\UNC\\server\\share", "\\DosDevices\\D:\\x", "\\GLOBAL??\\D:\\x"} do
+    local result = run_at(script, {P80_SHIM_DEVICE = "C:=" .. target})
+    lu.assertStrContains(case.exits(result, 4).stderr, "Its drive is another name of a folder (subst). (P80_UNPROTECTED); write the path")
+  end
+  case.exits(run_at(script, {P80_SHIM_DEVICE = "C:=\\Device\\HarddiskDmVolumes\\" .. ("Dg"):rep(60)}), 0)
+end
+
+function T:test_a_drive_of_which_nothing_is_known()
+  local script = case.write("script.lua", "print 'ran'")
+  for fail, message in pairs {
+    ["QueryDosDeviceW:1+:122"] = "Windows does not tell what its drive is (error 122). (P80_UNPROTECTED); keep it on a drive of this machine",
+    ["QueryDosDeviceW:1+:5"] = "(error 5)", ["GetDriveTypeW:1+:5"] = "Windows does not tell what kind of drive it lies on.",
+  } do
+    local env = {P80_SHIM_FAIL = fail}
+    lu.assertStrContains(case.exits(run_at(script, env), 4).stderr, message)
+    env.P80_SHIM_UNELEVATED = "1"
+    case.exits(run_at(script, env), 0)
+  end
+  lu.assertStrContains(case.exits(run_at(script, {P80_SHIM_DRIVE = "C:1"}), 4).stderr, "what kind of drive")
+end
+
+-- Whoever had the disk in his hands could write access lists as he likes: signed scripts alone run from there.
+function T:test_a_removable_drive()
+  local script = case.write("script.lua", "print 'ran'")
+  for _, drive in ipairs {"C:2", "C:5"} do
+    local result = case.exits(run_at(script, {P80_SHIM_DRIVE = drive}), 4)
+    lu.assertStrContains(result.stderr, "There is no signature beside it. It must be signed: it lies on a removable drive.")
+    case.exits(run_at(script, {P80_SHIM_DRIVE = drive, P80_SHIM_UNELEVATED = "1"}), 0)
+  end
+  local change = "win.reg.set([[HKCU\\Software\\Protect]], 'y', 1)"
+  assert(lfs.mkdir(case.path "made"))
+  local result = case.p80 {state = case.path "made", env = {P80_SHIM_DRIVE = "C:2"}, "--allow", "*", "-e", change}
+  lu.assertStrContains(case.exits(result, 4).stderr, "It lies on another machine or a removable drive, so an elevated p80 does not trust it.")
+end
+
 -- The state folder and the policy are held to the same rules.
 function T:test_state_folder()
   local home = "C:\\ProgramData\\p80"
