@@ -15,6 +15,8 @@
 # Drive P: is this tree, so that nothing depends on what lies above it: an elevated p80 refuses scripts below folders that
 # others may write (/tmp) and below mount points, which Wine shows as junctions.
 #
+# Drive F: is a disk of 64 KiB, which a test may fill.
+#
 # P80_TEST_SECONDS (120) bounds the run; P80_WINEDEBUG shows what Wine says; P80_TEMPLATE is another template.
 set -eu
 
@@ -26,6 +28,9 @@ wine=/usr/lib/wine
 inside() {
   ip link set lo up
   [ ! -d "$WINEPREFIX/dosdevices" ] || ln -sfn "$(dirname "$tests")" "$WINEPREFIX/dosdevices/p:"
+  mkdir -p "$WINEPREFIX/small"
+  mount -t tmpfs -o mode=700,size=64k tmpfs "$WINEPREFIX/small"
+  [ ! -d "$WINEPREFIX/dosdevices" ] || ln -sfn ../small "$WINEPREFIX/dosdevices/f:"
   sockets=/tmp/.wine-$(id -u)
   mkdir -p "$sockets"
   mount -t tmpfs -o mode=700 tmpfs "$sockets"

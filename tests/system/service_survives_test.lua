@@ -21,7 +21,12 @@ function T:test_a_run_that_was_killed_is_reported_taken_back_or_completed()
     case.reg {"add", key, "/v", "a", "/d", "old", "/f"}
     case.reg {"add", key, "/v", "wait", "/d", "yes", "/f"}
     local name = "p80-cut-" .. recover
-    install(name, "--state", case.path("state-" .. recover), "--recover", recover, path)
+    local words = {"--state", case.path("state-" .. recover), "--recover", recover, path}
+    if recover == "undo" then -- so says the manifest
+      case.write("keep.lua", (case.read(path):gsub('version = "1.2.3"', '%0, recover = "undo"')))
+      words = {words[1], words[2], path}
+    end
+    install(name, table.unpack(words))
     case.wait("the change", function() return win.reg.get(key, "a") == "new" end)
     local _, pid = test.service_state(name)
     test.kill(pid)
@@ -37,6 +42,23 @@ function T:test_a_run_that_was_killed_is_reported_taken_back_or_completed()
     lu.assertEquals(count(log(name), "was cut off after"), 1)
     stop(name)
   end
+end
+
+function T:test_a_run_that_was_killed_alone_is_told_and_repeated()
+  local KEY = [[HKLM\SYSTEM\p80-test-alone]]
+  case.later(function() win.reg.delete(KEY, nil, {tree = true}) end)
+  install("p80-alone", "--gap", "0.05", "--state", case.state, playbook(([[
+    if win.reg.exists(%q) then say "ran again" return end
+    win.reg.create(%q)
+    p80.sleep(600)]]):format(KEY, KEY), [["reg.*"]]))
+  case.wait("the change", function() return win.reg.exists(KEY) end)
+  local _, service = test.service_state "p80-alone"
+  for _, row in ipairs(win.process.list()) do
+    if row.parent == service then test.kill(row.pid) end
+  end
+  wait_log("p80-alone", "was cut off after 1 steps")
+  wait_log("p80-alone", "ran again")
+  lu.assertEquals(select(2, test.service_state "p80-alone"), service)
 end
 
 function T:test_an_interactive_run_warns_of_one_that_was_cut_off()
@@ -62,6 +84,43 @@ function T:test_a_playbook_that_is_replaced_finishes_as_it_was()
   wait_log("p80-replace", "    old ends")
   wait_log("p80-replace", "    new")
   lu.assertTrue(log "p80-replace":find "old ends" < log "p80-replace":find "    new")
+end
+
+function T:test_an_installed_playbook_that_is_replaced_finishes_as_it_was()
+  local KEY = [[HKLM\SYSTEM\p80-test-installed]]
+  case.later(function() win.reg.delete(KEY, nil, {tree = true}) end)
+  local function put(body) return case.p80 {"install", "--json", "--yes", playbook(body, [["reg.*"]]), state = false} end
+  case.exits(put(([[if not win.reg.exists(%q) then win.reg.create(%q) p80.sleep(1) say "old ends" end]]):format(KEY, KEY)), 0)
+  case.later(function() case.p80 {"uninstall", "keep", "--yes", state = false} end)
+  install("p80-installed", "--gap", "0.1", "keep", "--port", "8123")
+  case.wait("the run", function() return win.reg.exists(KEY) end)
+  lu.assertEquals(case.exits(put [[say "new"]], 0).json.changed, 1) -- it may wait for the run
+  lu.assertEquals(count(log "p80-installed", "    new"), 0)
+  wait_log("p80-installed", "    old ends")
+  wait_log("p80-installed", "    new") -- a run that has changed something is followed by another
+end
+
+function T:test_a_full_disk_is_told_and_once_there_is_room_the_change_is_made()
+  if not lfs.attributes("F:\\", "mode") then lu.skip "drive F: is made by tests/wine-run.sh" end
+  local KEY = [[HKLM\SYSTEM\p80-test-full]]
+  case.later(function() win.reg.delete(KEY, nil, {tree = true}) end)
+  local path = playbook(([[if args.mode == "change" then win.reg.set(%q, "a", "1") end]]):format(KEY), [["reg.*"]])
+  local function fill(size)
+    local file = assert(io.open([[F:\all]], "ab"))
+    file:setvbuf "no"
+    while file:write(("x"):rep(size)) do end
+    file:close()
+  end
+  case.exits(case.p80 {"--state", [[F:\state]], "--allow", "reg.*", "-e", "win.reg.create [[HKCU\\Software\\p80-full]]", state = false}, 0)
+  fill(4096)
+  fill(1)
+  install("p80-full", "--gap", "0.05", "--state", [[F:\state]], path, "--mode", "change")
+  case.wait("retries", function() return count(log "p80-full", "the last run failed") >= 3 end)
+  lu.assertStrContains(log "p80-full", "ERROR_DISK_FULL")
+  lu.assertFalse(win.reg.exists(KEY))
+  assert(os.remove [[F:\all]])
+  wait_log("p80-full", "it works again after")
+  lu.assertEquals(win.reg.get(KEY, "a"), "1")
 end
 
 function T:test_changes_during_a_run_lead_to_one_more_and_flapping_is_told_once()

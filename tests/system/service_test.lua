@@ -28,6 +28,37 @@ function T:test_frees_port_80_at_start_and_whenever_it_is_taken()
   lu.assertStrContains(log "p80-free80", "it was stopped")
 end
 
+function T:test_runs_again_when_the_configuration_of_http_changes()
+  local KEY = [[HKLM\SYSTEM\CurrentControlSet\Services\HTTP\Parameters\p80-test]]
+  case.later(function() win.reg.delete(KEY, nil, {tree = true}) end)
+  install("p80-http", "--gap", "0.1", "--watch", "http", playbook [[say "ran"]])
+  wait_log("p80-http", "    ran")
+  case.reg {"add", KEY, "/v", "a", "/d", "1", "/f"}
+  wait_log("p80-http", "the configuration of HTTP.SYS changed")
+  case.wait("the second run", function() return count(log "p80-http", "    ran") == 2 end)
+end
+
+function T:test_the_policy_of_the_machine_binds_it()
+  local KEY, POLICY = [[HKLM\SYSTEM\p80-test-policy]], [[C:\ProgramData\p80\policy.json]]
+  case.later(function() os.remove(POLICY) end)
+  case.later(function() win.reg.delete(KEY, nil, {tree = true}) end)
+  install("p80-policy", "--no-start", playbook(("win.reg.create(%q)"):format(KEY), [["reg.*"]]))
+  for _, row in ipairs {
+    {'{"policy":1,"signatures":"elevated"}', "There is no signature"}, {'{"policy":1,"deny":["reg.key:*p80-test-policy"]}', "denies"},
+    {'{"policy":1,"unsigned":["scm.*"]}', "p80-test-policy"},
+  } do
+    case.write(POLICY, row[1])
+    local before = count(log "p80-policy", row[2])
+    case.start_service "p80-policy"
+    case.wait(row[2], function() return count(log "p80-policy", row[2]) > before and status "p80-policy".exit == 4 end)
+    services.stop "p80-policy"
+    lu.assertFalse(win.reg.exists(KEY))
+  end
+  case.write(POLICY, '{"policy":1}')
+  case.start_service "p80-policy"
+  case.wait("the change", function() return win.reg.exists(KEY) end)
+end
+
 function T:test_stops_while_it_starts()
   install("p80-keep", "--no-start", playbook "p80.sleep(600)")
   case.start_service "p80-keep"

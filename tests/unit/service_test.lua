@@ -117,6 +117,12 @@ function TestService:test_flapping_is_answered_with_pauses_and_told_once()
   for second = 10, 3600 do at[second] = function(w) w.services.Flapping = second end end
   local world = simulate {seconds = 7200, at = at, run = function(n) return 0, n % 2 end}
   lu.assertTrue(#world.runs > 12 and #world.runs < 50, #world.runs)
+  local pauses = {}
+  for i = 2, #world.runs do
+    pauses[i - 1] = world.runs[i] - world.runs[i - 1]
+    lu.assertTrue(pauses[i - 1] >= 1 and pauses[i - 1] <= 303, pauses[i - 1]) -- no run follows another at once, nor is one given up
+  end
+  lu.assertTrue(pauses[4] < 5 and math.max(table.unpack(pauses)) > 299, table.concat(pauses, " "))
   lu.assertEquals({world.count "flapping", world.count "calm"}, {1, 1})
   lu.assertTrue(world.count "change" <= 6, world.count "change")
 end
