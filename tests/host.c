@@ -14,6 +14,9 @@
 #include "runner.h"
 #include "sign.h"
 #include "win.h"
+#ifdef P80_TEST_SHIM
+#include "shims/shim.h"
+#endif
 
 static const win_host raw = {bundle_push_win, NULL, NULL, NULL};
 
@@ -45,6 +48,26 @@ static void open_memory(lua_State *L) {
 static void open_memory(lua_State *L) { (void)L; }
 #endif
 
+#ifdef P80_TEST_SHIM
+/* test.calls() -> {[name] = how often p80 called it} since the last wish of the shims changed */
+static int calls(lua_State *L) {
+  lua_newtable(L);
+  for (int i = 0; i < SHIM_FUNCTIONS; i++) {
+    long n;
+    const char *name = shim_calls(i, &n);
+    if (n > 0) luax_setinteger(L, name, n);
+  }
+  return 1;
+}
+
+static void open_shims(lua_State *L) {
+  lua_pushcfunction(L, calls);
+  lua_setfield(L, -2, "calls");
+}
+#else
+static void open_shims(lua_State *L) { (void)L; }
+#endif
+
 static int traceback(lua_State *L) {
   luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
   return 1;
@@ -66,6 +89,7 @@ static void open_modules(lua_State *L) {
   lua_pushcfunction(L, bundled);
   lua_setfield(L, -2, "bundled");
   open_memory(L);
+  open_shims(L);
   win_push_library(L, &raw);
   lua_setfield(L, -2, "x");
   win_push_writes(L);

@@ -34,25 +34,14 @@ function failing.call(wish, f)
   return test.getenv "P80_SHIM_STRUCK" ~= nil, table.unpack(results, 1, results.n)
 end
 
--- The functions in as few lists as the variable has room for.
-local function batches()
-  local lists, list, size = {}, nil, 1000
+-- The functions of NAMES that f calls.
+local function called_by(f)
+  failing.call("RegCloseKey:999999", f)
+  local calls, names = test.calls(), {}
   for _, name in ipairs(NAMES) do
-    size = size + #name + 3
-    if size > 450 then
-      list, size = {}, #name + 3
-      lists[#lists + 1] = list
-    end
-    list[#list + 1] = name
+    if calls[name] then names[#names + 1] = name end
   end
-  return lists
-end
-
--- Whether f calls any of the functions: when all would fail, one does.
-local function calls_any(names, f)
-  local wishes = {}
-  for i, name in ipairs(names) do wishes[i] = name .. ":1" end
-  return (failing.call(table.concat(wishes, ","), f))
+  return names
 end
 
 -- Calls try(wish) -> struck for each function of `names` and n until it does not strike; returns how often it did.
@@ -68,13 +57,7 @@ function failing.each(names, try)
 end
 
 -- The same for all the functions that f calls.
-function failing.each_of(f, try)
-  local strikes = 0
-  for _, batch in ipairs(batches()) do
-    if calls_any(batch, f) then strikes = strikes + failing.each(batch, try) end
-  end
-  return strikes
-end
+function failing.each_of(f, try) return failing.each(called_by(f), try) end
 
 -- The functions of win, whose names are the `op` of errors. Inside of one another may fail.
 local OPS = {}

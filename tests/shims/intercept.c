@@ -232,6 +232,11 @@ FARPROC(WINAPI *import_GetProcAddress)(HMODULE, LPCSTR) = find_function;
 
 /* ---- Counting ---- */
 
+const char *shim_calls(int index, long *calls) {
+  *calls = functions[index].calls;
+  return functions[index].name;
+}
+
 static void write_counts(void) {
   wchar_t path[MAX_PATH];
   DWORD n = GetEnvironmentVariableW(L"P80_SHIM_COUNT", path, MAX_PATH);

@@ -143,6 +143,9 @@ int shim_is_hidden(const char *name);
 unsigned long shim_number(const char *variable);
 int shim_is_set(const char *variable, const char *value);
 
+/* The name of a function, and how often it was called since P80_SHIM_FAIL, _KILL or _HANG changed. */
+const char *shim_calls(int index, long *calls);
+
 /* The real function of the second list. */
 FARPROC shim_real(int index);
 #define SHIM_REAL(name) ((P80_TYPEOF(name) *)(void (*)(void))shim_real(SHIM_##name))

@@ -10,6 +10,8 @@ local KEY = [[HKCU\Software\p80-errors]]
 
 local Program = case.suite "Program"
 
+local function forget() if win.reg.exists(KEY) then win.reg.delete(KEY, nil, {tree = true}) end end
+
 local SET = "win.reg.set([[" .. KEY .. "]], 'x', 1)"
 local CODES = {[1] = true, [4] = true, [5] = true, [6] = true}
 
@@ -52,7 +54,7 @@ function Program:test_a_run_that_changes_something()
   local call = {"--allow", "reg.*", "-e", SET}
   local turn = 0
   function call.prepare()
-    case.reg {"delete", KEY, "/f"}
+    forget()
     turn = turn + 1
     call.state = case.path("state" .. turn)
   end
@@ -69,7 +71,7 @@ function Program:test_undo_and_runs()
   local turn = 0
   local function prepare(call)
     return function()
-      case.reg {"delete", KEY, "/f"}
+      forget()
       turn = turn + 1
       call.state = case.path("state" .. turn)
       case.exits(case.p80 {"--allow", "reg.*", "-e", SET, state = call.state}, 0)

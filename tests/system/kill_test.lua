@@ -18,12 +18,11 @@ local CHANGES = [==[
 local function shown() return win.reg.tree(ROOT) end
 
 local function prepare()
-  for _, args in ipairs {
-    {"delete", ROOT, "/f"}, {"add", ROOT, "/v", "a", "/d", "old"}, {"add", ROOT, "/v", "gone", "/t", "REG_DWORD", "/d", "7"},
-    {"add", ROOT .. "\\tree\\deep", "/v", "c", "/d", "ü"},
-  } do
-    case.reg(args)
-  end
+  if win.reg.exists(ROOT) then win.reg.delete(ROOT, nil, {tree = true}) end
+  for _, below in ipairs {"", "\\tree", "\\tree\\deep"} do win.reg.create(ROOT .. below) end
+  win.reg.set(ROOT, "a", "old", {type = "sz"})
+  win.reg.set(ROOT, "gone", 7, {type = "dword"})
+  win.reg.set(ROOT .. "\\tree\\deep", "c", "ü", {type = "sz"})
 end
 
 local function run(env) return case.p80 {"--allow", "reg.*", "-e", CHANGES, env = env} end
