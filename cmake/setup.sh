@@ -2,6 +2,7 @@
 # setup.sh: puts in place what building and testing p80 on Debian needs: packages, the sources of the dependencies, the
 # Wine prefix that tests clone. What is there is skipped, so it may be run again and again.
 # Run it as root, or as a user who may use sudo.
+#   setup.sh --without-tests    leaves out what only the tests need
 set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -9,6 +10,7 @@ build=$top/build
 sources=$build/sources
 template=$build/wine/template
 log=$build/setup.log
+[ "${1:-}" = --without-tests ] && tests=no || tests=yes
 
 say() { printf 'set-up: %s\n' "$*"; }
 
@@ -26,7 +28,8 @@ logged() {
 
 # Prints the packages whose program or file is absent.
 missing_packages() {
-  while read -r sign package; do
+  while read -r sign package purpose; do
+    [ "$purpose" != tests ] || [ "$tests" = yes ] || continue
     case $sign in
       /*) [ -e "$sign" ] ;;
       *) command -v "$sign" >/dev/null 2>&1 ;;
@@ -41,8 +44,8 @@ cc gcc
 x86_64-w64-mingw32-gcc-win32 gcc-mingw-w64-x86-64-win32
 i686-w64-mingw32-gcc-win32 gcc-mingw-w64-i686-win32
 x86_64-w64-mingw32-objdump binutils-mingw-w64
-chromium-headless-shell chromium-headless-shell
-minisign minisign
+chromium-headless-shell chromium-headless-shell tests
+minisign minisign tests
 LIST
 }
 

@@ -295,4 +295,5 @@ void cli_parse(cli *out, int argc, const char **argv) {
     }
     if (!take_option(out, argc, argv, &i)) return;
   }
+  if (argc > 1) wrong(out, "nothing to run behind %s", argv[argc - 1]);
 }

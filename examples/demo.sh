@@ -8,10 +8,9 @@ build=$top/build/x64
 
 if [ "${1:-}" != --inside ]; then
   cd "$top"
-  sh cmake/setup.sh
+  sh cmake/setup.sh --without-tests
   echo "demo: building p80.exe and the demo's service"
-  cmake --preset x64 >build/configure.log || { cat build/configure.log; exit 1; }
-  cmake --build --preset x64 --target p80 holder bind-check | tail -n 1
+  sh cmake/build.sh x64 p80 holder bind-check
   exec sh tests/wine-run.sh sh "$top/examples/demo.sh" --inside
 fi
 

@@ -15,8 +15,7 @@ count() { sed -n "s/^[[:space:]]*$1=\"\([0-9]*\)\".*/\1/p" "$2" | head -n 1; }
 passed=0 failed=0 skipped=0
 for build in x64 x86 debug; do
   say "building $build"
-  cmake --preset "$build" >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
-  cmake --build --preset "$build" | tail -n 1
+  sh cmake/build.sh "$build"
 done
 for build in x64 x86 debug; do
   say "running the tests of $build"

@@ -4,8 +4,7 @@ set -eu
 
 cd "$(dirname "$0")/../.."
 sh cmake/setup.sh
-cmake --preset x64 >/dev/null
-cmake --build --preset x64 | tail -n 1
+sh cmake/build.sh x64
 
 work=$(mktemp -d "$PWD/build/wine/bench.XXXXXX")
 trap 'rm -rf "$work"' EXIT

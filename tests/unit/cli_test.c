@@ -79,6 +79,8 @@ static void test_lone(void) {
   CHECK(parse("").command == CLI_USAGE && parse("--help").command == CLI_USAGE && parse("help").command == CLI_USAGE);
   CHECK(parse("/?").command == CLI_USAGE && parse("-?").command == CLI_USAGE && parse("help|undo").command == CLI_USAGE);
   CHECK(parse("undo|--help").command == CLI_USAGE && parse("runs|-h").command == CLI_USAGE);
+  c = parse("--check|--allow|scm.state");
+  CHECK(c.command == CLI_WRONG && strstr(c.error, "scm.state"));
 }
 
 static void test_commands(void) {
