@@ -1,4 +1,4 @@
--- Writes down every port binding of the machine: who listens where, behind HTTP.SYS, too, and what would free each port.
+-- Writes down every port binding of the machine: who listens where, behind HTTP.SYS, too, and what would free it.
 local p80 = require "p80"
 local formats = require "formats"
 
@@ -12,7 +12,9 @@ local args = p80.playbook {
   author = "the p80 authors",
   license = "MIT",
   args = {
-    format = {type = "enum", values = FORMATS, help = "the form; by default that of the ending of --output, or a table"},
+    format = {
+      type = "enum", values = FORMATS, help = "the form; by default that of the ending of --output, or a table",
+    },
     output = {type = "path", help = "the file to write instead of standard output"},
     port = {type = "port", help = "only the bindings of this port"},
   },
@@ -33,21 +35,37 @@ end
 local function look_around()
   local bindings, look = require "bindings", require "ports".look()
   local report = {
-    machine = win.host.name(), windows = win.host.version().text, p80 = p80.version, time = os.date "!%Y-%m-%dT%H:%M:%SZ",
-    elevated = win.host.elevated(), bindings = {}, http = bindings.http(look),
+    machine = win.host.name(), windows = win.host.version().text, p80 = p80.version,
+    time = os.date "!%Y-%m-%dT%H:%M:%SZ", elevated = win.host.elevated(), bindings = {}, http = bindings.http(look),
   }
   add(report, bindings.list(look))
   return report
 end
 
 local COLUMNS = {
-  {key = "port", title = "port", right = true}, {key = "protocol", title = "protocol"}, {key = "address", title = "address"},
-  {key = "pid", title = "pid", right = true}, {key = "process", title = "process"}, {key = "path", title = "path"},
-  {key = "services", title = "services"}, {key = "start", title = "start"}, {key = "urls", title = "HTTP.SYS URLs"},
-  {key = "reservations", title = "reservations"}, {key = "product", title = "product"},
-  {key = "remedy", title = "what would free it"}, {key = "command", title = "command"}, {key = "advice", title = "advice"},
+  {key = "port", title = "port", right = true},
+  {key = "protocol", title = "protocol"},
+  {key = "address", title = "address"},
+  {key = "pid", title = "pid", right = true},
+  {key = "process", title = "process"},
+  {key = "path", title = "path"},
+  {key = "services", title = "services"},
+  {key = "start", title = "start"},
+  {key = "urls", title = "HTTP.SYS URLs"},
+  {key = "reservations", title = "reservations"},
+  {key = "product", title = "product"},
+  {key = "remedy", title = "what would free it"},
+  {key = "command", title = "command"},
+  {key = "advice", title = "advice"},
 }
-local IN_TABLE = {port = true, protocol = true, address = true, process = true, services = true, urls = true, remedy = true}
+local IN_TABLE = {
+  port = true, protocol = true, address = true, process = true, services = true, urls = true, remedy = true,
+}
+local IN_JSON = {
+  "machine", "windows", "p80", "time", "elevated", "notes", "bindings", "http", "name", "state", "port", "protocol",
+  "address", "pid", "process", "path", "kind", "certain", "services", "start", "urls", "reservations", "product",
+  "remedy", "command", "advice", "depends", "children",
+}
 
 -- The rows with text in every cell, and the columns that are shown.
 local function flat(report, is_shown)
@@ -79,17 +97,17 @@ end
 
 function WRITE.markdown(report)
   local rows, columns = flat(report)
-  local lines = {("# Port bindings of %s\n\n%s, %s, p80 %s.\n\n"):format(formats.markdown_text(report.machine), report.windows,
-    report.time, report.p80)}
+  local lines = {
+    ("# Port bindings of %s\n\n"):format(formats.markdown_text(report.machine)),
+    ("%s, %s, p80 %s.\n\n"):format(report.windows, report.time, report.p80),
+  }
   for _, note in ipairs(report.notes) do lines[#lines + 1] = formats.markdown_text(note) .. "\n\n" end
   lines[#lines + 1] = formats.markdown(rows, columns)
   return table.concat(lines)
 end
 
 function WRITE.json(report)
-  return require "dkjson".encode(formats.plain(report), {indent = true, keyorder = {"machine", "windows", "p80", "time", "elevated",
-    "notes", "bindings", "http", "name", "state", "port", "protocol", "address", "pid", "process", "path", "kind", "certain", "services", "start", "urls",
-    "reservations", "product", "remedy", "command", "advice", "depends", "children"}}) .. "\n"
+  return require "dkjson".encode(formats.plain(report), {indent = true, keyorder = IN_JSON}) .. "\n"
 end
 
 function WRITE.html(report) return require "page".write(report) end

@@ -1,5 +1,5 @@
--- Tells what changes on the ports: who takes one and who lets it go, with process, service and URL; live, as JSON lines,
--- or into the event log. What changes again and again is summed up.
+-- Tells what changes on the ports: who takes one and who lets it go, with process, service and URL; live, as JSON
+-- lines, or into the event log. What changes again and again is summed up.
 local p80 = require "p80"
 local ports = require "ports"
 local bindings = require "bindings"
@@ -55,7 +55,8 @@ local reported = p80.json and {} or nil
 local function text_of(change)
   if change.event == "watching" then return ("watching %d bindings"):format(change.count) end
   if change.event == "more" then return ("and %d more changes at once"):format(change.count) end
-  local parts = {("%s %d on %s"):format(change.protocol, change.port, table.concat(change.addresses, ", ")), change.process}
+  local where = ("%s %d on %s"):format(change.protocol, change.port, table.concat(change.addresses, ", "))
+  local parts = {where, change.process}
   if #change.services > 0 then parts[#parts + 1] = "service " .. table.concat(change.services, ", ") end
   if change.urls and change.urls[1] then parts[#parts + 1] = table.concat(change.urls, " ") end
   local text = ("%-8s %s"):format(change.event, table.concat(parts, "; "))
@@ -63,7 +64,9 @@ local function text_of(change)
 end
 
 local COLOURS = {appeared = "good", gone = "faint", more = "warning"}
-local ORDER = {"time", "event", "protocol", "port", "addresses", "pid", "process", "path", "services", "urls", "product", "count"}
+local ORDER = {
+  "time", "event", "protocol", "port", "addresses", "pid", "process", "path", "services", "urls", "product", "count",
+}
 
 local function tell(change)
   change = formats.plain(change)
@@ -120,8 +123,11 @@ local function add(changes, event, row)
   local key = ("%s %s %d %d"):format(event, row.protocol, row.port, row.pid)
   local change = changes[key]
   if not change then
-    change = {event = event, protocol = row.protocol, port = row.port, addresses = {}, pid = row.pid, path = row.path,
-      process = row.process or ("process %d"):format(row.pid), services = row.services, urls = row.urls, product = row.product}
+    change = {
+      event = event, protocol = row.protocol, port = row.port, addresses = {}, pid = row.pid, path = row.path,
+      process = row.process or ("process %d"):format(row.pid), services = row.services, urls = row.urls,
+      product = row.product,
+    }
     changes[key], changes[#changes + 1] = change, change
   end
   table.insert(change.addresses, row.address)

@@ -19,8 +19,8 @@ local function installed(record)
   return entry(record.name, "installed", record, {signer = record.signer, path = record.path, installed = record.installed})
 end
 
---- All of them, bundled ones first: {name=, origin=, version=, summary=, author=, license=, category=, grants=, signer=,
--- path=, installed=, problem=}.
+--- All of them, bundled ones first: {name=, origin=, version=, summary=, author=, license=, category=, grants=,
+-- signer=, path=, installed=, problem=}.
 function catalog.list()
   local list = core.data.array {}
   for _, name in ipairs(host.names "script") do list[#list + 1] = bundled(name) end

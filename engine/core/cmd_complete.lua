@@ -1,5 +1,5 @@
--- p80 complete N -- WORDS...: what the N-th of the words of a command line may be, one a line; for shells. With --powershell the
--- function that makes PowerShell ask it.
+-- p80 complete N -- WORDS...: what the N-th of the words of a command line may be, one a line; for shells. With
+-- --powershell the function that makes PowerShell ask it.
 local core, host = ...
 
 local POWERSHELL = [[

@@ -1,5 +1,5 @@
--- p80 new FILE: writes a playbook to begin with, and a test beside it. Text files of the user's own are no change of the
--- machine: they are not journaled and need no elevation.
+-- p80 new FILE: writes a playbook to begin with, and a test beside it. Text files of the user's own are no change of
+-- the machine: they are not journaled and need no elevation.
 local core, host = ...
 local words, code = core.words, core.code
 

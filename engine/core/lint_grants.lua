@@ -1,7 +1,8 @@
 -- What grants a call needs: needs_of(path, call, first, book) -> an array of needs, each
 --   {kinds = {any of these}, labels = {[kind] = what the grant is for, as far as that is constant}, is_sure =}
--- A key that is created if it is missing also has `levels`, the keys from above down to it that may be, and `if_missing`.
--- `first` is the place of the first argument in the call; without a call it is all that the function may need.
+-- A key that is created if it is missing also has `levels`, the keys from above down to it that may be, and
+-- `if_missing`. `first` is the place of the first argument in the call; without a call it is all that the function
+-- may need.
 local core, values = ...
 local constant, value_of = values.constant, values.value_of
 

@@ -1,5 +1,6 @@
--- Which variable each name of a tree means, and lists of what is in it. Nodes are those of luacheck's parser; an Id gets
--- `var` ({name=, init=, position=, sets=}: what it was declared with, and how often it is assigned) unless it is a global.
+-- Which variable each name of a tree means, and lists of what is in it. Nodes are those of luacheck's parser; an Id
+-- gets `var` ({name=, init=, position=, sets=}: what it was declared with, and how often it is assigned) unless it is
+-- a global.
 
 return function(tree)
   local found = {ids = {}, indexes = {}, calls = {}, tables = {}, vars = {}}

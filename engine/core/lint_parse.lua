@@ -1,5 +1,5 @@
--- Text of a script as a tree, by luacheck's parser. Lua itself is the judge of syntax, which luacheck takes a little wider;
--- its messages are better, and have columns.
+-- Text of a script as a tree, by luacheck's parser. Lua itself is the judge of syntax, which luacheck takes a little
+-- wider; its messages are better, and have columns.
 local _, host = ...
 
 -- What luacheck's lexer and parser use of luacheck.utils, which is mostly about files and settings.

@@ -1,4 +1,5 @@
--- The types of the stubs as tables, so that what is written can be compared with them: types.alternatives(text) -> array of
+-- The types of the stubs as tables, so that what is written can be compared with them: types.alternatives(text) is an
+-- array of
 --   {fields = {name = text of a type}}, {array = text}, {map = text}, {literal = value}, or {any = true}
 -- `book` is what scripts/lib/stubs.lua makes of the stubs.
 local book = ...

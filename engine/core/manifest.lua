@@ -169,7 +169,7 @@ local function check_watch(list)
   for i, word in ipairs(list) do checked_word(("watch[%d]"):format(i), word, WATCH) end
 end
 
---- Checks a manifest; returns it. Raises P80_BAD_MANIFEST that names the field, P80_TOO_OLD when it needs a newer p80.
+--- Checks a manifest; returns it. Raises P80_BAD_MANIFEST that names the field, P80_TOO_OLD if it needs a newer p80.
 function manifest.check(m)
   if type(m) ~= "table" then bad("playbook", "A table expected: p80.playbook {name = ..., version = ..., summary = ...}.") end
   check_p80(m)

@@ -38,7 +38,8 @@ local function start_of(name)
   return service.delayed and service.start .. " (delayed)" or service.start
 end
 
--- What the kernel itself listens for: https://learn.microsoft.com/troubleshoot/windows-server/networking/service-overview-and-network-port-requirements
+-- What the kernel itself listens for:
+-- https://learn.microsoft.com/troubleshoot/windows-server/networking/service-overview-and-network-port-requirements
 local OF_KERNEL <const> = {
   ["tcp 445"] = "Server Message Block (LanmanServer), by its port", ["tcp 139"] = "NetBIOS over TCP/IP, by its port",
   ["udp 137"] = "NetBIOS over TCP/IP, by its port", ["udp 138"] = "NetBIOS over TCP/IP, by its port",
@@ -64,7 +65,8 @@ local function describe(holder, protocol, port, look)
   local behind = holder.processes and #holder.processes > 0 and names(holder.processes)
   if holder.kind == "http" then
     about.certain = holder.certain or false
-    about.process = not behind and "HTTP.SYS" or ("HTTP.SYS%s for %s"):format(holder.certain and "" or ", perhaps", behind)
+    about.process = "HTTP.SYS"
+    if behind then about.process = ("HTTP.SYS%s for %s"):format(holder.certain and "" or ", perhaps", behind) end
   elseif holder.kind == "kernel" then about.process = "System" end
   local first = holder.processes and holder.processes[1] or holder
   about.path = holder.kind ~= "kernel" and first.path or nil
@@ -151,9 +153,12 @@ function bindings.list(look)
   table.sort(list, before)
   add_reservations(list, notes)
   if not win.host.elevated() then
-    notes[#notes + 1] = "p80 was not elevated: paths of other users' processes, and what only administrators see, are missing."
+    notes[#notes + 1] =
+      "p80 was not elevated: paths of other users' processes, and what only administrators see, are missing."
   end
-  if look.http.reason then notes[#notes + 1] = "Which URLs are registered is not known: " .. look.http.reason .. "." end
+  if look.http.reason then
+    notes[#notes + 1] = ("Which URLs are registered is not known: %s."):format(look.http.reason)
+  end
   return list, notes
 end
 
@@ -164,7 +169,8 @@ local function add_branch(node, branch, seen)
     local name = child.name:lower()
     if not seen[name] then
       seen[name] = true
-      local new = {name = child.name, state = child.state, start = start_of(child.name), depends = true, children = {}}
+      local new = {name = child.name, state = child.state, start = start_of(child.name), depends = true}
+      new.children = {}
       table.insert(node.children, new)
       add_branch(new, child, seen)
     end
@@ -180,7 +186,8 @@ local function add_users(node, queues, seen)
       for _, one in ipairs {name, table.unpack(process.services or {})} do is_seen = is_seen or seen[one:lower()] end
       if not is_seen then
         seen[name:lower()] = true
-        table.insert(node.children, {name = name, state = "running", start = service and start_of(service), children = {}})
+        local start = service and start_of(service)
+        table.insert(node.children, {name = name, state = "running", start = start, children = {}})
       end
     end
   end

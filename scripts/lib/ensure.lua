@@ -18,7 +18,7 @@ local function checked(state, how)
   return check.opt_seconds("within", how.within, 0)
 end
 
--- Changes, and raises when the state does not hold within so many seconds. --check plans the change and takes its word.
+-- Changes, and raises when the state does not hold within so many seconds. --check plans the change and believes it.
 local function bring_about(state, how, within)
   how.change()
   if p80.check or progress.wait(state, within, how.check) then return end

@@ -7,8 +7,8 @@ local finally = {}
 local ABORTED <const> = 995 -- Ctrl-C
 local pending = {} -- the blocks that are open, innermost last
 
--- Ends a block. What is done for Ctrl-C is not ended by the same Ctrl-C. An error of its own is raised when there was none
--- before; otherwise it is only said, so that it does not hide the first.
+-- Ends a block. What is done for Ctrl-C is not ended by the same Ctrl-C. An error of its own is raised when there was
+-- none before; otherwise it is only said, so that it does not hide the first.
 local function close(block, problem)
   if block.closed then return end
   block.closed = true

@@ -12,7 +12,9 @@ local function find_other(value, field, depth)
 end
 
 function p80.playbook(manifest)
-  if manifest == p80 then call("p80.playbook", nil, "playbook", "p80 itself", "write p80.playbook {...}, with a dot") end
+  if manifest == p80 then
+    call("p80.playbook", nil, "playbook", "p80 itself", "write p80.playbook {...}, with a dot")
+  end
   local field, other = find_other(manifest, nil, 0)
   if other then call("p80.playbook", nil, field or "playbook", "a " .. other) end
   p80.args = call("p80.playbook", manifest)

@@ -42,10 +42,11 @@ local function draw(node, out)
       draw(child, out)
     end
   end
-  out[#out + 1] = ('<g%s><title>%s: %s</title><rect x="%g" y="%g" width="%d" height="%d" rx="6"/><text x="%g" y="%g">%s</text>'
-    .. '<text class="s" x="%g" y="%g">%s</text></g>'):format(node.state == "running" and ' class="on"' or "",
-    html(node.name), html(state_of(node)), node.x, node.y, WIDE, HIGH, node.x + 10, node.y + 17, html(shorten(node.name)),
-    node.x + 10, node.y + 32, html(state_of(node)))
+  local name, state, left = html(node.name), html(state_of(node)), node.x + 10
+  out[#out + 1] = ('<g%s><title>%s: %s</title><rect x="%g" y="%g" width="%d" height="%d" rx="6"/>'):format(
+    node.state == "running" and ' class="on"' or "", name, state, node.x, node.y, WIDE, HIGH)
+  out[#out + 1] = ('<text x="%g" y="%g">%s</text>'):format(left, node.y + 17, html(shorten(node.name)))
+  out[#out + 1] = ('<text class="s" x="%g" y="%g">%s</text></g>'):format(left, node.y + 32, state)
 end
 
 local function list(node)
@@ -65,15 +66,27 @@ local function count(node, n)
   return n
 end
 
+local function depending(count)
+  if count == 0 then return "No service depends on it." end
+  return count == 1 and "One service depends on it." or ("%d services depend on it."):format(count)
+end
+
 local function summary(http)
   local n = count(http, {depends = 0, uses = 0, drawn = 0})
-  local all = n.depends + n.uses
-  local text = ("HTTP is %s. %s"):format(http.state:gsub("_", " "), n.depends == 0 and "No service depends on it."
-    or n.depends == 1 and "One service depends on it." or ("%d services depend on it."):format(n.depends))
-  if n.uses > 0 then text = ("%s %d more (dashed) %s HTTP.SYS without depending on it."):format(text, n.uses, n.uses == 1 and "uses" or "use") end
-  if n.drawn < all then text = ("%s Drawn are %d; the list has all."):format(text, n.drawn) end
+  local text = ("HTTP is %s. %s"):format(http.state:gsub("_", " "), depending(n.depends))
+  if n.uses > 0 then
+    local use = n.uses == 1 and "uses" or "use"
+    text = ("%s %d more (dashed) %s HTTP.SYS without depending on it."):format(text, n.uses, use)
+  end
+  if n.drawn < n.depends + n.uses then text = ("%s Drawn are %d; the list has all."):format(text, n.drawn) end
   return html(text)
 end
+
+local PICTURE <const> = [[
+<figure><svg role="img" aria-labelledby="pt" aria-describedby="pd" viewBox="0 0 %d %d" width="%d" height="%d">
+<title id="pt">Who depends on HTTP</title><desc id="pd">%s</desc>%s</svg>
+<figcaption class="faint">%s</figcaption></figure>
+<details><summary>As a list</summary><ul>%s</ul></details>]]
 
 local function picture(http)
   if not http then return "<p>This machine has no HTTP service." end
@@ -81,10 +94,7 @@ local function picture(http)
   local out, says = {}, summary(http)
   draw(http, out)
   local width, height = deepest * ACROSS + WIDE + 2, leaves * DOWN - DOWN + HIGH + 2
-  return ([[<figure><svg role="img" aria-labelledby="pt" aria-describedby="pd" viewBox="0 0 %d %d" width="%d" height="%d">]]
-    .. [[<title id="pt">Who depends on HTTP</title><desc id="pd">%s</desc>%s</svg><figcaption class="faint">%s</figcaption>]]
-    .. [[</figure><details><summary>As a list</summary><ul>%s</ul></details>]]):format(width, height, width, height,
-    says, table.concat(out), says, list(http))
+  return PICTURE:format(width, height, width, height, says, table.concat(out), says, list(http))
 end
 
 -- ---- The table ----
@@ -105,11 +115,15 @@ local function remedy(row)
   return html(row.remedy) .. command .. small(table.concat(row.advice or {}, "; "))
 end
 
+local function process(row)
+  return html(row.process) .. small(("pid %d"):format(row.pid)) .. (small(row.path):gsub("\\", "\\<wbr>"))
+end
+
 local COLUMNS <const> = {
   {"Port", function(row) return row.port end},
   {"Protocol", function(row) return row.protocol:upper() end},
   {"Address", function(row) return html(row.address) end},
-  {"Process", function(row) return html(row.process) .. small(("pid %d"):format(row.pid)) .. (small(row.path):gsub("\\", "\\<wbr>")) end},
+  {"Process", process},
   {"Service", function(row) return joined(row.services) end},
   {"Start", function(row) return joined(row.start) end},
   {"HTTP.SYS URL", urls},
@@ -137,8 +151,13 @@ local function figures(rows)
     if row.kind == "http" then n.http = n.http + 1 end
     if row.address == "0.0.0.0" or row.address == "::" then n.all = n.all + 1 end
   end
-  return each({{"TCP bindings", n.tcp}, {"UDP bindings", n.udp}, {"of HTTP.SYS", n.http}, {"on all addresses", n.all}},
-    function(one) return ("<div><dt>%s</dt><dd>%d</dd></div>"):format(one[1], one[2]) end)
+  local all = {{"TCP bindings", n.tcp}, {"UDP bindings", n.udp}, {"of HTTP.SYS", n.http}, {"on all addresses", n.all}}
+  return each(all, function(one) return ("<div><dt>%s</dt><dd>%d</dd></div>"):format(one[1], one[2]) end)
+end
+
+local function notes(list)
+  if #list == 0 then return "" end
+  return ('<ul class="notes">%s</ul>'):format(each(list, function(note) return "<li>" .. html(note) end))
 end
 
 function page.write(report)
@@ -146,7 +165,7 @@ function page.write(report)
     machine = html(report.machine), windows = html(report.windows), version = html(report.p80),
     time = html(report.time), when = html((report.time:gsub("T", " "):gsub("Z", " UTC"))),
     figures = figures(report.bindings), picture = picture(report.http), count = ("%d"):format(#report.bindings),
-    notes = #report.notes > 0 and '<ul class="notes">' .. each(report.notes, function(note) return "<li>" .. html(note) end) .. "</ul>" or "",
+    notes = notes(report.notes),
     heads = each(COLUMNS, function(column) return ('<th scope="col">%s</th>'):format(column[1]) end),
     rows = each(report.bindings, table_row),
   }

@@ -165,7 +165,8 @@ local function function_text(book, f)
   parts[#parts + 1] = ""
   for _, note in ipairs(NOTES) do
     local text = f[note[1]]
-    if text then parts[#parts + 1] = wrap(text:gsub("<(https?://[^>]*)>", "%1"), ("%-9s"):format(note[2]), (" "):rep(9)) end
+    text = text and text:gsub("<(https?://[^>]*)>", "%1")
+    if text then parts[#parts + 1] = wrap(text, ("%-9s"):format(note[2]), (" "):rep(9)) end
   end
   return (table.concat(parts, "\n"):gsub("\n+$", ""))
 end

@@ -1,8 +1,9 @@
 -- Registry files (.reg) of version 4 and 5: bytes to sections and back. It knows neither Windows nor p80.
 --
--- A file is an array of sections in its order, {key = "HKEY_LOCAL_MACHINE\...", values = {row, ...}} or {key =, delete = true}. A row
--- is {name =, type =, value = [, raw =]} as win.reg.values has it ("" names the default value), or {name =, delete = true}.
--- The format: https://support.microsoft.com/help/310516; what is not written there is as Wine's tests found it on Windows.
+-- A file is an array of sections in its order, {key = "HKEY_LOCAL_MACHINE\...", values = {row, ...}} or {key =,
+-- delete = true}. A row is {name =, type =, value = [, raw =]} as win.reg.values has it ("" names the default value),
+-- or {name =, delete = true}. The format: https://support.microsoft.com/help/310516; what is not written there is as
+-- Wine's tests found it on Windows.
 local regfile = {}
 
 local HEADERS = {[4] = "REGEDIT4", [5] = "Windows Registry Editor Version 5.00"}
@@ -171,8 +172,10 @@ end})
 function scanner:hex_line()
   local digits = self:take "^[%x, \t]*"
   local compact = digits:gsub("[ \t]", "")
-  local is_good = not digits:find "%x[ \t]+%x" and not compact:find "%x%x%x" and not compact:find ",," and compact:sub(1, 1) ~= ","
-  if not is_good then self:fail "hexadecimal bytes with commas between them expected" end
+  local is_spaced = digits:find "%x[ \t]+%x"
+  if is_spaced or compact:find "%x%x%x" or compact:find ",," or compact:sub(1, 1) == "," then
+    self:fail "hexadecimal bytes with commas between them expected"
+  end
   local bytes = compact:gsub("(%x+),?", BYTE_OF)
   if not self:take "^\\" then return bytes, false end
   if compact ~= "" and compact:sub(-1) ~= "," then self:fail "a comma is missing before the backslash" end
@@ -278,7 +281,8 @@ end
 
 -- UTF-8 that may have lone surrogates, but no surrogate pairs.
 local function is_text(text)
-  return utf8.len(text) or utf8.len(text, 1, -1, true) and not text:find "[\xF5-\xFD]" and not text:find "\xF4[\x90-\xBF]"
+  if utf8.len(text) then return true end
+  return utf8.len(text, 1, -1, true) and not text:find "[\xF5-\xFD]" and not text:find "\xF4[\x90-\xBF]"
     and not text:find "\xED[\xA0-\xAF][\x80-\xBF]\xED[\xB0-\xBF]"
 end
 
@@ -289,8 +293,8 @@ local function version_of(text)
   end
 end
 
--- The text of a file, and its version: UTF-16 and UTF-8 by their marks, version 5 without one as UTF-8 when it can be, all else in
--- the code page.
+-- The text of a file, and its version: UTF-16 and UTF-8 by their marks, version 5 without one as UTF-8 when it can
+-- be, all else in the code page.
 local function read_text(bytes, decode)
   if bytes:sub(1, 2) == "\xFF\xFE" then
     if #bytes % 2 == 1 then return nil, "the file is UTF-16, but its last character is cut off" end
@@ -302,19 +306,23 @@ local function read_text(bytes, decode)
     if not is_text(text) then return nil, "the file begins as UTF-8, but goes on as something else" end
     return text, version_of(text)
   end
-  if bytes:sub(1, 2) == "\xFE\xFF" or bytes:find("^.?\0") then return nil, "UTF-16 is read in little endian order with its mark FF FE" end
+  if bytes:sub(1, 2) == "\xFE\xFF" or bytes:find("^.?\0") then
+    return nil, "UTF-16 is read in little endian order with its mark FF FE"
+  end
   local version = version_of(bytes)
   if not bytes:find "[\x80-\xFF]" or version == 5 and is_text(bytes) then return bytes, version end
   return decode(bytes), version
 end
 
-local function cannot_decode() error({line = 1, text = "", message = "text of a code page, which cannot be read here"}, 0) end
+local function fault(text, message) error({line = 1, text = text, message = message}, 0) end
+
+local function cannot_decode() fault("", "text of a code page, which cannot be read here") end
 
 local function parse(bytes, decode)
   local text, version = read_text(bytes, decode)
   local first = (text or ""):match "^[^\r\n]*"
-  if not text then error({line = 1, text = "", message = version}, 0) end
-  if not version then error({line = 1, text = first, message = ("'%s' or '%s' expected"):format(HEADERS[5], HEADERS[4])}, 0) end
+  if not text then fault("", version) end
+  if not version then fault(first, ("'%s' or '%s' expected"):format(HEADERS[5], HEADERS[4])) end
   local at = setmetatable({text = text, at = 1, line = 1, version = version, decode = decode}, scanner)
   at:take "^[^\r\n]*"
   local nul = text:find("\0", 1, true)
@@ -384,11 +392,12 @@ local function add_section(lines, section, options)
   end
 end
 
---- The bytes of a file with these sections, byte for byte what `regedit /e` writes. `options`: version (5, or 4), exact (text
--- that regedit would cut goes into hexadecimal data), encode(text) -> bytes in the code page of this Windows, nil when it lacks a
--- character, for version 4. Returns nil and the name of the value when that happens.
+--- The bytes of a file with these sections, byte for byte what `regedit /e` writes. `options`: version (5, or 4),
+-- exact (text that regedit would cut goes into hexadecimal data), encode(text) -> bytes in the code page of this
+-- Windows, nil when it lacks a character, for version 4. Returns nil and the name of the value when that happens.
 function regfile.format(sections, options)
-  options = {version = options and options.version or 5, exact = options and options.exact, encode = options and options.encode}
+  options = options or {}
+  options = {version = options.version or 5, exact = options.exact, encode = options.encode}
   local lines = {HEADERS[options.version]}
   for _, section in ipairs(sections) do
     local first = #lines + 1
@@ -409,8 +418,8 @@ function regfile.long_key(key)
   return (HIVES[hive:upper()] or hive:upper()) .. rest
 end
 
---- The sections for a key and all below it. `read` has info(key), values(key) and keys(key) as win.reg has them. Of a link there
--- is a comment, never what it leads to.
+--- The sections for a key and all below it. `read` has info(key), values(key) and keys(key) as win.reg has them. Of a
+-- link there is a comment, never what it leads to.
 function regfile.sections(key, read)
   local sections = {}
   local function add(path)

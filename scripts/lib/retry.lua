@@ -9,7 +9,7 @@ local KNOWN = {"deadline", "attempts", "delay", "factor", "most", "on", "what"}
 local ABORTED <const> = 995 -- Ctrl-C
 local NEVER = {P80_REFUSED = true, P80_BAD_MANIFEST = true, P80_BAD_ARGUMENTS = true, ERROR_INVALID_PARAMETER = true}
 
--- The function that tells whether an error is worth another try. Text is none by itself: mostly a fault in the script.
+-- The function that tells whether an error is worth another try. Text is none by itself: mostly a script's fault.
 local function chooser(on)
   if type(on) == "function" then return on end
   local chosen = {}

@@ -207,27 +207,31 @@ local function fit(widths, least, width)
   return true
 end
 
+-- Writes the texts of a column into `cells`; returns its width, the least that it can do with, and whether
+-- it is one of numbers.
+local function measure(rows, shown, column, c, cells)
+  local numbers, any, width = true, false, length(column.title)
+  for r = 1, shown do
+    local value = rawget(rawget(rows, r), column.key)
+    cells[r] = cells[r] or {}
+    cells[r][c] = cell(value)
+    if value ~= nil then
+      any = true
+      numbers = numbers and type(value) == "number"
+    end
+    width = math.max(width, length(cells[r][c]))
+  end
+  if any and numbers then return width, width, true end
+  return width, math.min(width, math.max(column.key == "name" and NAME or NARROWEST, length(column.title))), false
+end
+
 -- columns: array of {key=, title=}; rows: any array of tables; the first `most` are shown.
 local function grid(rows, columns, width, most)
   local count = rawlen(rows)
   local shown = math.min(count, most)
-  local lines, widths, least, right = {}, {}, {}, {}
-  local cells = {}
+  local lines, widths, least, right, cells = {}, {}, {}, {}, {}
   for c, column in ipairs(columns) do
-    local numbers, any = true, false
-    widths[c] = length(column.title)
-    for r = 1, shown do
-      local value = rawget(rawget(rows, r), column.key)
-      cells[r] = cells[r] or {}
-      cells[r][c] = cell(value)
-      if value ~= nil then
-        any = true
-        numbers = numbers and type(value) == "number"
-      end
-      widths[c] = math.max(widths[c], length(cells[r][c]))
-    end
-    right[c] = any and numbers
-    least[c] = right[c] and widths[c] or math.min(widths[c], math.max(column.key == "name" and NAME or NARROWEST, length(column.title)))
+    widths[c], least[c], right[c] = measure(rows, shown, column, c, cells)
   end
   if not fit(widths, least, width) then return nil end
   local function line(texts)

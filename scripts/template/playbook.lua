@@ -34,9 +34,9 @@ local function text_now() return (win.reg.get(KEY, "Text")) end
 
 log.debug("before: %s", text_now())
 
--- A state that should hold, how to see whether it does, and how to bring it about. `win.reg.set` and all else that changes
--- something does nothing when it is so already, is only planned with --check, and can be taken back. What fails raises an
--- error, which ends the run with a message and an exit code: nothing need be checked by hand.
+-- A state that should hold, how to see whether it does, and how to bring it about. `win.reg.set` and all else that
+-- changes something does nothing when it is so already, is only planned with --check, and can be taken back. What
+-- fails raises an error, which ends the run with a message and an exit code: nothing need be checked by hand.
 ensure(("the text is '%s'"):format(args.text), {
   check = function() return text_now() == args.text end,
   change = function() win.reg.set(KEY, "Text", args.text) end,

@@ -165,13 +165,13 @@ end
 
 function T:test_help_about_a_function_a_subject_and_win()
   lu.assertEquals(help "scm.stop", help "win.scm.stop")
-  for _, word in ipairs {"win.scm.stop(name [, options]) -> changed\n", "ERROR_DEPENDENT_SERVICES_RUNNING", "Rights   administrator",
+  for _, word in ipairs {"win.scm.stop(name [, options]) -> changed, stopped\n", "ERROR_DEPENDENT_SERVICES_RUNNING", "Rights   administrator",
     "Changes  `scm.state`", "https://learn.microsoft.com/", "dependents?: boolean"} do
     lu.assertStrContains(help "win.scm.stop", word)
   end
   lu.assertStrContains(help "win.scm.get", "win.scm.service: Fields")
   lu.assertStrContains(help "win.scm.get", "  display_name: string")
-  lu.assertStrContains(help "scm", "  win.scm.stop(name [, options]) -> changed\n      Stops a service")
+  lu.assertStrContains(help "scm", "  win.scm.stop(name [, options]) -> changed, stopped\n      Stops a service")
   lu.assertStrContains(help "win", "win.http.urlacl - ")
   lu.assertStrContains(help "win", "add, delete, get, list, sddl, users")
   lu.assertStrContains(help "p80.playbook", '"enum" - one of the array')

@@ -74,7 +74,7 @@ end
 
 function TestRepl:test_help_about_a_name_however_it_is_asked_for()
   local text = repl('help scm.stop\nhelp "scm.stop"\nhelp(win.scm.stop)\nhelp("win.scm.stop")\n')
-  local _, count = text.stdout:gsub("win%.scm%.stop%(name %[, options%]%) %-> changed\n", "")
+  local _, count = text.stdout:gsub("win%.scm%.stop%(name %[, options%]%) %-> changed, stopped\n", "")
   lu.assertEquals({count, text.stderr}, {4, ""}, text.stdout)
   lu.assertStrContains(repl("help win.scm.stpo\n").stderr, "did you mean 'win.scm.stop'?")
   lu.assertEquals(repl("help = tostring\nhelp(1)\n").stdout, '"1"\n')
