@@ -105,10 +105,10 @@ end
 
 --- Brings a thing to the state `want` (a table of the fields that matter, nil for absent). Returns whether that
 -- changed anything, or would in --check. Raises P80_REFUSED without a grant, what `set` raises, and P80_NOT_TAKEN
--- when reading back shows another state.
+-- when reading back shows another state. In --check `options.have`, the state of a moment ago, is not read again.
 function gate.change(kind, id, want, options)
   local declaration = gate.find(kind)
-  local have = gate.state(kind, id)
+  local have = core.checking and options and options.have or gate.state(kind, id)
   if declaration.same(have, want) then return false end
   grants.ask(kind, declaration.label(id))
   if core.checking then

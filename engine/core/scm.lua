@@ -239,7 +239,7 @@ local function stop_one(name, timeout, status)
   if not gate.planned("scm.state", {name = name}) and not takes(waits and status_of(name) or status, "stop") then
     core.fail(name, code.ERROR_INVALID_SERVICE_CONTROL, nil, "the service does not let itself be stopped")
   end
-  return change("scm.state", name, {state = "stopped"}, {timeout = timeout})
+  return change("scm.state", name, {state = "stopped"}, {timeout = timeout, have = not waits and {state = status.state} or nil})
 end
 
 -- Stops a service, with its dependents when `options` say so; returns whether it was not stopped, and the dependents
