@@ -54,8 +54,8 @@ def shown(raw):
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", spaced)
 
 
-def run_typing(command, folder):
-    """On a terminal, where the password is typed whenever it is asked for."""
+def run_typing(command, folder, stop_after):
+    """On a terminal, where the password is typed whenever it is asked for, and Ctrl-C when `stop_after` has been printed."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(folder)
@@ -71,6 +71,9 @@ def run_typing(command, folder):
             time.sleep(0.5)  # Wine's terminal echoes until the read behind the prompt has begun
             os.write(terminal, PASSWORD.encode() + b"\r")
             answered += 1
+        elif stop_after and stop_after in shown(raw):
+            os.write(terminal, b"\x03")
+            stop_after = None
     else:
         os.kill(pid, 9)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown(raw)
@@ -85,7 +88,8 @@ def be_a_machine(commands, answers):
                 subprocess.run(["wineserver", option], check=False)
             answer = 0, ""
         else:
-            answer = (run_typing if asked["typing"] else run_plainly)(asked["command"], asked["folder"])
+            answer = run_typing(asked["command"], asked["folder"], asked["stop_after"]) if asked["typing"] else run_plainly(
+                asked["command"], asked["folder"])
         print(json.dumps([os.environ["WINEPREFIX"], *answer]), file=answers, flush=True)
     subprocess.run(["wineserver", "-k"], check=False)
 
@@ -111,18 +115,19 @@ class Machine:
     def windows_path(self, name):
         return "Z:" + os.path.join(self.build, name).replace("/", "\\")
 
-    def ask(self, command, folder, typing=False):
-        print(json.dumps({"command": command, "folder": folder, "typing": typing}), file=self.line, flush=True)
+    def ask(self, command, folder, typing=False, stop_after=None):
+        asked = {"command": command, "folder": folder, "typing": typing, "stop_after": stop_after}
+        print(json.dumps(asked), file=self.line, flush=True)
         return json.loads(self.line.readline())
 
-    def run(self, command, typing=False):
-        return self.ask(command, self.folder, typing)[1:]
+    def run(self, command, *how):
+        return self.ask(command, self.folder, *how)[1:]
 
-    def do(self, text, typing=False):
+    def do(self, text, *how):
         """A command as it stands on the page -> exit code, what it prints."""
         program, *words = [word.replace('"', "") for word in shlex.split(text, posix=False)]
         if program == "p80":
-            return self.run([self.loader, os.path.join(self.build, "p80.exe"), *words], typing)
+            return self.run([self.loader, os.path.join(self.build, "p80.exe"), *words], *how)
         if program == "minisign":
             return self.run([program, *words])
         if program == "net":
@@ -178,6 +183,13 @@ def missing(lines, text):
     return None
 
 
+def how_to_type(lines):
+    """Whether somebody must type, and what is printed before Ctrl-C is typed."""
+    if "^C" in lines:
+        return True, lines[lines.index("^C") - 1]
+    return any("Password" in line for line in lines), None
+
+
 class Reader:
     """Does what pages say."""
 
@@ -201,8 +213,8 @@ class Reader:
             self.carry()
         end = time.monotonic() + PATIENCE
         while True:
-            code, out = machine.do(one["command"], any("Password" in line for line in one["lines"]))
-            lacks = missing(one["lines"], out)
+            code, out = machine.do(one["command"], *how_to_type(one["lines"]))
+            lacks = missing([line for line in one["lines"] if line != "^C"], out)
             if code == one["code"] and lacks is None:
                 break
             if not one["command"].startswith(ASKED_AGAIN) or time.monotonic() > end:

@@ -1,3 +1,4 @@
+-- arch: x64
 -- What p80's services survive: kills, flapping, failures, files that are replaced or cannot be written; on plain Wine.
 local lu = require "luaunit"
 local case = require "case"
