@@ -32,8 +32,10 @@ local steps = {} -- what was done: {what=, took_down={...}, freed=, problem=}
 local advice = {} -- what the admin could do next
 local restart = false -- whether only a restart of Windows frees the port
 local shared = false -- whether HTTP.SYS keeps the loopback address
+local rehearsing = false -- whether it is only asked which steps there would be
+local several = false -- whether the port has several holders
 local others = 0 -- how many more may hold the port and will be tried next
-local suspects = {} -- services that were stopped, and the port was still held: {name=, dependents=}
+local suspects = {} -- services that were stopped, and the port was still held: {name=, dependents=, certain=}
 
 local function allowed(remedy)
   for _, name in ipairs(REMEDIES) do
@@ -53,6 +55,7 @@ local PASSABLE = {[1051] = true, [1052] = true, [1053] = true, [1061] = true, [1
 local function step(what, took_down, act)
   local row = {what = what, took_down = took_down}
   steps[#steps + 1] = row
+  if rehearsing then return row end
   local ok, problem = pcall(act, row)
   if not ok then
     row.problem = tostring(problem)
@@ -63,9 +66,10 @@ local function step(what, took_down, act)
 end
 
 -- Whether the port is free after a step; not waited for long while others may hold it, too, but for the end of the
--- process `pid`: what it held goes with it at the latest. In --check a planned step counts as one that works.
+-- process `pid`: what it held goes with it at the latest. In --check a step that could be planned counts as one that
+-- works.
 local function freed(row, pid)
-  if p80.check then return true end
+  if p80.check or rehearsing then return not row.error end
   local deadline = p80.clock() + args.timeout
   local function is_held() return win.process.get(pid) and not win.tcp.probe(args.port).free end
   while pid and others > 0 and p80.clock() < deadline and is_held() do
@@ -189,7 +193,8 @@ end
 -- ---- The services ----
 
 -- Stops one service with its dependents; with --persist it does not start again by itself. `pid` is its process, when
--- that is its alone. With a `doubt` it is started again in the end should it not have held the port.
+-- that is its alone. With a `doubt` it is started again in the end should it not have held the port; one of several
+-- holders is when the others keep the port.
 local function stop_service(name, pid, doubt)
   local what = ("stop service %s%s"):format(name, doubt and (" (%s)"):format(doubt) or "")
   local row = step(what, p80.check and {} or active_dependents(name), function(row)
@@ -200,8 +205,11 @@ local function stop_service(name, pid, doubt)
     return false
   end
   local free = freed(row, not row.error and pid)
-  if doubt and not free then suspects[#suspects + 1] = {name = name, dependents = row.took_down} end
-  if args.persist and (free or not doubt) then keep_stopped(name) end
+  local in_vain = not free and (doubt or several and not row.error)
+  if in_vain and not p80.check then
+    suspects[#suspects + 1] = {name = name, dependents = row.took_down, certain = not doubt}
+  end
+  if args.persist and not in_vain then keep_stopped(name) end
   return free
 end
 
@@ -299,8 +307,12 @@ local function is_taken_again(listeners)
   return false
 end
 
--- Starts again what was stopped for nothing, when the port is `free` now. What takes it then held it, too.
+-- Starts again what was stopped for nothing, when the port is `free` now or not. What takes it then held it, too.
 local function start_suspect(suspect, free)
+  if free and suspect.certain then -- it was not the only one
+    if args.persist then keep_stopped(suspect.name) end
+    return
+  end
   local listeners = free and count_listeners()
   local row = step(("start service %s again"):format(suspect.name), {}, function()
     win.scm.start(suspect.name, {timeout = args.timeout})
@@ -336,7 +348,7 @@ local function restrict_http()
       if address ~= "127.0.0.1" then win.http.iplisten.delete(address) end
     end
   end)
-  if p80.check then return true end
+  if p80.check or rehearsing then return true end
   row.freed = ports.wait_until_shared(args.port, args.timeout).free
   shared = row.freed
   if shared then
@@ -376,6 +388,13 @@ local function announce_harsher()
   advise("if that does not free the port: " .. text)
 end
 
+-- Leaves stopped what was stopped on suspicion.
+local function drop_suspects()
+  for i = #suspects, 1, -1 do
+    if not suspects[i].certain then table.remove(suspects, i) end
+  end
+end
+
 local function release_http(holder)
   if move_bindings() then return true end
   advise_about_products(holder)
@@ -389,7 +408,7 @@ local function release_http(holder)
   if args.up_to == "iplisten" then return restrict_http() end
   if allowed "stop" then
     local is_free = stop_http()
-    if is_free or allowed "disable" then suspects = {} end -- they cannot do without HTTP
+    if is_free or allowed "disable" then drop_suspects() end -- they cannot do without HTTP
     if not allowed "disable" or is_free and not args.persist then return is_free end
     return disable_http(is_free)
   end
@@ -426,18 +445,47 @@ local RELEASE = {
   unknown = function() return false end,
 }
 
+-- Whether there is a step that may free the port from a holder. When there is none, what is advised stays.
+local function can_release(holder)
+  local said = #advice
+  rehearsing = true
+  local ok, can = pcall(RELEASE[holder.kind], holder)
+  rehearsing, steps = false, {}
+  if not ok then error(can, 0) end
+  while can and #advice > said do table.remove(advice) end
+  return can
+end
+
+-- Whether each of several holders can be made to go: one that stays keeps the port, whatever becomes of the others.
+local function can_release_all(holders)
+  local left = 0
+  for _, holder in ipairs(holders) do
+    if not can_release(holder) then left = left + 1 end
+  end
+  if left == 0 then return true end
+  if left < #holders then advise "so nothing was done about who else holds the port, for that alone would not free it" end
+  return false
+end
+
+local function listens(pid)
+  for _, row in ipairs(win.tcp.listeners(args.port)) do
+    if row.pid == pid then return true end
+  end
+  return false
+end
+
 -- Frees the port from one holder after the other; returns whether it is free then.
 local function release(found)
-  local free = true
-  for i, holder in ipairs(found.holders) do
-    others = 0
-    for j = i + 1, #found.holders do
-      local kind = found.holders[j].kind
-      if kind == "http" or kind == "service" or kind == "process" and args.kill then others = others + 1 end
-    end
+  local free, holders = true, found.holders
+  several = #holders > 1
+  if several and not can_release_all(holders) then return false end
+  for i, holder in ipairs(holders) do
+    others = #holders - i
     local done = RELEASE[holder.kind](holder)
     if done and not p80.check then return true end
     free = free and done
+    local last = steps[#steps]
+    if several and holder.pid and last and last.error and listens(holder.pid) then break end
   end
   return free
 end
@@ -503,7 +551,7 @@ end
 local before = ports.who(args.port)
 local free, problem = before.free, nil
 if not free then problem, free = try(nil, release, before) end
-for i = #suspects, 1, -1 do problem = try(problem, start_suspect, suspects[i], free) end
+for i = #suspects, 1, -1 do problem = try(problem, start_suspect, suspects[i], free or restart) end
 local after = p80.check and before.probe or win.tcp.probe(args.port, {exclusive = not shared})
 if not p80.check then free = free and after.free end
 if not after.free and not p80.check then advise_about_connections() end
@@ -511,7 +559,7 @@ if problem and #steps > 0 then advise "what was done stays: run p80 again to go 
 if not p80.json then show(before, after) end
 report(before, after, not problem and free or false)
 if problem then error(problem, 0) end
-if free or restart or p80.check and #steps > 0 then return end
+if free or restart then return end
 for _, row in ipairs(steps) do
   if row.error then error(row.error, 0) end
 end

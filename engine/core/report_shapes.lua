@@ -4,15 +4,9 @@ local core = ...
 local data = core.data
 local shapes = {}
 
-local PENDING <const>, RESTART <const> = 3, 3010
 local MOST <const> = 10 -- changes that a message names
 
 local why -- what the run failed with, in words; nil
-
-local function is_good(record)
-  if record.failed then return false end
-  return record.exit == 0 or record.exit == RESTART or record.check and record.exit == PENDING and record.changed > 0
-end
 
 local function describe(record)
   local texts = {}
@@ -24,7 +18,7 @@ end
 -- One line for people about what the run did, or why it failed.
 local function message(record)
   if why then return why end
-  if not is_good(record) then return ("%s ended with exit code %d"):format(record.script, record.exit) end
+  if record.failed then return ("%s ended with exit code %d"):format(record.script, record.exit) end
   if record.changed == 0 then return record.check and "nothing would change" or "nothing had to change" end
   local text = ("%d %s%s: %s"):format(record.changed, record.changed == 1 and "change" or "changes",
     record.check and " would be made" or "", table.concat(describe(record), "; "))
@@ -71,7 +65,7 @@ end
 
 --- https://docs.ansible.com/ansible/latest/reference_appendices/common_return_values.html
 function shapes.ansible(record, err)
-  local good = is_good(record)
+  local good = not record.failed
   local document = with_details(record, {changed = record.changed > 0, failed = not good, msg = message(record)})
   document.restart_needed, document.reboot_required = nil, record.restart_needed
   if record.changed > 0 then document.diff = states(record.changes) end
@@ -81,7 +75,7 @@ end
 
 --- cmd.run with `stateful: True`: https://docs.saltproject.io/en/latest/ref/states/all/salt.states.cmd.html
 function shapes.salt(record, err)
-  local good = is_good(record)
+  local good = not record.failed
   return line(with_details(record, {changed = record.changed > 0, comment = message(record)})), err, good and 0 or record.exit
 end
 
@@ -89,7 +83,7 @@ local KINDS <const> = {[2] = "p80/usage", [4] = "p80/refused", [5] = "p80/elevat
 
 --- https://help.puppet.com/bolt/current/topics/writing_tasks.htm
 function shapes.bolt(record, err)
-  local good = is_good(record)
+  local good = not record.failed
   local document = with_details(record, {changed = record.changed > 0, _output = message(record)})
   if not good then
     local details = data.overlay(record.error, {exit = record.exit})
@@ -115,7 +109,7 @@ end
 --- The last line is shown, and standard error must be silent (host.c). Detection: 0 needs nothing, 1 needs the remedy;
 -- a Win32 app may also end with 3010. https://learn.microsoft.com/intune/intune-service/fundamentals/remediations
 function shapes.intune(record)
-  local good, needed = is_good(record), record.check and record.changed > 0
+  local good, needed = not record.failed, record.check and record.changed > 0
   local word = not good and "failed" or needed and "not compliant" or record.check and "compliant" or "done"
   return cut(("%s: %s"):format(word, message(record))) .. "\n", "", good and (needed and 1 or record.exit) or record.exit
 end
@@ -124,14 +118,14 @@ end
 local function traces(record)
   local lines = {}
   for _, text in ipairs(record.warnings or {}) do lines[#lines + 1] = line {warn = text} end
-  if not is_good(record) then lines[#lines + 1] = line {error = message(record)} end
+  if record.failed then lines[#lines + 1] = line {error = message(record)} end
   return table.concat(lines)
 end
 
 --- The state of an instance whose properties are the playbook's arguments:
 -- https://learn.microsoft.com/powershell/dsc/reference/schemas/resource/manifest/root
 function shapes.dsc(record)
-  if not is_good(record) then return "", traces(record), record.exit end
+  if record.failed then return "", traces(record), record.exit end
   local state = core.playbook.arguments()
   state._inDesiredState = not record.check or record.changed == 0
   state.p80 = with_details(record, {changed = record.changed})

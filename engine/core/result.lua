@@ -165,6 +165,10 @@ local last -- the record of the run that has ended
 --- What the run ended with, as --json has it.
 function result.last() return last end
 
+local function is_success(exit, changes)
+  return exit == 0 or exit == 3010 or exit == 3 and core.checking and #changes > 0
+end
+
 local function record_of(run, exit, changes, problem, traceback)
   local rows = data.array {}
   for i, change in ipairs(changes) do
@@ -173,7 +177,7 @@ local function record_of(run, exit, changes, problem, traceback)
   end
   return {
     p80 = host.version, script = core.script.name, check = core.checking or false, run = run,
-    exit = exit, failed = problem ~= nil, changed = #changes, restart_needed = restart or false, changes = rows,
+    exit = exit, failed = problem ~= nil or not is_success(exit, changes), changed = #changes, restart_needed = restart or false, changes = rows,
     warnings = warnings[1] and data.array(warnings), result = reported, error = error_record(problem, traceback),
   }
 end

@@ -69,19 +69,51 @@ function T:test_two_services_on_a_family_each()
   wait_held(6)
 end
 
--- A service that may be stopped beside a program that may not be ended: never "free" while one of them holds on.
+-- A service that may be stopped beside a program that may not be ended: the service is not stopped for nothing.
 function T:test_a_service_and_a_program_on_a_family_each()
   case.service {name = "Four", args = {"--tcp", "80"}}
   local program = case.holder {"--tcp", "80", "--family", "6"}
   wait_held(4)
-  local planned = free80 {"--check", "--json"}
-  lu.assertEquals({planned.code, planned.json.result.free}, {3, false})
-  local result = case.exits(free80 {"--timeout", "1"}, 1)
-  lu.assertStrContains(result.stdout, "IPv4 free, IPv6 in use")
-  lu.assertStrContains(result.stdout, ("(pid %d) is no service: --kill ends it"):format(program:pid()))
-  lu.assertNil(program:wait(0))
+  for _, words in ipairs {{"--check"}, {"--persist"}} do
+    local result = case.exits(free80(words), 1)
+    lu.assertStrContains(result.stdout, "\n  none")
+    lu.assertStrContains(result.stdout, ("(pid %d) is no service: --kill ends it"):format(program:pid()))
+    lu.assertStrContains(result.stdout, "so nothing was done about who else holds the port")
+  end
+  lu.assertTrue(running "Four" and program:wait(0) == nil)
   case.exits(free80 {"--kill"}, 0)
   lu.assertEquals({case.bind(80, 4), case.bind(80, 6)}, {"ok", "ok"})
+end
+
+function T:test_a_program_is_not_ended_beside_a_driver_that_stays()
+  local program = case.holder {"--tcp", "80"}
+  case.holder {"--tcp", "80", "--family", "6", "--kernel"}
+  wait_held(6)
+  local result = case.exits(free80 {"--kill"}, 1)
+  lu.assertStrContains(result.stdout, "\n  none")
+  lu.assertStrContains(result.stdout, "never touches PID 4")
+  lu.assertNil(program:wait(0))
+end
+
+-- What cannot be known before: the other does not stop. The one that did runs again; with --persist as before.
+function T:test_a_service_is_started_again_when_the_other_holder_stays()
+  case.service {name = "Four", start = "auto", args = {"--tcp", "80"}}
+  case.service {name = "Six", args = {"--tcp", "80", "--family", "6", "--ignore-stop"}}
+  wait_held(4)
+  wait_held(6)
+  local result = case.exits(free80 {"--persist", "--timeout", "1", "--json"}, 6).json.result
+  lu.assertEquals({result.steps[1].what, result.steps[2].what, result.steps[3].what, #result.steps},
+    {"stop service Four", "stop service Six", "start service Four again", 3})
+  lu.assertEquals({running "Four", win.scm.get("Four").start}, {true, "auto"})
+end
+
+function T:test_a_service_is_not_stopped_after_one_that_stays()
+  case.service {name = "Four", args = {"--tcp", "80", "--ignore-stop"}}
+  case.service {name = "Six", args = {"--tcp", "80", "--family", "6"}}
+  wait_held(4)
+  wait_held(6)
+  local result = case.exits(free80 {"--timeout", "0.5", "--json"}, 6).json.result
+  lu.assertEquals({#result.steps, result.steps[1].what, running "Six"}, {1, "stop service Four", true})
 end
 
 -- ---- HTTP.SYS ----

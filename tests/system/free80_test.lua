@@ -103,6 +103,9 @@ function T:test_a_service_that_ignores_stop_is_named_with_its_process()
   lu.assertStrContains(result.stderr, "Stuck")
   lu.assertStrContains(result.stderr, tostring(pid))
   lu.assertStrContains(result.stdout, "IPv4 in use")
+  local planned = case.exits(case.p80 {"--json", "free80.lua", "--check", "--timeout", "0.5"}, 6).json -- it still stops
+  lu.assertEquals({planned.failed, planned.error.code, planned.result.free, planned.changed}, {true, 1460, false, 0})
+  lu.assertStrContains(planned.result.steps[1].problem, "Stuck")
 end
 
 function T:test_a_service_that_stops_slowly_is_waited_for()
@@ -126,8 +129,9 @@ end
 function T:test_move_alone_stops_nothing()
   case.service {name = "WebShop", args = {"--http", "http://+:80/"}}
   case.wait_http(80)
-  local result = case.exits(free80("--up-to", "move"), 1)
-  lu.assertStrContains(result.stdout, "--up-to")
+  local result = case.exits(case.p80 {"--json", "free80.lua", "--up-to", "move"}, 1).json
+  lu.assertTrue(result.failed)
+  lu.assertStrContains(table.concat(result.result.advice, "\n"), "--up-to service")
   lu.assertTrue(case.service_running "WebShop" and true)
 end
 
