@@ -17,6 +17,15 @@ function model.copy(value)
   return same
 end
 
+--- The value of a name in any case of letters, and the name as the table has it.
+function model.find(map, name)
+  if map[name] ~= nil then return map[name], name end
+  local folded = host.x.fold(name)
+  for known, value in pairs(map) do
+    if host.x.fold(known) == folded then return value, known end
+  end
+end
+
 -- ---- What stands for C ----
 
 local FILE <const> = {
@@ -65,6 +74,13 @@ for least, most, names in TAKES:gmatch "(%d) (%d)([^%d]*)" do
   for name in names:gmatch "%S+" do takes[name] = {tonumber(least), tonumber(most)} end
 end
 
+local NOT_MODELLED <const> = {
+  ["driver.loaded"] = "drivers", ["driver.version"] = "drivers", ["driver.signature"] = "drivers",
+  ["process.modules"] = "the modules of processes", ["process.usage"] = "the memory of processes",
+  ["process.windows"] = "the windows of processes", ["reg.load"] = "hive files", ["reg.unload"] = "hive files",
+  ["reg.save"] = "hive files", ["reg.set_security"] = "access lists of keys", ["reg.watch"] = "watching keys",
+}
+
 local functions, reals = {}, {} -- by name
 
 --- C's own function.
@@ -79,7 +95,7 @@ function model.choose(name, real)
     running = name
     local found = file and model.part(file)[name]
     if found == true then return real(...) end
-    if not found then model.unmodelled("win." .. name) end
+    if not found then model.unmodelled(NOT_MODELLED[name] or "win." .. name) end
     if takes[name] then model.check().arguments(select("#", ...), table.unpack(takes[name])) end
     return found(...)
   end

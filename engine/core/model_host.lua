@@ -46,7 +46,7 @@ local KNOWN <const> = {
 local function known_record(row)
   return {
     sid = row[1], domain = row[2] or "", name = row[2] and row[2] .. "\\" .. row[3] or row[3],
-    type = row[2] == BUILTIN and "alias" or "well_known_group",
+    type = row[2] == BUILTIN and "alias" or "well_known",
   }
 end
 
@@ -80,16 +80,9 @@ part["account.current"] = function() return known_record(KNOWN[8]) end
 
 -- ---- win.file ----
 
-local function find(path)
-  for known in pairs(machine.files) do
-    if known:lower() == path:lower() then return known end
-  end
-end
+local function find(path) return select(2, model.find(machine.files, path)) end
 
-function part.file_text(path)
-  local known = find(path)
-  return known and machine.files[known]
-end
+function part.file_text(path) return (model.find(machine.files, path)) end
 
 part["file.read"] = function(path) return part.file_text(model.check().text("path", path)) end
 

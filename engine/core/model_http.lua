@@ -44,16 +44,12 @@ end
 
 -- ---- Reservations ----
 
-local function reserved(url)
-  for known in pairs(machine.http.urlacl) do
-    if known:lower() == url:lower() then return known end
-  end
-end
+local function reserved(url) return select(2, model.find(machine.http.urlacl, url)) end
 
 http["http.urlacl.list"] = function()
   local rows = {}
   for url, sddl in pairs(machine.http.urlacl) do rows[#rows + 1] = {url = url, sddl = sddl} end
-  table.sort(rows, function(a, b) return a.url < b.url end)
+  table.sort(rows, function(a, b) return a.url:lower() < b.url:lower() end)
   return rows
 end
 

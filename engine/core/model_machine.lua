@@ -274,10 +274,10 @@ end
 local function complete_registry(machine)
   local all, folded = {}, {}
   local function add(key)
-    if folded[key:lower()] then return folded[key:lower()] end
+    if folded[x.fold(key)] then return folded[x.fold(key)] end
     local above = key:match "^(.*)\\[^\\]*$"
     if above then add(above) end
-    all[key], folded[key:lower()] = {}, key
+    all[key], folded[x.fold(key)] = {}, key
     return key
   end
   for _, key in ipairs(sorted_keys(machine.registry)) do
@@ -337,12 +337,15 @@ local function complete_certificates(given)
   return records
 end
 
+local USUAL_CACHE <const> = {max_response_size = 262144, range_chunk_size = 262144}
+
 local function complete_http(machine)
   local http = fields("machine.http", machine.http or {}, FIELDS.http)
   http.addresses = http.addresses or {"0.0.0.0", "::"}
   for _, part in ipairs(FIELDS.http) do
     if part ~= "netsh" then http[part] = http[part] or {} end
   end
+  for name, value in pairs(USUAL_CACHE) do http.cache[name] = http.cache[name] or value end
   complete_holder("machine.http", http)
   http.listens = nil
   if http.netsh ~= nil then check.one_of("machine.http.netsh", http.netsh, {"missing", "timeout"}) end

@@ -227,6 +227,7 @@ local function check_filter(options, known)
   end
   if options.port ~= nil then check.port("port", options.port) end
   if options.state ~= nil then check.one_of("state", options.state, STATES) end
+  if check.opt_boolean("module", options.module) then model.unmodelled "which module made an endpoint" end
   return options
 end
 

@@ -28,6 +28,8 @@ end
 
 -- ---- Rows ----
 
+local function line_of(row) return row.command_line or row.path end
+
 local function row_of(row, options)
   local shown = {
     pid = row.pid, parent = row.parent, name = row.name, threads = row.threads, session = row.session,
@@ -37,7 +39,7 @@ local function row_of(row, options)
     shown.created = model.filetime(row.created)
     shown.started = model.filetime_text(shown.created)
   end
-  if options.command_line then shown.command_line = row.command_line end
+  if options.command_line then shown.command_line = line_of(row) end
   if options.user then shown.user = row.user end
   return shown
 end
@@ -47,6 +49,7 @@ local KNOWN <const> = {"command_line", "user", "usage", "session_name", "service
 local function check_options(options)
   options = model.check().options(options, KNOWN)
   for _, key in ipairs(KNOWN) do model.check().opt_boolean(key, options[key]) end
+  if options.modules then model.unmodelled "the modules of processes" end
   return options
 end
 
@@ -73,7 +76,7 @@ end
 
 process["process.command_line"] = function(pid)
   local row = process.find(check_pid(pid))
-  return row and (row.command_line or row.path or "")
+  return row and (line_of(row) or "")
 end
 
 process["process.services"] = check_pid
@@ -96,18 +99,18 @@ process["process.handles"] = function(options)
   check.opt_text("name", options.name)
   check.opt_integer("pid", options.pid, 0, 0xFFFFFFFF)
   check.opt_text("type", options.type)
-  if not options.name or options.name:lower() ~= [[\device\http\*]] then
+  if not options.name or not options.name:lower():find [[^\device\http\]] then
     model.unmodelled("the handles of processes, but for those of HTTP.SYS")
   end
   local rows = {}
   for _, queue in ipairs(model.part "net".queues()) do
     for _, pid in ipairs(queue.controller and {queue.controller} or queue.pids) do
-      rows[#rows + 1] = {
-        pid = pid, name = [[\Device\Http\ReqQueue]], object = [[\Device\Http\ReqQueue]], type = "File",
-      }
+      local name <const> = [[\Device\Http\ReqQueue]]
+      local is_wanted = not options.pid or options.pid == pid
+      if is_wanted then rows[#rows + 1] = {pid = pid, handle = 4, name = name, object = name, type = "File"} end
     end
   end
-  return rows, {}
+  return rows, 0
 end
 
 -- ---- Beginning ----

@@ -1,7 +1,7 @@
 -- The registry of a modelled machine: machine.registry[key][name] = {type=, value=}. What Windows itself keeps of
 -- services and of HTTP.SYS in it shows there, and is changed through win.scm and win.http only.
 local model, host = ...
-local machine, copy = model.machine, model.copy
+local machine, copy, fold = model.machine, model.copy, host.x.fold
 local reg = {}
 
 local INVALID_PARAMETER <const> = 87
@@ -52,12 +52,7 @@ local function path_of(key, options)
   return SHORT[hive:upper()] .. rest
 end
 
-local function find(path)
-  if machine.registry[path] then return path end
-  for known in pairs(machine.registry) do
-    if known:lower() == path:lower() then return known end
-  end
-end
+local function find(path) return select(2, model.find(machine.registry, path)) end
 
 -- ---- What Windows keeps there ----
 
@@ -110,7 +105,7 @@ end
 
 -- The values that Windows itself keeps in a key, or nil.
 local function kept(path)
-  local folded = path:lower()
+  local folded = fold(path)
   local place, binding = folded:sub(#HTTP + 2):match [[^(ssl%a+)\?(.*)$]]
   if folded == HTTP then
     return {ListenOnlyList = machine.http.iplisten[1] and {type = "multi_sz", value = machine.http.iplisten}}
@@ -135,33 +130,32 @@ local function values_of(path)
   return all
 end
 
-local function value_of(path, name)
-  for known, row in pairs(values_of(path)) do
-    if known:lower() == name:lower() then return row, known end
-  end
-end
+local function value_of(path, name) return model.find(values_of(path), name) end
+
+-- Windows' order of keys.
+local function by_name(a, b) return a:upper() < b:upper() end
 
 local function rows_of(path)
   local rows = {}
   for name, row in pairs(values_of(path)) do
     rows[#rows + 1] = {name = name, type = row.type, value = copy(row.value), raw = row.raw}
   end
-  table.sort(rows, function(a, b) return a.name < b.name end)
+  table.sort(rows, function(a, b) return by_name(a.name, b.name) end)
   return rows
 end
 
 local function add_name(names, seen, name)
-  if not seen[name:lower()] then
-    seen[name:lower()] = true
+  if not seen[fold(name)] then
+    seen[fold(name)] = true
     names[#names + 1] = name
   end
 end
 
 -- The names of the keys below one.
 local function names_below(path)
-  local start, names, seen = path:lower() .. "\\", {}, {}
+  local start, names, seen = fold(path) .. "\\", {}, {}
   for known in pairs(machine.registry) do
-    local name = known:lower():sub(1, #start) == start and known:sub(#start + 1):match "^[^\\]+$"
+    local name = fold(known):sub(1, #start) == start and known:sub(#start + 1):match "^[^\\]+$"
     if name then add_name(names, seen, name) end
   end
   if start == SERVICES then
@@ -176,7 +170,7 @@ local function names_below(path)
   elseif start:sub(1, #HTTP + 1) == HTTP .. "\\" then
     for name in pairs(bindings_in(start:sub(#HTTP + 2, -2))) do add_name(names, seen, name) end
   end
-  table.sort(names)
+  table.sort(names, by_name)
   return names
 end
 
@@ -210,8 +204,10 @@ reg["reg.info"] = function(key, options)
   return is_there(path) and {keys = #names_below(path), values = #rows_of(path), written = model.time_text()} or nil
 end
 
+local SECURITY <const> = "O:BAG:SYD:PAI(A;CI;KA;;;BA)(A;CI;KA;;;SY)(A;CI;KR;;;BU)"
+
 local function tree_of(path)
-  local tree = {keys = {}, values = rows_of(path)}
+  local tree = {keys = {}, values = rows_of(path), security = SECURITY:match "D:.*"}
   for _, name in ipairs(names_below(path)) do tree.keys[name] = tree_of(path .. "\\" .. name) end
   return tree
 end
@@ -225,12 +221,9 @@ end
 
 -- Raises for what only win.scm and win.http change here.
 local function refuse_kept(path, name)
-  for known in pairs(kept(path) or {}) do
-    if known:lower() == name:lower() then
-      model.unmodelled(("writing '%s' of %s, which Windows itself keeps"):format(name, path),
-        "win.scm.config and win.http change it")
-    end
-  end
+  if not model.find(kept(path) or {}, name) then return end
+  model.unmodelled(("writing '%s' of %s, which Windows itself keeps"):format(name, path),
+    "win.scm.config and win.http change it")
 end
 
 reg["reg.set"] = function(key, name, value, options)
@@ -267,15 +260,14 @@ reg["reg.delete"] = function(key, name, options)
   if not is_there(path) then return end
   local tree = options and options.tree
   if not tree and (#names_below(path) > 0 or #rows_of(path) > 0) then model.fail(key, NOT_EMPTY) end
-  local start = path:lower()
+  local start = fold(path)
   for known in pairs(machine.registry) do
-    if known:lower() == start or known:lower():sub(1, #start + 1) == start .. "\\" then
+    if fold(known) == start or fold(known):sub(1, #start + 1) == start .. "\\" then
       machine.registry[known] = nil
     end
   end
 end
 
-local SECURITY <const> = "O:BAG:SYD:PAI(A;CI;KA;;;BA)(A;CI;KA;;;SY)(A;CI;KR;;;BU)"
 
 reg["reg.security"] = function(key, options) return is_there(path_to_read(key, options)) and SECURITY or nil end
 

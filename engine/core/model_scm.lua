@@ -22,24 +22,19 @@ local DRIVER <const> = {kernel_driver = true, file_system_driver = true, adapter
 -- ---- Finding ----
 
 -- The record of a service and its name as the database has it.
-local function find(name)
-  if machine.services[name] then return machine.services[name], name end
-  for known, service in pairs(machine.services) do
-    if known:lower() == name:lower() then return service, known end
-  end
-end
+local function find(name) return model.find(machine.services, name) end
 scm.find = find
 
 local function sorted_names()
   local names = {}
   for name in pairs(machine.services) do names[#names + 1] = name end
-  table.sort(names)
+  table.sort(names, function(a, b) return a:lower() < b:lower() end)
   return names
 end
 
 local function name_of(display)
   for _, name in ipairs(sorted_names()) do
-    if machine.services[name].display_name:lower() == display:lower() then return name end
+    if host.x.fold(machine.services[name].display_name) == host.x.fold(display) then return name end
   end
 end
 
@@ -83,7 +78,7 @@ end
 local function needs(service, name, other)
   for _, needed in ipairs(service.dependencies) do
     local group = needed:match "^%+(.*)"
-    if (group or needed):lower() == (group and other.group or name or ""):lower() then return true end
+    if host.x.fold(group or needed) == host.x.fold(group and other.group or name or "") then return true end
   end
   return false
 end

@@ -21,9 +21,7 @@ local function full(path) return path:find "^\\" and path or "\\" .. path end
 -- The task of this name, and the name as the machine writes it.
 local function find(path)
   require_scheduler()
-  for known, row in pairs(machine.tasks) do
-    if known:lower() == full(path):lower() then return row, known end
-  end
+  return model.find(machine.tasks, full(path))
 end
 
 local function existing(path)

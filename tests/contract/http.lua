@@ -1,6 +1,6 @@
 -- The configuration of HTTP.SYS, which runs and has none.
 local expect = require "expect"
-local same, fails, pick = expect.same, expect.fails, expect.pick
+local same, fails, agree, pick = expect.same, expect.fails, expect.agree, expect.pick
 local http = win.http
 
 same("it runs", http.is_running(), true)
@@ -43,6 +43,45 @@ same("in the list", #http.sslcert.list(), 1)
 same("taking it away", http.sslcert.delete "0.0.0.0:8443", true)
 same("once", http.sslcert.delete "0.0.0.0:8443", false)
 fails("nothing to change", 2, http.sslcert.update, "0.0.0.0:8443", {hash = HASH})
+
+agree("what a binding is", http.sslcert.binding "www.contoso.com:443")
+same("what is none", (http.sslcert.binding "x"), nil)
+agree("the usual fields", http.sslcert.defaults())
+agree("an access list", http.urlacl.sddl {user = "S-1-5-20", delegate = true})
+agree("whom it lets", http.urlacl.users "D:(A;;GX;;;NS)(A;;GW;;;BA)(D;;GA;;;WD)")
+fails("nobody", 1332, http.urlacl.sddl, {user = "p80-nobody"})
+agree("a URL", http.url "HTTP://Www.Contoso.com/X")
+agree("what is none", {http.url "http:/x"})
+agree("a product", http.product "http://+:80/wsman/")
+same("none", http.product "http://+:80/nothing/", nil)
+same("an address as Windows has it", http.iplisten.normalize "::0001", "::1")
+same("of this machine", {http.iplisten.is_local "127.0.0.1", http.iplisten.is_local "::1"}, {true, true})
+fails("no address", 87, http.iplisten.is_local, "localhost")
+agree("of netsh", #http.read_servicestate "Request queue name: x\n    Registered URLs:\n        HTTP://+:80/X/\n")
+
+agree("numbers", {http.timeout.list(), http.cache.list(), http.setting.list()})
+for _, subject in ipairs {"timeout", "setting"} do
+  local name = http[subject].list()[1].name
+  agree("none yet", {http[subject].get(name)})
+  same("setting it", http[subject].set(name, 70), true)
+  same("once", http[subject].set(name, 70), false)
+  same("deleting it", http[subject].delete(name), true)
+  same("once", http[subject].delete(name), false)
+  agree("none again", {http[subject].get(name)})
+end
+-- http.timeout.delete, http.setting.list, http.setting.get, http.setting.set and http.setting.delete are those.
+same("of the cache", http.cache.set("max_response_size", 4096), true)
+agree("is read", {http.cache.get "max_response_size"})
+fails("too much", 87, http.cache.set, "max_response_size", -1)
+agree("parameters", http.parameters.list())
+same("one", http.parameters.set("MaxFieldLength", 20000), true)
+same("once", http.parameters.set("MaxFieldLength", 20000), false)
+agree("is read", {http.parameters.get "MaxFieldLength"})
+same("back", http.parameters.delete "MaxFieldLength", true)
+same("once", http.parameters.delete "MaxFieldLength", false)
+fails("no such one", 87, http.parameters.get, "MaxFieldLenght")
+agree("the state", pick(http.state(), "source", "queues", "service"))
+agree("nobody", {http.holders()})
 
 same("a number", http.timeout.set("idle_connection", 60), true)
 same("once", http.timeout.set("idle_connection", 60), false)

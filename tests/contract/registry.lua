@@ -1,6 +1,6 @@
 -- The registry below HKLM\SOFTWARE\Contract, which is not there.
 local expect = require "expect"
-local same, fails, pick = expect.same, expect.fails, expect.pick
+local same, fails, agree, pick = expect.same, expect.fails, expect.agree, expect.pick
 local reg = win.reg
 
 local KEY <const> = [[HKLM\SOFTWARE\Contract]]
@@ -16,6 +16,8 @@ same("in any case", {reg.get(KEY:lower(), "PORT")}, {80, "dword"})
 same("by the long name of the hive", reg.get([[HKEY_LOCAL_MACHINE\SOFTWARE\Contract]], "Port"), 80)
 same("no such value", reg.get(KEY, "Nothing"), nil)
 same("text", {reg.set(KEY, "Name", "Größe"), reg.get(KEY, "Name")}, {true, "Größe", "sz"})
+same("in any letters", {reg.create(KEY .. [[\Größe\X]]), reg.keys(KEY .. [[\GRÖßE]]), reg.create(KEY .. [[\gRÖße]])}, {true, {"X"}, false})
+reg.delete(KEY .. [[\GRÖßE]], nil, {tree = true})
 same("texts", {reg.set(KEY, "List", {"a", "b"}), reg.get(KEY, "List")}, {true, {"a", "b"}, "multi_sz"})
 same("text with variables", {reg.set(KEY, "Path", "%SystemRoot%", "expand_sz"), reg.get(KEY, "Path")}, {true, "%SystemRoot%", "expand_sz"})
 same("64 bits", {reg.set(KEY, "Big", 1 << 40, "qword"), reg.get(KEY, "Big")}, {true, 1 << 40, "qword"})
@@ -42,6 +44,49 @@ same("how many", pick(reg.info(KEY), "keys", "values"), {keys = 2, values = 7})
 same("a tree", {reg.tree(KEY .. [[\A]]).keys.B ~= nil, #reg.tree(KEY).values}, {true, 7})
 same("finding", reg.find(KEY, "größe", {where = "data"}), reg.find(KEY, "größe", {where = "data"}))
 same("found", reg.find(KEY, "80", {where = "data"})[1].name, "Port")
+
+-- ---- Comparing, copying, files ----
+
+-- A tree whose keys say whether there is an access list.
+local function plain(tree)
+  local same_tree = {values = tree.values, has_security = tree.security:sub(1, 2) == "D:", keys = {}}
+  for name, child in pairs(tree.keys) do same_tree.keys[name] = plain(child) end
+  return same_tree
+end
+
+local COPY <const> = KEY .. [[Copy]]
+same("copying", reg.copy(KEY, COPY), true)
+same("once", reg.copy(KEY, COPY), false)
+same("they are the same", reg.compare(KEY, COPY), {})
+reg.set(COPY, "Port", 81)
+reg.set(COPY, "zebra", "z")
+reg.set(COPY, "Alpha", "a")
+reg.delete(COPY .. [[\A]], nil, {tree = true})
+agree("what is different", reg.compare(KEY, COPY))
+local names_in_order = {}
+for i, row in ipairs(reg.values(COPY)) do names_in_order[i] = row.name end
+agree("the order of values", names_in_order)
+for _, name in ipairs {"beta", "Alpha", "10", "9", "Zeta"} do reg.create(COPY .. "\\" .. name) end
+agree("the order of keys", reg.keys(COPY))
+agree("a tree", plain(reg.tree(COPY)))
+agree("found", reg.find(COPY, "a", {where = "names"}))
+agree("found in order", reg.find(COPY, "a"))
+local bytes = reg.export(COPY)
+agree("exported", bytes)
+agree("parsed", #reg.parse(bytes)[1].values)
+same("deleting the copy", reg.delete(COPY, nil, {tree = true}), true)
+local text = 'REGEDIT4\n\n[HKEY_LOCAL_MACHINE\\SOFTWARE\\ContractCopy\\B]\n@="x"\n"n"=dword:0000002a\n"m"=hex(7):61,00,00\n'
+same("importing", reg.import(text), true)
+same("once", reg.import(text), false)
+agree("is so", plain(reg.tree(COPY)))
+same("nothing to export", reg.export(KEY .. "Nothing"), nil)
+fails("nothing to copy", 2, reg.copy, KEY .. "Nothing", COPY)
+fails("no file", 13, reg.parse, "nonsense")
+same("who may", type(reg.security(KEY)), "string")
+same("nobody", reg.security(KEY .. "Nothing"), nil)
+reg.delete(COPY, nil, {tree = true})
+
+-- ---- Deleting ----
 
 fails("a key with something in it", 145, reg.delete, KEY .. [[\A]])
 same("an empty key", reg.delete(KEY .. [[\C]]), true)

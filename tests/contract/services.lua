@@ -1,7 +1,7 @@
 -- Services: "Plain" runs and listens on port 8085, "Off" is disabled, "Stuck" runs and never stops, "Slow" takes a second
 -- to stop, "Fails" stops with its own error when it starts. Only what needs no dependents.
 local expect = require "expect"
-local same, fails, pick = expect.same, expect.fails, expect.pick
+local same, fails, agree, pick = expect.same, expect.fails, expect.agree, expect.pick
 local scm = win.scm
 
 -- ---- Reading ----
@@ -76,6 +76,18 @@ same("it is stopped again", pick(scm.get "Fails", "state", "exit_code", "service
 local problem = fails("one that never stops", 1460, scm.stop, "Stuck", {timeout = 0.5})
 same("which is said", problem and problem.hint:find "still stop_pending" ~= nil, true)
 same("and stays so", scm.get("Stuck").state, "stop_pending")
+
+-- ---- Watching ----
+
+local seen = {}
+for event in scm.watch("Plain", {timeout = 0.05}) do seen[#seen + 1] = event.state end
+same("nothing happens", seen, {})
+fails("no time", 87, scm.watch, "Plain", {timeout = -1})
+agree("its SID", scm.sid "Plain")
+agree("words", scm.trigger_words())
+same("a control of its own", scm.control("Plain", 200), true)
+fails("no control", 87, scm.control, "Plain", 3)
+fails("no word", 87, scm.control, "Plain", "sing")
 
 -- ---- Settings ----
 

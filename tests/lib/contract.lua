@@ -26,7 +26,7 @@ function contract.check(name, machine, env, grants)
   end
   lu.assertEquals(table.concat(different, "\n"), "")
   lu.assertEquals(#modelled.said, #real.said)
-  lu.assertTrue(real.checked > 10)
+  lu.assertTrue(real.checked > 5)
 end
 
 return contract

@@ -31,7 +31,20 @@ end
 
 function T:test_http()
   case.start_service "HTTP"
-  contract.check("http", [[return {services = {HTTP = {type = "kernel_driver", state = "running"}}}]], {P80_SHIM_HTTP_CONFIG = "1", P80_SHIM_SCM = "1"})
+  contract.check("http", [[return {http = {netsh = "missing"}, services = {HTTP = {type = "kernel_driver", state = "running"}}}]], {P80_SHIM_HTTP_CONFIG = "1", P80_SHIM_SCM = "1"})
+end
+
+function T:test_connections()
+  local listener = assert(test.listen {port = 8083})
+  local client = assert(test.connect(8083))
+  case.later(function() client:close() listener:close() end)
+  contract.check("connections", [[return {
+    processes = {{pid = 500, name = "x.exe", listens = {"127.0.0.1:8083"}}},
+    connections = {
+      {local_address = "127.0.0.1", local_port = 50000, remote_address = "127.0.0.1", remote_port = 8083, pid = 500},
+      {local_address = "127.0.0.1", local_port = 8083, remote_address = "127.0.0.1", remote_port = 50000, pid = 500},
+    },
+  }]], {P80_SHIM_TCP_CLOSE = "1"})
 end
 
 -- ---- IIS ----

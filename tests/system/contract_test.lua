@@ -29,4 +29,22 @@ function T:test_endpoints()
   }}]])
 end
 
+function T:test_http_users()
+  case.service {name = "Web", args = {"--http", "http://+:8082/web/"}}
+  case.wait_held(8082)
+  contract.check("http_users", [[return {http = {netsh = "missing"}, services = {
+    HTTP = {type = "kernel_driver", state = "running"}, Web = {state = "running", path = "C:\\bin\\holder.exe", urls = {"http://+:8082/web/"}},
+  }}]])
+end
+
+function T:test_machine()
+  assert(lfs.mkdir "C:\\contract")
+  win.file.write([[C:\contract\there.txt]], "hello")
+  case.holder {"--udp", "8084"}
+  contract.check("machine", [[return {
+    files = {["C:\\contract\\there.txt"] = "hello"}, programs = {["cmd.exe"] = {code = 3, stdout = "hello\n"}},
+    processes = {{path = "C:\\bin\\holder.exe", listens = {{port = 8084, protocol = "udp"}}}},
+  }]])
+end
+
 function T:test_registry() contract.check("registry", "return {}") end

@@ -120,11 +120,21 @@ function T:test_nothing_of_this_machine_is_touched()
       m:code([=[win.file.write([[%s]], "new")]=], all):exits(0)
       lu.assertEquals(m.files[ [[%s]] ], "new")
     end
-    function test_commands_about_this_machine()
-      lu.assertStrContains(test.machine {}:code("win.process.modules(4)").errors, "Not modelled")
+    function test_what_is_not_modelled_says_so()
+      local m = test.machine {files = {["C:\\x"] = "x"}, registry = {["HKLM\\SOFTWARE\\X"] = {}}}
+      for _, call in ipairs {
+        "driver.list()", "driver.third_party()", [=[driver.inspect [[C:\x]]]=], "process.modules(4)", "process.get(4, {modules = true})",
+        "process.list {usage = true}", "process.list {window = true}", "process.handles {}", "tcp.list {module = true}", "reg.watch 'HKLM'",
+        [=[reg.set_security([[HKLM\SOFTWARE\X]], "D:(A;;GA;;;BA)")]=], [=[reg.save([[HKLM\SOFTWARE\X]], [[C:\y]])]=],
+        [=[reg.restore([[HKLM\SOFTWARE\X]], [[C:\x]])]=], [=[reg.load([[HKLM\Y]], [[C:\x]])]=], [=[reg.get([[\\S\HKLM\X]])]=],
+      } do
+        local r = m:code("win." .. call, all)
+        lu.assertEquals({r.exit, r.error and r.error.code, r.difference}, {1, 120, {}}, call)
+        lu.assertStrContains(r.error.message, "Not modelled: ", call)
+      end
     end
   ]==]):format(victim, victim, victim, victim), 0)
-  check_passed(by_name, {"test_files", "test_removal", "test_programs", "test_the_file_is_written_on_the_machine", "test_commands_about_this_machine"})
+  check_passed(by_name, {"test_files", "test_removal", "test_programs", "test_the_file_is_written_on_the_machine", "test_what_is_not_modelled_says_so"})
   lu.assertEquals(case.read(victim), "as it was")
   lu.assertNil(case.files(case.state .. "\\runs"))
 end

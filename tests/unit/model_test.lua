@@ -35,6 +35,39 @@ local function names_of_model()
   return names
 end
 
+-- ---- Every public function ----
+
+local function public_functions()
+  local names = {}
+  for file in lfs.dir(manual.root .. "/scripts/api") do
+    local text = file:find "%.lua$" and manual.read("scripts/api/" .. file) or ""
+    if text:find "%-%-%-@class win%." then
+      for name in text:gmatch "\nfunction ([%l_.]+)%(" do names[#names + 1] = name end
+    end
+  end
+  table.sort(names)
+  return names
+end
+
+function TestModel:test_every_public_function_has_a_contract_or_is_said_not_to_be_modelled()
+  local contracts, left, said = {}, {}, {}
+  for file in lfs.dir(manual.root .. "/tests/contract") do
+    if file:find "%.lua$" and file ~= "misuse.lua" then contracts[#contracts + 1] = manual.read("tests/contract/" .. file) end
+  end
+  local text = table.concat(contracts)
+  for _, name in ipairs(public_functions()) do
+    local subject, last = name:match "^(.*)%.(.*)$"
+    local is_tested = text:find("%f[%w]" .. name:gsub("%.", "%%.") .. "%f[^%w_]") or text:find(('%s["%s"]'):format(subject, last), 1, true)
+    if not is_tested then left[#left + 1] = "win." .. name end
+  end
+  for name in manual.read "docs/testing.md":match "What is not modelled raises(.-)\n\nEvery":gmatch "`(win%.%l+%.[%l_]+)`" do said[#said + 1] = name end
+  table.sort(said)
+  lu.assertEquals(left, said)
+  lu.assertTrue(#public_functions() > 140)
+end
+
+-- ---- C's functions ----
+
 -- How many arguments C's functions take, by their own names ("scm_list"), where that stands in one of them.
 local function arguments_of_c()
   local takes = {}
