@@ -121,9 +121,9 @@ function T:test_nothing_of_this_machine_is_touched()
       lu.assertEquals(m.files[ [[%s]] ], "new")
     end
     function test_what_is_not_modelled_says_so()
-      local m = test.machine {files = {["C:\\x"] = "x"}, registry = {["HKLM\\SOFTWARE\\X"] = {}}}
+      local m = test.machine {files = {["C:\\x"] = "x", ["C:\\x.sys"] = "x"}, registry = {["HKLM\\SOFTWARE\\X"] = {}}}
       for _, call in ipairs {
-        "driver.list()", "driver.third_party()", [=[driver.inspect [[C:\x]]]=], "process.modules(4)", "process.get(4, {modules = true})",
+        "driver.list()", "driver.third_party()", [=[driver.inspect [[C:\x.sys]]]=], "process.modules(4)", "process.get(4, {modules = true})",
         "process.list {usage = true}", "process.list {window = true}", "process.handles {}", "tcp.list {module = true}", "reg.watch 'HKLM'",
         [=[reg.set_security([[HKLM\SOFTWARE\X]], "D:(A;;GA;;;BA)")]=], [=[reg.save([[HKLM\SOFTWARE\X]], [[C:\y]])]=],
         [=[reg.restore([[HKLM\SOFTWARE\X]], [[C:\x]])]=], [=[reg.load([[HKLM\Y]], [[C:\x]])]=], [=[reg.get([[\\S\HKLM\X]])]=],
