@@ -183,3 +183,39 @@ function T:test_a_run_that_cannot_be_interrupted_is_ended_when_the_service_stops
   wait_log("p80-hang", "was cut off after 1 steps")
   wait_log("p80-hang", "ran again")
 end
+
+-- Installs a service whose run is in a wait once waits() says so, and asserts that it stops in time.
+local function assert_stops_in_wait(body, prepare, waits)
+  install("p80-waits", "--no-start", "--timeout", "600", playbook(body, [["reg.*", "process.run"]]))
+  prepare()
+  local function begin()
+    case.start_service "p80-waits"
+    case.wait("the run", function() return status "p80-waits".next_run == "now" end)
+    waits()
+  end
+  begin()
+  services.assert_stops_in_time("p80-waits", begin)
+  lu.assertEquals(status "p80-waits".outcome, "stopped with the service")
+end
+
+function T:test_stops_in_the_middle_of_a_wait_for_a_program_which_ends()
+  local program = test.bin .. "holder.exe"
+  local function runs()
+    for _, row in ipairs(win.process.list()) do
+      if row.name == "holder.exe" then return true end
+    end
+  end
+  assert_stops_in_wait(("win.process.run {program = %q, args = {'--seconds', '600'}}"):format(program), function() end,
+    function() case.wait("the program", runs) end)
+  lu.assertNil(runs())
+end
+
+function T:test_stops_in_the_middle_of_a_wait_for_another_run()
+  local KEY = [[HKCU\Software\p80-test-other]]
+  assert_stops_in_wait([[win.reg.create("HKLM\\SYSTEM\\p80-test-waits")]], function()
+    local other = test.start(case.command {"--allow", "reg.*", "-e", ([[win.reg.create(%q) require "p80".sleep(600)]]):format(KEY)})
+    case.later(function() other:close() win.reg.delete(KEY, nil, {tree = true}) end)
+    case.wait("the other run", function() return win.reg.exists(KEY) end)
+  end, function() test.sleep(0.5) end) -- until it waits, which nothing shows
+  lu.assertFalse(win.reg.exists [[HKLM\SYSTEM\p80-test-waits]])
+end
