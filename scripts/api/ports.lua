@@ -23,6 +23,7 @@ local ports = {}
 ---@field processes? ports.process[] kinds "http", "kernel"
 ---@field urls? string[] kind "http": what they registered on the port, where that is known
 ---@field proof? string kind "http": such a URL, or what HTTP.SYS itself answered (`win.http.server`)
+---@field certificate? string kind "http", without `proof`: the binding by which it has a certificate for the port
 ---@field certain? boolean kind "http": whether it is these processes, all of them
 ---@field hidden? boolean kind "http": whether there may be others, which p80 cannot see without elevation
 ---@field source? string kind "http": that of `win.http.state`

@@ -14,6 +14,11 @@ end
 
 local READ = {http = function() return win.http.state() end} -- and those below
 
+function READ.certificates()
+  local ok, rows = pcall(win.http.sslcert.list)
+  return ok and rows or {}
+end
+
 --- One look at the machine: its `http` and `running` are read when they are first needed, and kept.
 function ports.look()
   return setmetatable({}, {__index = function(look, key)
@@ -53,18 +58,33 @@ local function by_service(a, b)
   return a.pid < b.pid
 end
 
--- What the kernel's listeners `rows` on a port are: HTTP.SYS's when a URL says so, or, where URLs are not known, when
--- HTTP.SYS itself answers there. Without URLs every process that has a request queue may be the one behind it.
+-- The binding by which HTTP.SYS has a certificate for the port, or nil.
+local function certificate_for(port, look)
+  for _, row in ipairs(look.certificates) do
+    if row.port == port then return row.binding end
+  end
+end
+
+-- What the kernel's listeners `rows` on a port are: HTTP.SYS's when a URL says so, or, where none is known (netsh does not
+-- show that of a group without a queue), when HTTP.SYS itself answers there or, as who speaks TLS does not answer, has a
+-- certificate for it. Without URLs every process that has a request queue may be the one behind it.
 local function kernel_holder(port, rows, look)
   local state = look.http
   local urls = win.http.urls_on(state, port)
+  local is_told = urls ~= nil
+  if urls and not urls[1] then urls = nil end
   local holder = {kind = "http", source = state.source, urls = {}, processes = processes_of(urls or state.queues)}
   for _, row in ipairs(urls or {}) do add_once(holder.urls, row.url) end
   table.sort(holder.processes, by_service)
-  holder.proof = holder.urls[1] or not urls and proof_of(rows) or nil
-  holder.hidden = not urls and not win.host.elevated() or nil
-  holder.certain = holder.urls[1] ~= nil or holder.proof ~= nil and #holder.processes == 1 and not holder.hidden
-  if not holder.proof then holder.kind = "kernel" end
+  holder.proof = holder.urls[1]
+  holder.hidden = not is_told and not win.host.elevated() or nil
+  holder.certain = urls ~= nil
+  if not urls and state.source ~= "stopped" then
+    holder.proof = proof_of(rows)
+    holder.certain = holder.proof ~= nil and #holder.processes == 1 and not is_told and not holder.hidden
+    holder.certificate = not holder.proof and certificate_for(port, look) or nil
+  end
+  if not (holder.proof or holder.certificate) then holder.kind, holder.pid = "kernel", rows[1].pid end
   return holder
 end
 
@@ -348,22 +368,26 @@ function ports.describe_connections(connections)
   return table.concat(parts, ", ") .. pids
 end
 
+local function evidence(holder)
+  if holder.urls[1] then return holder.urls[1] end
+  return holder.proof and ("it answers '%s'"):format(holder.proof) or "it has a certificate for " .. holder.certificate
+end
+
 local TEXT = {
   http = function(holder)
     local who = texts_of(holder.processes)
     if #who == 0 then
-      return ("HTTP.SYS (%s), where no process has a queue now"):format(holder.proof)
+      return ("HTTP.SYS (%s), where no process has a queue now"):format(evidence(holder))
     elseif holder.urls[1] then
       local urls = table.concat(holder.urls, " ")
       return ("HTTP.SYS for %s, which registered %s"):format(table.concat(who, " and "), urls)
     elseif #who == 1 then
-      local doubt, seen = "", ""
-      if holder.hidden then doubt, seen = ", most likely", " that p80 can see without elevation" end
-      local text = "HTTP.SYS (it answers '%s')%s for %s: the only process with a request queue%s"
-      return text:format(holder.proof, doubt, who[1], seen)
+      local doubt = holder.certain and "" or ", most likely"
+      local seen = holder.hidden and " that p80 can see without elevation" or ""
+      return ("HTTP.SYS (%s)%s for %s: the only process with a request queue%s"):format(evidence(holder), doubt, who[1], seen)
     end
-    return ("HTTP.SYS (it answers '%s') for one of %s: nothing here tells which registered a URL on this port")
-      :format(holder.proof, table.concat(who, ", "))
+    return ("HTTP.SYS (%s) for one of %s: nothing here tells which registered a URL on this port")
+      :format(evidence(holder), table.concat(who, ", "))
   end,
   service = process_text,
   process = process_text,
@@ -372,7 +396,8 @@ local TEXT = {
   end,
   reserved = function() return "nobody, but Windows keeps it back (an excluded port range)" end,
   kernel = function(holder)
-    local text = "an unknown kernel listener (System): a driver that nothing here tells apart"
+    local text = holder.pid == 0 and "an unknown listener: nobody says whose it is"
+      or "an unknown kernel listener (System): a driver that nothing here tells apart"
     if #holder.processes == 0 then return text end
     return ("%s; it does not answer as HTTP.SYS does, whose request queues are with %s"):format(text,
       table.concat(texts_of(holder.processes), ", "))

@@ -206,6 +206,33 @@ function case.holder(words)
   return process
 end
 
+-- The folder where p80 looks for netsh: a 32-bit program sees the System32 of a 64-bit Windows as Sysnative.
+local function system_folder()
+  local native = [[C:\windows\sysnative]]
+  return lfs.attributes(native, "mode") == "directory" and native or [[C:\windows\system32]]
+end
+
+local function copy(from, to)
+  os.remove(to) -- it may be a hard link to the template's
+  case.write(to, case.read(from))
+end
+
+-- Puts a netsh in place that prints a text; Wine prefers its own until told otherwise.
+function case.fake_netsh(text)
+  local folder, overrides = system_folder(), [[HKCU\Software\Wine\DllOverrides]]
+  win.reg.create(overrides)
+  win.reg.set(overrides, "netsh.exe", "native", {type = "sz"})
+  local real = case.read(folder .. "\\netsh.exe")
+  case.write("C:\\netsh.txt", text)
+  copy(test.bin .. "fake-netsh.exe", folder .. "\\netsh.exe")
+  case.write(folder .. "\\nshhttp.dll", "")
+  case.later(function()
+    os.remove(folder .. "\\nshhttp.dll")
+    os.remove(folder .. "\\netsh.exe")
+    case.write(folder .. "\\netsh.exe", real)
+  end)
+end
+
 -- The body of the HTTP answer on a port, or nil.
 function case.http(port, family)
   local answer = test.http_get(port, "/", family)

@@ -59,6 +59,35 @@ function T:test_an_answer_of_http_sys_is_proof()
   end
 end
 
+-- Who speaks TLS does not answer plain text; HTTP.SYS then has a certificate for the port.
+function T:test_a_certificate_for_the_port_is_evidence()
+  case.service {name = "Shop", args = {"--http", "http://+:8081/", "--tcp", "443", "--kernel", "--reply", "iis"}}
+  case.wait_held(443)
+  wait_queues(1)
+  local env = {P80_SHIM_HTTP_CONFIG = "1"}
+  local result = case.exits(free80({"--port", "443", "--up-to", "stop", "--check"}, env), 1)
+  lu.assertStrContains(result.stdout, "an unknown kernel listener")
+  local bind = [[win.http.sslcert.add("0.0.0.0:443", {hash = ("ab"):rep(20), appid = "{4dc3e181-e14b-4a21-b022-59fc669b0914}"})]]
+  case.exits(case.p80 {"--allow", "http.*", "-e", bind, env = env}, 0)
+  case.later(function() case.p80 {"--allow", "http.*", "-e", 'win.http.sslcert.delete "0.0.0.0:443"', env = env} end)
+  result = case.exits(free80({"--port", "443", "--check"}, env), 3)
+  lu.assertStrContains(result.stdout, "HTTP.SYS (it has a certificate for ipport=0.0.0.0:443), most likely for service Shop")
+  lu.assertStrContains(result.stdout, "stop service Shop (it may be the one)")
+end
+
+-- netsh does not show the URL of a group without a queue: HTTP.SYS itself is asked, as where there is no netsh.
+function T:test_netsh_without_a_url_on_the_port_proves_nothing_against_http_sys()
+  case.service {name = "Web", args = {"--http", "http://+:80/"}}
+  local pid = case.service_running "Web"
+  case.wait_http(80)
+  local text = "Request queue name: Web\n    Version: 2.0\n    Process IDs:\n        %d\n    Registered URLs:\n        HTTP://+:8081/\n"
+  case.fake_netsh(text:format(pid))
+  local result = case.exits(free80 {"--check", "--json", "--up-to", "stop"}, 3).json.result
+  local holder = result.before.holders[1]
+  lu.assertEquals({holder.kind, holder.source, holder.certain, #holder.processes}, {"http", "netsh", false, 1})
+  lu.assertEquals(result.steps[1].what, "stop service Web (it may be the one)")
+end
+
 -- Without elevation p80 sees the queues of its own user alone.
 function T:test_without_elevation_the_only_one_may_not_be_the_only_one()
   case.service {name = "Web", args = {"--http", "http://+:80/"}}

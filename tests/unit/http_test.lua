@@ -220,39 +220,12 @@ function State.test_bad_input()
   assert_invalid("arguments", http.urls_on, state)
 end
 
--- The folder where p80 looks for netsh: a 32-bit program sees the System32 of a 64-bit Windows as Sysnative.
-local function system_folder()
-  local native = [[C:\windows\sysnative]]
-  return lfs.attributes(native, "mode") == "directory" and native or [[C:\windows\system32]]
-end
-
-local function copy(from, to)
-  os.remove(to) -- it may be a hard link to the template's
-  case.write(to, case.read(from))
-end
-
--- Puts a netsh in place that prints a text; Wine prefers its own until told otherwise.
-local function fake_netsh(text)
-  local folder, overrides = system_folder(), [[HKCU\Software\Wine\DllOverrides]]
-  win.reg.create(overrides)
-  win.reg.set(overrides, "netsh.exe", "native", {type = "sz"})
-  local real = case.read(folder .. "\\netsh.exe")
-  case.write("C:\\netsh.txt", text)
-  copy(test.bin .. "fake-netsh.exe", folder .. "\\netsh.exe")
-  case.write(folder .. "\\nshhttp.dll", "")
-  case.later(function()
-    os.remove(folder .. "\\nshhttp.dll")
-    os.remove(folder .. "\\netsh.exe")
-    case.write(folder .. "\\netsh.exe", real)
-  end)
-end
-
 local function fixture(name) return case.read(test.folder .. "\\fixtures\\netsh\\" .. name .. ".txt") end
 
 function State.test_netsh_knows()
   local process = hold()
   local text = fixture("new"):gsub("33704", tostring(process:pid()))
-  fake_netsh(text)
+  case.fake_netsh(text)
   local state = http.state()
   lu.assertEquals(state.source, "netsh")
   lu.assertNil(state.reason)
@@ -275,7 +248,7 @@ end
 function State.test_netsh_in_another_language()
   case.service {name = "Müller", args = {"--http", "http://+:18080/"}}
   local pid = case.service_running "Müller"
-  fake_netsh((fixture("german"):gsub("5012", tostring(pid))))
+  case.fake_netsh((fixture("german"):gsub("5012", tostring(pid))))
   local state = http.state()
   local row = http.urls_on(state, 80)[1]
   lu.assertEquals(row.url, "http://+:80/BÜRO/")
@@ -286,7 +259,7 @@ end
 
 function State.test_the_session_view()
   hold()
-  fake_netsh(fixture "session-unnamed")
+  case.fake_netsh(fixture "session-unnamed")
   local state = http.state {view = "session"}
   lu.assertStrMatches(case.read "C:\\netsh-arguments.txt", 'netsh.exe http show servicestate view=session')
   lu.assertEquals({state.source, #state.queues, #state.sessions}, {"netsh", 2, 2})
@@ -312,7 +285,7 @@ end
 
 function State.test_netsh_shows_nothing()
   hold()
-  fake_netsh(fixture "empty")
+  case.fake_netsh(fixture "empty")
   local state = http.state()
   lu.assertEquals(state.source, "holders")
   lu.assertEquals(state.reason, "netsh showed no request queue")
