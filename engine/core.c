@@ -277,14 +277,9 @@ core_run core_suspend(void) {
 }
 
 void core_resume(core_run run) {
-  core_close();
+  if (core) lua_close(core);
   options = run.options;
   script = run.script;
   folder = run.folder;
   core = run.core;
-}
-
-void core_close(void) {
-  if (core) lua_close(core);
-  core = NULL;
 }

@@ -20,10 +20,10 @@ void core_configure(const cli *options, const core_script *script);
  * before the core is opened. It must stay valid. */
 void core_set_folder(const char *folder);
 
-/* The core's state, opened now if it was not. */
+/* The core's state, opened now if it was not. It stays until the process ends: closing what Windows closes then takes
+ * time that everybody would wait. */
 lua_State *core_state(void);
 int core_is_open(void);
-void core_close(void);
 
 /* What a run within this one must not touch: core_suspend lets the next core_state open another core. */
 typedef struct core_run {

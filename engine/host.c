@@ -635,7 +635,6 @@ static int run_in_playbook(void) {
   else complain(luaL_tolstring(L, -1, NULL));
   fflush(NULL);
   lua_close(L);
-  core_close();
   return code;
 }
 

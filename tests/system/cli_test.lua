@@ -56,7 +56,7 @@ end
 
 function T:test_whatever_is_asked_with_json_is_one_document()
   for words, key in pairs {
-    [{"help"}] = "version", [{"--help"}] = "version", [{"list", "--help"}] = "version", [{"--version"}] = "lua", [{}] = "version",
+    [{"help"}] = "version", [{"--help"}] = "version", [{"list", "--help"}] = "version", [{"--version"}] = "lua",
     [{"help", "lint"}] = "text", [{"lint", "--help"}] = "text", [{"service", "install", "--help"}] = "text", [{"test", "--help"}] = "text",
     [{"help", "win.scm"}] = "text", [{"help", "win.scm.stop"}] = "signature", [{"help", "report"}] = "args", [{"report", "--help"}] = "args",
     [{"show", "report"}] = "source", [{"complete", "--help"}] = "text",
