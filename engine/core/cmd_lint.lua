@@ -64,7 +64,7 @@ local function check(files)
   for _, path in ipairs(files) do
     local text, why = read(path)
     if not text then unreadable[#unreadable + 1] = {file = path, message = why} end
-    for _, finding in ipairs(text and linter.check(path, text) or {}) do
+    for _, finding in ipairs(text and linter:check(path, text) or {}) do
       local id = text_of(finding)
       if not seen[id] then findings[#findings + 1] = finding end
       seen[id] = true

@@ -52,6 +52,7 @@ local function levels_of(key, mark)
   for _, known in ipairs(THERE) do
     if #known > #there and folded:sub(1, #known + 1) == known .. "\\" then there = known end
   end
+  if there == "" then return levels end -- it is no key
   for last in key:gmatch "()\\" do
     if last > #there + 1 then levels[#levels + 1] = key:sub(1, last - 1) .. mark end
   end

@@ -1,9 +1,11 @@
 -- Which variable each name of a tree means, and lists of what is in it. Nodes are those of luacheck's parser; an Id
 -- gets `var` ({name=, init=, position=, sets=}: what it was declared with, and how often it is assigned) unless it is
--- a global.
+-- a global. The variables of a loop have `loop`, the expressions that it goes through; calls have `depth`, 0 outside of
+-- functions.
 
 return function(tree)
-  local found = {ids = {}, indexes = {}, calls = {}, tables = {}, vars = {}}
+  local found = {ids = {}, indexes = {}, calls = {}, vars = {}, comparisons = {}}
+  local depth = 0 -- of functions in each other
   local expression, block
 
   local function declare(scope, id, init, position)
@@ -25,7 +27,9 @@ return function(tree)
     for _, parameter in ipairs(node[1]) do
       if parameter.tag == "Id" then declare(inner, parameter) end
     end
+    depth = depth + 1
     block(node[2], inner)
+    depth = depth - 1
   end
 
   local function name(node, scope)
@@ -44,14 +48,17 @@ return function(tree)
   -- A whole function and its arguments; of a method the object, its name and the arguments.
   local function call(node, scope)
     expressions(node, scope)
-    node[1].is_called = node.tag == "Call"
+    node.depth = depth
     found.calls[#found.calls + 1] = node
   end
 
   local handlers = {
     Id = name, Index = index, Call = call, Invoke = call, Function = in_function,
     Paren = function(node, scope) expression(node[1], scope) end,
-    Op = function(node, scope) expressions(node, scope, 2) end,
+    Op = function(node, scope)
+      expressions(node, scope, 2)
+      if node[1] == "eq" or node[1] == "ne" then found.comparisons[#found.comparisons + 1] = node end
+    end,
     Pair = function(node, scope) expressions(node, scope) end,
     Table = function(node, scope) expressions(node, scope) end,
   }
@@ -77,9 +84,9 @@ return function(tree)
     end
   end
 
-  local function loop(names, body, scope)
+  local function loop(names, body, scope, list)
     local inner = open(scope)
-    for _, id in ipairs(names) do declare(inner, id) end
+    for i, id in ipairs(names) do declare(inner, id, nil, i).loop = list end
     block(body, inner)
   end
 
@@ -113,7 +120,7 @@ return function(tree)
     end,
     Forin = function(node, scope)
       expressions(node[2], scope)
-      loop(node[1], node[3], scope)
+      loop(node[1], node[3], scope, node[2])
     end,
     Return = function(node, scope) expressions(node, scope) end,
   }

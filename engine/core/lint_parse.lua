@@ -56,7 +56,10 @@ local function column_of(text, line_start, offset)
   return (utf8.len(before) or #before) + 1
 end
 
-local function problem(line, column, message, hint) return nil, {line = line, column = column, message = message, hint = hint} end
+local function problem(line, column, message, hint)
+  if message:find "escape sequence" then hint = [=[write paths and keys in [[...]], or double each \]=] end
+  return nil, {line = line, column = column, message = message, hint = hint}
+end
 
 -- What is not even text.
 local function wrong_kind(text)
@@ -83,5 +86,6 @@ return function(text)
     return problem(math.tointeger(line) or 1, 1, said:sub(1, 1):upper() .. said:sub(2) .. ".")
   end
   if not parsed then return problem(1, 1, "This is nested too deeply to be checked.", "divide it into functions") end
-  return {tree = tree, comments = comments, column = function(node) return column_of(text, starts[node.line], node.offset) end}
+  local function column(node) return column_of(text, starts[node.line], node.offset) end
+  return {tree = tree, comments = comments, column = column}
 end

@@ -1,6 +1,7 @@
 -- The types of the stubs as tables, so that what is written can be compared with them: types.alternatives(text) is an
 -- array of
---   {fields = {name = text of a type}}, {array = text}, {map = text}, {literal = value}, or {any = true}
+--   {fields = {name = text of a type}, required = {names}, name = of the record}, {array = text}, {map = text},
+--   {literal = value}, {basic = "string"}, or {any = true}
 -- `book` is what scripts/lib/stubs.lua makes of the stubs.
 local book = ...
 local types = {}
@@ -26,30 +27,35 @@ local function divide(text, mark)
 end
 
 local function fields_of_text(text)
-  local fields = {}
+  local fields, required = {}, {}
   for _, part in ipairs(divide(text, ",")) do
-    local name, kind = part:match "^([%w_]+)%??%s*:%s*(.+)$"
+    local name, mark, kind = part:match "^([%w_]+)(%??)%s*:%s*(.+)$"
     if name then fields[name] = kind end
+    if mark == "" then required[#required + 1] = name end
   end
-  return {fields = fields}
+  return {fields = fields, required = required}
 end
 
 local function fields_of_record(record)
-  local fields = record.parent and book.records[record.parent] and fields_of_record(book.records[record.parent]).fields or {}
+  local parent = record.parent and book.records[record.parent]
+  local all = parent and fields_of_record(parent) or {fields = {}, required = {}}
   for _, field in ipairs(record.fields) do
-    local key = field.name:match "^%[(.*)%]$"
-    if key then return {map = field.type} end
-    fields[field.name] = field.type
+    if field.name:find "^%[" then return {map = field.type} end
+    all.fields[field.name] = field.type
+    if not field.optional then all.required[#all.required + 1] = field.name end
   end
-  return {fields = fields}
+  all.name = record.name
+  return all
 end
+
+local BASIC <const> = {string = true, number = true, integer = true, boolean = true, table = true, ["function"] = true}
 
 local add
 
 local function add_name(list, name)
   local record = book.records[name]
   if not record then
-    list[#list + 1] = {any = true, name = name}
+    list[#list + 1] = BASIC[name] and {basic = name} or name:find "^fun%f[(]" and {basic = "function"} or {any = true}
   elseif record.fields then
     list[#list + 1] = fields_of_record(record)
   else
@@ -65,6 +71,7 @@ function add(list, text)
     local value = part:match "^table<.-,%s*(.+)>$"
     if quoted then list[#list + 1] = {literal = quoted}
     elseif tonumber(part) then list[#list + 1] = {literal = tonumber(part)}
+    elseif part == "true" or part == "false" then list[#list + 1] = {literal = part == "true"}
     elseif part:find "%[%]$" then list[#list + 1] = {array = part:sub(1, -3)}
     elseif value then list[#list + 1] = {map = value}
     elseif part:find "^{.*}$" then list[#list + 1] = fields_of_text(part:sub(2, -2))

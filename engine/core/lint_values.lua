@@ -1,5 +1,22 @@
--- What can be said of the value of an expression.
+-- What can be said of the value of an expression, and words for people.
+local core = ...
 local values = {}
+
+function values.names_of(set)
+  local names = {}
+  for name in pairs(set) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+--- "did you mean 'state'?", or nil.
+function values.meant(word, words)
+  local near = core.x.nearest(word, words)
+  return near and ("did you mean '%s'?"):format(near)
+end
+
+--- Whether a node is only the value of a local that is followed itself.
+function values.is_alias(node) return node.bound and node.bound.sets == 0 end
 
 -- The expression that a name stands for, if it is never assigned anew.
 function values.value_of(node)

@@ -183,9 +183,58 @@ function T:test_modules_beside_the_script_count()
   expect {
     playbook = {MANIFEST:format("port = {type = 'port'}, name = {type = 'text'}", "'scm.state', 'reg.key'") .. "return require 'module'.run()",
       "2:157 grant The grant 'reg.key' is never used."},
-    module = {"local p80 = require 'p80'\nlocal module = {}\nfunction module.run()\n  win.scm.stop(p80.args.name)\n  win.file.delete('x', p80.args.port)\n"
+    module = {"local p80 = require 'p80'\nlocal module = {}\nfunction module.run()\n  win.scm.stop(p80.args.name)\n  win.file.delete(p80.args.port)\n"
       .. "end\nreturn module", "5:3 grant win.file.delete needs the grant 'file.write'."},
   }
+end
+
+function T:test_what_functions_are_given()
+  expect {
+    types = {"win.scm.wait('x', 'stopped', {timeout = '30'}) win.scm.get(80) win.scm.get {} win.tcp.probe(8.5)",
+      "1:41 option '30' is no value for 'timeout' of win.scm.wait. a number expected",
+      "option 80 is no value for 'name' of win.scm.get. text expected", "option A table is no value for 'name' of win.scm.get.",
+      "option 8.5 is no value for 'port' of win.tcp.probe. an integer expected"},
+    words = {"win.scm.list {state = 'Active'} return win.scm.wait('x', 'manual')", "did you mean 'active'?", "one of"},
+    count = {"print(win.scm.get(), win.scm.get('x', 1), pcall(win.scm.get), win.scm.get(...))", "1:7 function win.scm.get needs 'name'.",
+      "1:39 function win.scm.get takes no more than 1 argument.", "function win.scm.get needs 'name'."},
+    colon = {"win.scm:get 'x'", "1:9 function win.scm.get is called with a colon. write win.scm.get(...)"},
+    by_name = {"require 'ensure' ('x', {'y'})", "option ensure.ensure takes fields by name. it may have change, check, within"},
+    required = {"require 'ensure' ('x', {check = print})", "option ensure.ensure needs the field 'change'."},
+    callable = {"local retry = require 'retry' retry(print, {deadlin = 1})", "option retry.retry has no option 'deadlin'. did you mean 'deadline'?"},
+    keys = {"win.reg.get([[SOFTWARE\\x]]) win.reg.get 'HKLM/SOFTWARE'", [['SOFTWARE\\x' is no key of the registry. it begins with HKLM]],
+      "its parts are divided by \\"},
+    escape = {'win.reg.get "HKLM\\SOFTWARE"', [=[Invalid escape sequence '\S'. write paths and keys in [[...]], or double each \]=]},
+  }
+end
+
+function T:test_what_functions_return()
+  expect {
+    field = {"local s = win.scm.get 'x'\nprint(s.status, s.state)", "2:9 field win.scm.service has no field 'status'. did you mean 'state'?"},
+    loop = {"for _, l in ipairs(win.tcp.listeners()) do print(l.service, l.pid) end", "1:52 field win.tcp.listener has no field 'service'."},
+    deep = {"print(win.host.version().txt)", "field win.host.version has no field 'txt'. did you mean 'text'?"},
+    compared = {"if win.scm.get('x').state == 'Running' or 'stoped' ~= win.scm.status('x').state then print(1) end",
+      "1:30 field 'state' is never 'Running'. did you mean 'running'?", "1:43 field 'state' is never 'stoped'. did you mean 'stopped'?"},
+  }
+end
+
+function T:test_what_is_forgotten_or_too_early()
+  local playbook = "p80.playbook {name = 'x', version = '1.0.0', summary = 'x', grants = {'scm.state'}}"
+  expect {
+    required = {playbook .. " win.scm.stop 'x'", [[1:1 global 'p80' is an undeclared global. put local p80 = require "p80" before it]]},
+    argument = {MANIFEST:format("port = {type = 'port'}", "") .. "print(port)", "an argument is in what p80.playbook returns: args.port"},
+    twice = {MANIFEST:format("", "'scm.state'") .. "win.scm.stop 'x' p80.playbook {name = 'y'}", "3:18 manifest p80.playbook is called once."},
+    none = {"require 'p80'.playbook()", "1:1 manifest p80.playbook takes a table."},
+    early = {"local p80 = require 'p80' win.scm.stop 'x' " .. playbook, "1:27 grant win.scm.stop comes before p80.playbook"},
+    module = {"local ensur, own = require 'ensur', require 'sub.own' print(ensur, own)", "1:20 module There is no module 'ensur'. did you mean 'ensure'?",
+      [[1:37 module There is no module 'sub.own'. it would be the file sub\own.lua beside the script]]},
+    parts = {"win.scm.list {stat = 1} require 'p80'.playbook {name = 'a b', version = VERSION, summary = 'x', grants = {'scm.stat', 'htp.x'},"
+      .. " args = {a = {type = 'port', default = 0}, b = {type = 'enum'}}} print(p80.args.a, p80.args.b)", "option win.scm.list has no option 'stat'.",
+      "manifest name: ", "global 'VERSION'", "manifest grants[1]: ", "manifest grants[2]: ", "manifest args.a.default: ", "manifest args.b.values: ",
+      "global 'p80'"},
+  }
+  case.write("broken.lua", "return {")
+  local path = case.write("main.lua", "print(require 'broken')")
+  lu.assertStrContains(case.exits(case.p80 {"lint", path}, 1).stdout, "broken.lua:1:9: Expected")
 end
 
 -- The linter's own list of what the guard takes away is the guard's.
@@ -214,6 +263,15 @@ end
 -- What is right, however it is put.
 function T:test_no_false_alarm()
   local found = lint({
+    results = "local s = win.scm.get 'x' or {} print(s.state, win.host.version().text, win.tcp.probe(80).free, #win.scm.list().x)",
+    own_fields = "for i, row in ipairs(win.tcp.list()) do row.mine = i print(row.mine) end",
+    any_table = "local list = win.scm.list() list.n = #list print(list.n, list[1].name, list[1].state == 'stopped')",
+    arguments = "win.scm.get(table.unpack(arg)) win.scm.get(...) win.reg.get([[\\\\server\\HKLM\\SOFTWARE]]) win.reg.get([[hkcu\\x]], nil, {view = 32})",
+    values = "local t = tonumber(arg[1]) win.scm.wait('x', 'stopped', {timeout = t}) win.scm.wait('x', arg[2], {timeout = 1.5})",
+    callable = "local retry, ensure = require 'retry', require 'ensure' retry(print, {on = function() end}) ensure(arg[1], {check = print, change = print})",
+    objects = "local f = io.open 'x' f:read 'a' f:close() io.stdout:write 'x' local s = 'x' print(s:rep(2), ('x'):len())",
+    optional = "pcall(win.scm.list) print(win.scm.list {state = nil}) local o = {} o.program = 'x' print(win.process.find(o.program))",
+    later_module = "local ok, extra = pcall(require, 'extra') return ok and extra",
     dynamic = MANIFEST:format("verb = {type = 'text'}", "'scm.state'") .. "win.scm[args.verb] 'x'",
     handed = MANIFEST:format("verb = {type = 'text'}", "'scm.state', 'reg.value'") .. "local function f(w, a) return w, a end f(win, args)",
     every = MANIFEST:format("a = {type = 'flag'}", "") .. "for name, value in pairs(args) do print(name, value) end",
