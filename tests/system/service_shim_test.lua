@@ -91,6 +91,8 @@ function T:test_what_works_goes_only_when_the_other_is_there()
     lu.assertEquals({result.code ~= 0, made "p80-swap"}, {true, before}, value .. case.describe(result))
   end
   install("p80-swap", path)
+  local planned = case.exits(service("--check", "--json", table.unpack(as_task)), 3).json.changes
+  lu.assertEquals({planned[1].kind, planned[#planned].kind, made "p80-swap"}, {"task", "scm.service", {service = RUNNING}})
   fails(as_task, {service = RUNNING}, "P80_FAKE_PRETEND", "1")
   fails(as_task, {service = RUNNING}, "P80_SHIM_FAIL", "DeleteService:1:5")
   local swapped = case.exits(service("--json", table.unpack(as_task)), 0).json.run
