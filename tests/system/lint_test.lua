@@ -201,7 +201,7 @@ function T:test_what_functions_are_given()
     by_name = {"require 'ensure' ('x', {'y'})", "option ensure.ensure takes fields by name. it may have change, check, within"},
     required = {"require 'ensure' ('x', {check = print})", "option ensure.ensure needs the field 'change'."},
     callable = {"local retry = require 'retry' retry(print, {deadlin = 1})", "option retry.retry has no option 'deadlin'. did you mean 'deadline'?"},
-    keys = {"win.reg.get([[SOFTWARE\\x]]) win.reg.get 'HKLM/SOFTWARE'", [['SOFTWARE\\x' is no key of the registry. it begins with HKLM]],
+    keys = {"win.reg.get([[SOFTWARE\\x]]) win.reg.get 'HKLM/SOFTWARE'", [['SOFTWARE\x' is no key of the registry. it begins with HKLM]],
       "its parts are divided by \\"},
     escape = {'win.reg.get "HKLM\\SOFTWARE"', [=[Invalid escape sequence '\S'. write paths and keys in [[...]], or double each \]=]},
   }
