@@ -7,6 +7,8 @@ local parse, find_names = host.chunk "lint_parse"(core, host), host.chunk "lint_
 local values = host.chunk "lint_values"(core)
 local value_of, constant, meant, names_of = values.value_of, values.constant, values.meant, values.names_of
 
+local LONGEST <const> = 200 -- bytes of a name that is followed
+
 -- What Lua has, and the guard takes away from scripts.
 local REMOVED = {
   string = {"dump"}, package = {"loadlib", "path", "cpath", "config", "searchpath"},
@@ -63,7 +65,7 @@ function Unit:find_meaning(node)
     return value ~= node and self:meaning(value) or nil
   elseif node.tag == "Index" and node[2].tag == "String" then
     local base = self:meaning(node[1])
-    return base and base .. "." .. node[2][1]
+    return base and #base < LONGEST and base .. "." .. node[2][1] or nil
   elseif node.tag == "Call" then
     local callee = self:meaning(node[1])
     local module = callee == "require" and node[2] and constant(node[2])
