@@ -69,6 +69,22 @@ const char *luax_pushfullpath(lua_State *L, int index, const char *name) {
   return lua_tostring(L, -1);
 }
 
+const char *luax_pushfolded(lua_State *L, int index) {
+  int top = lua_gettop(L);
+  size_t n;
+  const char *text = lua_tolstring(L, index, &n);
+  lua_pushvalue(L, index);
+  if (n == 0 || wtf8_wide_length(text, n) == WTF8_INVALID) return text;
+  const wchar_t *wide = luax_checkwidebytes(L, top + 1, "text", &n);
+  wchar_t *folded = luax_buffer(L, n * sizeof *folded);
+  if (LCMapStringW(LOCALE_INVARIANT, LCMAP_LOWERCASE, wide, (int)n, folded, (int)n)) {
+    luax_pushwide(L, folded, n);
+    lua_replace(L, top + 1);
+  }
+  lua_settop(L, top + 1);
+  return lua_tostring(L, -1);
+}
+
 const wchar_t *luax_optwide(lua_State *L, int index, const char *name) {
   if (!lua_isnoneornil(L, index)) return luax_checkwide(L, index, name, NULL);
   lua_pushnil(L);

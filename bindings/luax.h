@@ -70,6 +70,9 @@ const char *luax_checktext(lua_State *L, int index, const char *name);
 const wchar_t *luax_checkwide(lua_State *L, int index, const char *name, size_t *length);
 /* Pushes the absolute path of the one at `index`. */
 const char *luax_pushfullpath(lua_State *L, int index, const char *name);
+/* Pushes the text at `index` in lower case, in every script: what names that differ only in case have in common. What
+ * is no UTF-8 stays as it is. */
+const char *luax_pushfolded(lua_State *L, int index);
 /* luax_checkwide that lets nil through as NULL (and pushes nil). */
 const wchar_t *luax_optwide(lua_State *L, int index, const char *name);
 /* The same for a password (+2, itself and its slot): it is wiped when the function returns or fails, and no message
@@ -122,8 +125,8 @@ luax_handle *luax_newhandle(lua_State *L, luax_closer close);
 void luax_closehandle(luax_handle *handle); /* idempotent */
 void luax_closekernel(UINT_PTR value);      /* CloseHandle as a luax_closer */
 void luax_freelocal(UINT_PTR value);        /* LocalFree as a luax_closer */
-/* A slot for zero-filled pages of memory (+1), and pages in it, for which those that were there are freed; `what` names
- * them in an error. */
+/* A slot for zero-filled pages of memory (+1), and pages in it, for which those that were there are freed; `what`
+ * names them in an error. */
 luax_handle *luax_newpages(lua_State *L);
 void *luax_setpages(lua_State *L, luax_handle *slot, size_t size, const char *what);
 

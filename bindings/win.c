@@ -7,7 +7,6 @@
 #include "codepage.h"
 #include "near.h"
 #include "subjects.h"
-#include "wtf8.h"
 
 #define SUBJECT_ADDRESS(name) &name##_subject,
 static const luax_subject *const subjects[] = {SUBJECTS(SUBJECT_ADDRESS)};
@@ -81,17 +80,10 @@ static int x_encode(lua_State *L) {
   return 1;
 }
 
-/* x.fold(text) -> the text in lower case, in every script: what names that differ only in case have in common. What
- * is no UTF-8 stays as it is. */
+/* x.fold(text) -> luax_pushfolded. */
 static int x_fold(lua_State *L) {
-  size_t n;
-  const char *text = luaL_checklstring(L, 1, &n);
-  lua_settop(L, 1);
-  if (n == 0 || wtf8_wide_length(text, n) == WTF8_INVALID) return 1;
-  const wchar_t *wide = luax_checkwidebytes(L, 1, "text", &n);
-  wchar_t *folded = luax_buffer(L, n * sizeof *folded);
-  if (LCMapStringW(LOCALE_INVARIANT, LCMAP_LOWERCASE, wide, (int)n, folded, (int)n)) luax_pushwide(L, folded, n);
-  else lua_pushvalue(L, 1);
+  luaL_checkstring(L, 1);
+  luax_pushfolded(L, 1);
   return 1;
 }
 

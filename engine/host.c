@@ -414,7 +414,8 @@ static const char *push_folder(lua_State *L, const char *path) {
 }
 
 /* Pushes the file of the installed playbook that `word` means ("acme" or "acme.lua"), or nil;
- * engine/core/installed.lua says which folder is in force. */
+ * engine/core/installed.lua says which folder is in force. It is looked for twice: one may become the other
+ * meanwhile. */
 static const char *push_installed_file(lua_State *L, const char *word) {
   static const char *const formats[] = {"%s\\playbooks\\%s\\%s.lua", "%s\\playbooks\\%s.new\\%s.lua"};
   size_t n = strlen(word);
@@ -422,8 +423,8 @@ static const char *push_installed_file(lua_State *L, const char *word) {
   if (strspn(name, NAME_LETTERS) == strlen(name)) {
     store_push_home(L);
     const char *home = lua_tostring(L, -1);
-    for (int i = 0; i < 2; i++) {
-      const char *path = lua_pushfstring(L, formats[i], home, name, name);
+    for (int i = 0; i < 4; i++) {
+      const char *path = lua_pushfstring(L, formats[i % 2], home, name, name);
       if (attributes_of(L, path) != INVALID_FILE_ATTRIBUTES) return path;
     }
   }
@@ -431,9 +432,23 @@ static const char *push_installed_file(lua_State *L, const char *word) {
   return NULL;
 }
 
+/* Has the run see one version of an installed playbook, the one that is in force now; its file may have another path
+ * (+1) when that has just changed. One that is being replaced is ready in a moment. */
+static const char *keep_installed(lua_State *L, const char *word, const char *path) {
+  enum { TRIES = 40, PAUSE = 50 };
+  DWORD code = NO_ERROR;
+  for (int i = 0; path && i < TRIES; i++) {
+    code = admit_keep(L, push_folder(L, path), path);
+    if (code == NO_ERROR) return path;
+    luax_sleep(L, PAUSE);
+    path = push_installed_file(L, word);
+  }
+  luax_fail(L, word, path ? code : ERROR_FILE_NOT_FOUND);
+}
+
 /* Loads the script that `word` names: a bundled playbook, an installed one, or a file. A word with a folder is a
  * file, and one with ".lua" when there is one. Pushes the chunk, or why there is none; fills in `found`. */
-static int load_script(lua_State *L, const char *word, core_script *found) {
+static int load_script(lua_State *L, const char *word, core_script *found, int is_run) {
   if (!ends_with_lua(word) || attributes_of(L, word) == INVALID_FILE_ATTRIBUTES) {
     const char *bundled = push_bundled_name(L, word), *installed = bundled ? NULL : push_installed_file(L, word);
     if (bundled) {
@@ -443,6 +458,7 @@ static int load_script(lua_State *L, const char *word, core_script *found) {
     }
     if (installed) {
       *found = (core_script){word, installed, "installed"};
+      if (is_run) found->path = installed = keep_installed(L, word, installed);
       searcher_add_folder(L, push_folder(L, installed));
       lua_pop(L, 1);
       return load_file(L, installed);
@@ -461,9 +477,10 @@ static int push_words(lua_State *L) {
   return options->word_count;
 }
 
-/* Runs protected. Argument: the script's word. Returns the chunk or why there is none, which of both, and the name. */
+/* Runs protected. Argument: the script's word. Returns the chunk or why there is none, which of both, and the name.
+ */
 static int load_given(lua_State *L) {
-  int ok = load_script(L, lua_tostring(L, 1), &script);
+  int ok = load_script(L, lua_tostring(L, 1), &script, 1);
   lua_pushboolean(L, ok);
   lua_pushstring(L, script.name);
   script.name = lua_tostring(L, -1);
@@ -723,7 +740,7 @@ static int run_for_manifest(lua_State *L) {
     copy_texts(L, lua_touserdata(L, 2), files);
     searcher_add_texts(L, 4);
     searcher_load_text(L, 4, word);
-  } else if (!load_script(L, word, &found)) return lua_error(L);
+  } else if (!load_script(L, word, &found, 0)) return lua_error(L);
   lua_call(L, 0, 0);
   return 0;
 }

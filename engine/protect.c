@@ -172,7 +172,8 @@ static void check_drive(lua_State *L, const wchar_t *path) {
   wchar_t *target = luax_buffer(L, LONGEST * sizeof *target);
   DWORD n = QueryDosDeviceW(drive, target, LONGEST);
   if (n == 0) {
-    const char *message = lua_pushfstring(L, "Windows does not tell what its drive is (error %d).", (int)GetLastError());
+    const char *message =
+        lua_pushfstring(L, "Windows does not tell what its drive is (error %d).", (int)GetLastError());
     refuse(L, path, message, "keep it on a drive of this machine");
   }
   if (wcsncmp(target, device, wcslen(device)) != 0)

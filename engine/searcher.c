@@ -39,13 +39,6 @@ static int is_module_name(const char *name) {
   return part;
 }
 
-static int file_exists(lua_State *L, const char *path) {
-  lua_pushstring(L, path);
-  DWORD attributes = GetFileAttributesW(luax_checkwide(L, -1, "path", NULL));
-  lua_pop(L, 2);
-  return attributes != INVALID_FILE_ATTRIBUTES && !(attributes & FILE_ATTRIBUTE_DIRECTORY);
-}
-
 /* searcher(name): <folder>\a\b.lua or <folder>\a\b\init.lua for "a.b"; upvalue 1 is the folder. */
 static int search_folder(lua_State *L) {
   const char *name = luaL_checkstring(L, 1), *folder = lua_tostring(L, lua_upvalueindex(1));
@@ -57,7 +50,7 @@ static int search_folder(lua_State *L) {
   static const char *const formats[] = {"%s\\%s.lua", "%s\\%s\\init.lua"};
   for (int i = 0; i < 2; i++) {
     const char *path = lua_pushfstring(L, formats[i], folder, file);
-    if (!file_exists(L, path)) continue;
+    if (!admit_has(L, path)) continue;
     if (admit_load(L, path, ADMIT_MODULE) != LUA_OK)
       return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", name, path, lua_tostring(L, -1));
     lua_pushstring(L, path);

@@ -179,13 +179,14 @@ static int store_remove_folder(lua_State *L) {
   return 0;
 }
 
-/* store.identity(path) -> what tells a file or folder from all others, whatever it is called; nil when it is not there. */
+/* store.identity(path) -> what tells a file or folder from all others, whatever it is called; nil when it is not
+ * there. */
 static int store_identity(lua_State *L) {
   BY_HANDLE_FILE_INFORMATION is;
   luax_handle *slot = luax_newhandle(L, luax_closekernel);
-  HANDLE file = CreateFileW(luax_checkwide(L, 1, "path", NULL), 0,
-                            FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL, OPEN_EXISTING,
-                            FILE_FLAG_BACKUP_SEMANTICS, NULL);
+  HANDLE file =
+      CreateFileW(luax_checkwide(L, 1, "path", NULL), 0, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
+                  OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, NULL);
   if (file == INVALID_HANDLE_VALUE) return 0;
   slot->value = (UINT_PTR)file;
   if (!GetFileInformationByHandle(file, &is)) return 0;

@@ -204,6 +204,53 @@ function T:test_a_changed_or_damaged_version_is_repaired()
   assert_runs "1.0.0"
 end
 
+-- ---- Replaced while it runs ----
+
+-- A version that says which it is, waits for the file `go`, and then requires the rest of itself.
+local function make_late(version)
+  local folder = case.path("late" .. version)
+  for _, name in ipairs {"", "\\lib", "\\lib\\deep"} do lfs.mkdir(folder .. name) end
+  case.write(folder .. "\\late.lua", ([[
+    require "p80".playbook {name = "late", version = "%s", summary = "x", args = {go = {type = "path"}}}
+    local sleep = require "p80".sleep
+    print "ready" io.stdout:flush()
+    while not win.file.read(require "p80".args.go) do sleep(0.05) end
+    local late = "lib.late"
+    print(require(late), require "LIB.Deep", (require "lib.deep.er"))
+    print(pcall(require, "lib.new"))
+    local folder = win.file.absolute(os.getenv "ProgramData" .. "\\p80\\playbooks\\late\\")
+    print(loadfile(folder .. "lib\\late.lua")(), dofile(folder .. "LIB\\late.lua"), loadfile(folder .. "lib\\new.lua"))
+    print(package.searchers[3] "lib.late" (), select("#", loadfile(folder .. "notes.txt", {})))
+  ]]):format(version):gsub("\\\\\\\\", "\\\\"))
+  for _, name in ipairs {"late", "deep\\init", "deep\\er"} do case.write(folder .. "\\lib\\" .. name .. ".lua", ("return %q"):format(version)) end
+  if version ~= "1.0.0" then case.write(folder .. "\\lib\\new.lua", "return 'new'") end
+  return folder
+end
+
+function T:test_a_playbook_that_runs_sees_one_version_of_itself()
+  case.exits(install(make_late "1.0.0"), 0)
+  local go = case.path "go"
+  local process = test.start(case.command {"late", "--go", go, state = case.state})
+  case.later(function() process:close() end)
+  case.wait("the playbook", function() return process:output():find "ready" end)
+  for _, version in ipairs {"2.0.0", "3.0.0", "4.0.0"} do case.exits(install(make_late(version)), 0) end
+  case.write(go, "")
+  local result = process:wait(30)
+  lu.assertEquals(result.code, 0, result.stdout .. result.stderr)
+  local out = result.stdout:gsub("\r", "")
+  lu.assertStrContains(out, "1.0.0\t1.0.0\t1.0.0\n")
+  lu.assertStrContains(out, "false\tmodule 'lib.new' not found")
+  lu.assertStrContains(out, "1.0.0\t1.0.0\tnil\tcannot open")
+  lu.assertStrContains(case.exits(p80 {"late", "--go", go}, 0).stdout, "4.0.0\t4.0.0\t4.0.0")
+end
+
+-- In the moment in which its folder is being renamed nobody can hold it; the run begins with the one or the other.
+function T:test_a_playbook_that_begins_while_it_is_replaced()
+  case.exits(install(make "1.0.0"), 0)
+  local env = {P80_SHIM_FAIL = "CreateFileW:1:32"}
+  lu.assertEquals(case.exits(p80 {"acme", env = env}, 0).stdout, says "1.0.0")
+end
+
 -- ---- Whatever happens ----
 
 -- The version in force: its text and its module must be of one.
