@@ -126,7 +126,7 @@ function T:test_nothing_of_this_machine_is_touched()
         "driver.list()", "driver.third_party()", [=[driver.inspect [[C:\x.sys]]]=], "process.modules(4)", "process.get(4, {modules = true})",
         "process.list {usage = true}", "process.list {window = true}", "process.handles {}", "tcp.list {module = true}", "reg.watch 'HKLM'",
         [=[reg.set_security([[HKLM\SOFTWARE\X]], "D:(A;;GA;;;BA)")]=], [=[reg.save([[HKLM\SOFTWARE\X]], [[C:\y]])]=],
-        [=[reg.restore([[HKLM\SOFTWARE\X]], [[C:\x]])]=], [=[reg.load([[HKLM\Y]], [[C:\x]])]=], [=[reg.get([[\\S\HKLM\X]])]=],
+        [=[reg.restore([[HKLM\SOFTWARE\X]], [[C:\windows\win.ini]])]=], [=[reg.load([[HKLM\Y]], [[C:\windows\win.ini]])]=], [=[reg.get([[\\S\HKLM\X]])]=],
       } do
         local r = m:code("win." .. call, all)
         lu.assertEquals({r.exit, r.error and r.error.code, r.difference}, {1, 120, {}}, call)
