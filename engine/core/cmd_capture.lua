@@ -2,71 +2,15 @@
 local core, host = ...
 local win, code, data = core.win, core.code, core.data
 
-local WITHHELD <const> = "***"
-
 local left_out = {} -- texts for people
 
-local function leave_out(text) left_out[#left_out + 1] = text end
-
--- ---- Secrets ----
-
--- In a name, at its end, and alone.
-local WITHIN <const> = {"passw", "pwd", "secret", "token", "credential", "connectionstring", "authorization", "cookie"}
-local AT_END <const> = {"key", "pass"}
-local ALONE <const> = {p = true, pw = true, pin = true, sas = true, auth = true, sig = true}
-
-local function names_a_secret(name)
-  local folded = name:lower():gsub("[^%a]", "")
-  for _, word in ipairs(WITHIN) do
-    if folded:find(word, 1, true) then return true end
-  end
-  for _, word in ipairs(AT_END) do
-    if folded:sub(-#word) == word then return true end
-  end
-  return ALONE[folded] or false
+local function leave_out(text)
+  if not left_out[text] then left_out[#left_out + 1] = text end
+  left_out[text] = true
 end
 
--- A command line, or other text with settings in it, with *** for what may be secret; and whether anything was.
-local function masked(text)
-  local hidden = false
-  local function hide(name, between, value)
-    local is_drive = #name == 1 and between == ":" and value:find '^"?[\\/]'
-    if is_drive or not names_a_secret(name) or value == "" or value == WITHHELD then return nil end
-    hidden = true
-    return name .. between .. WITHHELD
-  end
-  local NAME <const>, SET <const> = "([%w_%-]+)", "(%s*[=:]%s*)"
-  for _, value in ipairs {'("[^"]*")', "('[^']*')", "([^%s;,\"'&][^%s;,\"&]*)"} do
-    text = text:gsub(NAME .. SET .. value, hide)
-  end
-  for _, value in ipairs {'("[^"]*")', "('[^']*')", "([^%s\"'/%-][^%s\"]*)"} do
-    text = text:gsub("([/%-][%w_%-]+)(%s+)" .. value, hide)
-  end
-  text = text:gsub("(%a[%w+.%-]*://[^%s/:@]+:)([^%s/@]+)@", function(before)
-    hidden = true
-    return before .. WITHHELD .. "@"
-  end)
-  return text, hidden
-end
-
-local function safe(what, text)
-  if text == nil then return nil end
-  local shown, hidden = masked(text)
-  if hidden then leave_out(("what may be secret in %s"):format(what)) end
-  return shown
-end
-
-local ENTITIES <const> = {["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;"}
-local CHARACTERS <const> = {amp = "&", lt = "<", gt = ">", quot = '"', apos = "'"}
-
--- The same for the text between the tags of XML.
-local function safe_xml(what, xml)
-  return (xml:gsub(">([^<]+)<", function(text)
-    local plain = text:gsub("&(%a+);", CHARACTERS)
-    local shown = safe(what, plain)
-    return shown ~= plain and ">" .. shown:gsub('[&<>"]', ENTITIES) .. "<" or nil
-  end))
-end
+local secrets = host.chunk "capture_secrets"(leave_out)
+local safe = secrets.safe
 
 -- ---- Services ----
 
@@ -78,8 +22,17 @@ local function readable(what, read, ...)
 end
 
 local COPIED <const> = {
-  "state", "type", "start", "error_control", "display_name", "account", "group", "delayed", "interactive", "pid",
+  "state", "type", "start", "error_control", "display_name", "account", "group", "tag", "delayed", "interactive", "pid",
 }
+local DETAILS <const> = {"sid_type", "privileges", "preshutdown_timeout", "preferred_node", "protection", "triggers"}
+
+-- Failure actions, unless there are none of any kind.
+local function failure_of(name, failure)
+  failure.command = safe("the failure command of service " .. name, failure.command)
+  local is_usual = not failure.actions[1] and failure.command == "" and failure.reboot_message == ""
+    and failure.reset_period == 0 and not failure.on_non_crash
+  return not is_usual and failure or nil
+end
 
 local function service_of(name)
   local record = readable("service " .. name, win.scm.get, name)
@@ -89,12 +42,14 @@ local function service_of(name)
   if record.dependencies and record.dependencies[1] then service.dependencies = record.dependencies end
   if record.state ~= "stopped" then service.accepts = record.accepts else service.exit_code = record.exit_code end
   local details = readable("the details of service " .. name, win.scm.details, name) or {}
-  if details.description ~= "" then service.description = details.description end
-  if details.failure and details.failure.actions[1] then
-    service.failure = details.failure
-    service.failure.command = safe("the failure command of service " .. name, service.failure.command)
+  local description = safe("the description of service " .. name, details.description)
+  service.description = description ~= "" and description or nil
+  if details.failure then service.failure = failure_of(name, details.failure) end
+  for _, key in ipairs(DETAILS) do
+    local value = details[key]
+    if type(value) ~= "table" or value[1] then service[key] = value end
   end
-  if details.triggers and details.triggers[1] then service.triggers = details.triggers end
+  service.security = readable("the access list of service " .. name, win.scm.security, name)
   return service
 end
 
@@ -132,13 +87,19 @@ end
 
 -- ---- Processes and what they hold ----
 
+local NOW <const> = os.time()
+local FILETIME_OF_1970 <const> = 11644473600 -- seconds
+
+-- Seconds from now to a FILETIME.
+local function seconds_until(filetime) return filetime and (filetime - (NOW + FILETIME_OF_1970) * 10000000) / 1e7 end
+
 local function add_processes(machine, with_command_lines)
   for _, row in ipairs(win.process.list {command_line = with_command_lines}) do
     if row.pid ~= host.pid and row.pid ~= 0 then
+      local what = ("the command line of pid %d (%s)"):format(row.pid, row.name)
       table.insert(machine.processes, {
         pid = row.pid, name = row.name, path = row.path, parent = row.parent, session = row.session,
-        threads = row.threads, command_line = safe(("the command line of pid %d (%s)"):format(row.pid, row.name),
-          row.command_line),
+        threads = row.threads, created = seconds_until(row.created), command_line = safe(what, row.command_line),
       })
     end
   end
@@ -240,7 +201,8 @@ local function add_http(machine)
   local http = machine.http
   http.iplisten = readable("the listen list", win.http.iplisten.list) or {}
   http.urlacl, http.sslcert = {}, {}
-  for _, row in ipairs(readable("reservations", win.http.urlacl.list) or {}) do http.urlacl[row.url] = row.sddl end
+  local reservations = readable("reservations", win.http.urlacl.list) or {}
+  for _, row in ipairs(reservations) do http.urlacl[row.url] = row.sddl end
   local defaults = win.http.sslcert.defaults()
   for _, row in ipairs(readable("certificate bindings", win.http.sslcert.list) or {}) do
     local fields = {}
@@ -255,6 +217,7 @@ local function add_http(machine)
       http[subject][row.name] = row.value
     end
   end
+  return reservations
 end
 
 local function binding_text(row)
@@ -274,33 +237,48 @@ local function add_sites(machine)
   end
 end
 
+-- A task as a model has it: its XML, before Windows Vista its fields.
+local function task_of(row)
+  local what = "task " .. row.path
+  if row.xml then return {xml = secrets.safe_xml(what, row.xml), enabled = row.enabled} end
+  local action = row.actions[1]
+  return {
+    program = action.program, arguments = safe(what, action.arguments), directory = action.directory,
+    description = safe(what, row.description), account = row.account, triggers = row.triggers, enabled = row.enabled,
+  }
+end
+
 -- Those of Windows itself are many, and nobody's concern.
 local function add_tasks(machine)
   local passed = 0
   for _, row in ipairs(readable("scheduled tasks", win.task.list) or {}) do
-    local is_own = row.path:find [[^\Microsoft\]]
-    local task = not is_own and readable("task " .. row.path, win.task.get, row.path)
-    if is_own then passed = passed + 1 end
-    if task and task.xml then
-      machine.tasks[row.path] = {xml = safe_xml("task " .. row.path, task.xml), enabled = task.enabled}
-    end
+    local is_windows = row.path:find [[^\Microsoft\]]
+    local task = not is_windows and readable("task " .. row.path, win.task.get, row.path)
+    if is_windows then passed = passed + 1 end
+    if task then machine.tasks[row.path] = task_of(task) end
   end
   if passed > 0 then leave_out(("%d scheduled tasks of Windows itself"):format(passed)) end
 end
 
-local function add_accounts(machine)
+-- The accounts of services and reservations, but for those that every Windows has.
+local function add_accounts(machine, reservations)
+  local function add(name)
+    local record = readable("the account " .. name, win.account.get, name)
+    if not record or not record.name or not record.sid:find "^S%-1%-5%-[28]%d%-" then return end
+    machine.accounts[record.name] = record.type == "user" and record.sid or {sid = record.sid, type = record.type}
+  end
   for _, service in pairs(machine.services) do
-    local name = service.account
-    local is_own = name and name:find "\\"
-    local record = is_own and readable("the account " .. name, win.account.get, (name:gsub("^%.\\", "")))
-    if record and record.sid:find "^S%-1%-5%-21%-" then machine.accounts[name] = record.sid end
+    if service.account and service.account:find "\\" then add((service.account:gsub("^%.\\", ""))) end
+  end
+  for _, row in ipairs(reservations) do
+    for _, user in ipairs(row.users) do add(user.sid) end
   end
 end
 
 -- A value as it goes into the table; nil for one that may be secret.
 local function value_of(key, row)
   local what = ("%s\\%s"):format(key, row.name)
-  if names_a_secret(row.name) then
+  if secrets.names_a_secret(row.name) or secrets.has_secret_word(key:match "[^\\]*$") then
     leave_out(what .. ", which may be secret")
     return nil
   end
@@ -315,15 +293,32 @@ local function value_of(key, row)
   return {type = row.type, value = type(row.value) == "string" and safe(what, row.value) or row.value}
 end
 
-local function add_tree(machine, key, tree)
+local function add_values(machine, key, rows)
   local values = {}
-  for _, row in ipairs(tree.values) do values[row.name] = value_of(key, row) end
+  for _, row in ipairs(rows) do values[row.name] = value_of(key, row) end
   machine.registry[key] = values
+end
+
+local function add_tree(machine, key, tree)
+  add_values(machine, key, tree.values)
+  machine.key_security[key] = tree.security
   for name, child in pairs(tree.keys) do add_tree(machine, key .. "\\" .. name, child) end
 end
 
+-- What win.http.parameters and win.feature read.
+local ALWAYS <const> = {
+  [[HKLM\SYSTEM\CurrentControlSet\Services\HTTP\Parameters]], [[HKLM\SYSTEM\CurrentControlSet\Services\HTTPFilter\Parameters]],
+  [[HKLM\SOFTWARE\Microsoft\InetStp\Components]],
+  [[HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Setup\Oc Manager\Subcomponents]],
+}
+
 local function add_registry(machine, keys)
-  if not keys[1] then leave_out "the registry (--registry KEY adds a key with all below it)" end
+  for _, key in ipairs(ALWAYS) do
+    local rows = readable(key, win.reg.values, key)
+    if rows and rows[1] then add_values(machine, key, rows) end
+  end
+  local but = keys[1] and " but for the keys that were named" or ""
+  leave_out(("the registry%s (--registry KEY adds a key with all below it)"):format(but))
   for _, key in ipairs(keys) do
     local tree = core.ask(win.reg.tree, key)
     if not tree then core.fail(key, code.ERROR_FILE_NOT_FOUND, "There is no such key.") end
@@ -338,18 +333,19 @@ local function capture(args)
   local machine = {
     name = win.host.name(), windows = ("%d.%d.%d"):format(version.major, version.minor, version.build),
     service_pack = version.service_pack, server = version.server, architecture = win.host.architecture(),
-    elevated = win.host.elevated(), time = host.now(), ipv6 = win.tcp.probe(65535).ipv6.reason ~= "unavailable",
-    services = {}, processes = {}, http = {}, sites = {}, accounts = {}, registry = {}, tasks = {},
+    elevated = win.host.elevated(), time = os.date("!%Y-%m-%dT%H:%M:%SZ", NOW), boot_time = win.host.boot_time(),
+    ipv6 = win.tcp.probe(65535).ipv6.reason ~= "unavailable",
+    services = {}, processes = {}, http = {}, sites = {}, accounts = {}, registry = {}, key_security = {}, tasks = {},
   }
   if not machine.elevated then leave_out "what only administrators may see: run p80 elevated for all of it" end
   add_services(machine, args.drivers)
   add_processes(machine, args.command_lines)
   add_sites(machine)
   add_endpoints(machine)
-  add_http(machine)
-  add_accounts(machine)
+  add_accounts(machine, add_http(machine))
   add_tasks(machine)
   add_registry(machine, args.registry)
+  leave_out "files, the event logs, and what programs do"
   for _, service in pairs(machine.services) do
     if service.state == "stopped" then service.pid = nil end
   end
@@ -389,7 +385,8 @@ return function(...)
   if args.file and not core.checking then win.file.write(win.file.absolute(args.file), text) end
   if core.options.json then
     local shown = not args.file and machine or nil
-    local document = {file = args.file, left_out = data.array(left_out), machine = shown}
+    local said = data.array(table.move(left_out, 1, #left_out, 1, {}))
+    local document = {file = args.file, left_out = said, machine = shown}
     return data.document(document, {"file", "left_out"}) .. "\n"
   end
   if not core.options.quiet then say_left_out() end

@@ -26,6 +26,16 @@ function model.find(map, name)
   end
 end
 
+local PARTS <const> = {O = "O", G = "G", D = "D", S = "S"}
+
+--- A security descriptor with those parts in the place of its own that another one has.
+function model.merged_security(text, other)
+  local sddl = model.core.sddl
+  local parts = sddl.split(text, PARTS)
+  for mark, part in pairs(sddl.split(other, PARTS)) do parts[mark] = part end
+  return sddl.join(parts, PARTS)
+end
+
 -- ---- What stands for C ----
 
 local FILE <const> = {
@@ -78,7 +88,7 @@ local NOT_MODELLED <const> = {
   ["driver.loaded"] = "drivers", ["driver.version"] = "drivers", ["driver.signature"] = "drivers",
   ["process.modules"] = "the modules of processes", ["process.usage"] = "the memory of processes",
   ["process.windows"] = "the windows of processes", ["reg.load"] = "hive files", ["reg.unload"] = "hive files",
-  ["reg.save"] = "hive files", ["reg.set_security"] = "access lists of keys", ["reg.watch"] = "watching keys",
+  ["reg.save"] = "hive files", ["reg.watch"] = "watching keys",
 }
 
 local functions, reals = {}, {} -- by name
@@ -124,7 +134,9 @@ local begun = seconds_of(machine.time)
 --- Seconds since 1970 (UTC), as text, and as Windows counts.
 function model.time() return begun + machine.clock // 1 | 0 end
 function model.time_text() return os.date("!%Y-%m-%dT%H:%M:%SZ", model.time()) end
-function model.filetime(seconds) return ((begun + FILETIME_OF_1970) * 10000000 + seconds * 10000000) // 1 | 0 end
+function model.filetime(seconds)
+  return (begun + FILETIME_OF_1970) * 10000000 + math.tointeger((seconds * 10000000 + 0.5) // 1)
+end
 function model.filetime_text(filetime)
   return os.date("!%Y-%m-%dT%H:%M:%SZ", filetime // 10000000 - FILETIME_OF_1970)
 end

@@ -1,6 +1,6 @@
 -- The machine itself, its accounts and its files, on a modelled machine.
 local model, host = ...
-local machine = model.machine
+local machine, fold = model.machine, host.x.fold
 local part = {["account.canonical"] = true, ["file.absolute"] = true}
 
 local ACCESS_DENIED <const> = 5
@@ -50,8 +50,10 @@ local function known_record(row)
   }
 end
 
-local function own_record(name, sid)
-  return {sid = sid, domain = name:match "^(.-)\\" or "", name = name, type = "user"}
+-- One of machine.accounts: a SID, or {sid=, type=}.
+local function own_record(name, own)
+  if type(own) == "string" then own = {sid = own} end
+  return {sid = own.sid, domain = name:match "^(.-)\\" or "", name = name, type = own.type or "user"}
 end
 
 part["account.by_sid"] = function(sid)
@@ -60,19 +62,20 @@ part["account.by_sid"] = function(sid)
     if row[1] == sid:upper() or row[4] == sid:upper() then return known_record(row) end
   end
   for name, own in pairs(machine.accounts) do
-    if own:upper() == sid:upper() then return own_record(name, own) end
+    local record = own_record(name, own)
+    if record.sid:upper() == sid:upper() then return record end
   end
   return sid:find "^[Ss]%-1%-%d+" and {sid = sid:upper()} or nil
 end
 
 part["account.by_name"] = function(name)
-  local wanted = model.check().text("account", name):lower()
-  for known, sid in pairs(machine.accounts) do
-    if known:lower() == wanted or known:lower():match "\\(.*)$" == wanted then return own_record(known, sid) end
+  local wanted = fold(model.check().text("account", name))
+  for known, own in pairs(machine.accounts) do
+    if fold(known) == wanted or fold(known):match "\\(.*)$" == wanted then return own_record(known, own) end
   end
   for _, row in ipairs(KNOWN) do
     local record = known_record(row)
-    if record.name:lower() == wanted or row[3]:lower() == wanted then return record end
+    if fold(record.name) == wanted or fold(row[3]) == wanted then return record end
   end
 end
 

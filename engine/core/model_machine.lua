@@ -20,9 +20,9 @@ local SERVICE <const> = set [[
 local PROCESS <const> = set [[
   pid name path parent session user command_line created threads critical listens urls queue with]]
 local FIELDS <const> = {
-  machine = set [[name windows service_pack server edition architecture elevated language ipv6 time boot_time services
+  machine = set [[name windows service_pack server edition architecture elevated ipv6 time boot_time services
     processes connections excluded registry http sites accounts files programs tasks events clock due runs next_pid
-    manager]],
+    manager key_security]],
   http = set "urls iplisten addresses urlacl sslcert timeout cache setting netsh",
   site = set "id state auto_start error bindings queue",
   listen = set "port address protocol exclusive pid",
@@ -384,7 +384,7 @@ end
 local IDLE <const> = {pid = 0, name = "[System Process]", parent = 0}
 local SYSTEM <const> = {pid = 4, name = "System", parent = 0}
 local PARTS <const> = {
-  "services", "processes", "connections", "excluded", "registry", "sites", "accounts", "files", "programs", "tasks",
+  "services", "processes", "connections", "excluded", "registry", "key_security", "sites", "accounts", "files", "programs", "tasks",
   "events",
 }
 local MANAGER <const> = {pid = 600, name = "services.exe", path = SYSTEM32 .. "services.exe", parent = 4}

@@ -206,8 +206,14 @@ end
 
 local SECURITY <const> = "O:BAG:SYD:PAI(A;CI;KA;;;BA)(A;CI;KA;;;SY)(A;CI;KR;;;BU)"
 
+-- That of a key, of which machine.key_security may have parts.
+local function security_of(path)
+  local own = model.find(machine.key_security, path)
+  return own and model.merged_security(SECURITY, own) or SECURITY
+end
+
 local function tree_of(path)
-  local tree = {keys = {}, values = rows_of(path), security = SECURITY:match "D:.*"}
+  local tree = {keys = {}, values = rows_of(path), security = security_of(path):match "D:.*"}
   for _, name in ipairs(names_below(path)) do tree.keys[name] = tree_of(path .. "\\" .. name) end
   return tree
 end
@@ -241,6 +247,7 @@ local function create(path, key, node)
   if above and not is_there(above) then model.fail(key, FILE_NOT_FOUND, nil, "the key above it does not exist") end
   if node and is_there(path) then model.fail(key, ALREADY_EXISTS) end
   if not find(path) and not kept(path) then machine.registry[path] = {} end
+  machine.key_security[path] = node and node.security
   for _, row in ipairs(node and node.values or {}) do
     machine.registry[path][row.name] = {type = row.type, value = copy(row.value), raw = row.raw}
   end
@@ -264,11 +271,22 @@ reg["reg.delete"] = function(key, name, options)
   for known in pairs(machine.registry) do
     if fold(known) == start or fold(known):sub(1, #start + 1) == start .. "\\" then
       machine.registry[known] = nil
+      machine.key_security[known] = nil
     end
   end
 end
 
+reg["reg.set_security"] = function(key, sddl, options)
+  local path = path_of(key, options)
+  if not is_there(path) then model.fail(key, FILE_NOT_FOUND) end
+  path = find(path) or path
+  machine.key_security[path] = model.merged_security(security_of(path), sddl)
+end
 
-reg["reg.security"] = function(key, options) return is_there(path_to_read(key, options)) and SECURITY or nil end
+
+reg["reg.security"] = function(key, options)
+  local path = path_to_read(key, options)
+  return is_there(path) and security_of(path) or nil
+end
 
 return reg

@@ -209,13 +209,9 @@ scm["scm.security"] = function(name, options)
   return service.security or SECURITY
 end
 
-local PARTS <const> = {O = "O", G = "G", D = "D", S = "S"}
-
 scm["scm.set_security"] = function(name, text)
-  local service, sddl = existing(name), model.core.sddl
-  local parts = sddl.split(service.security or SECURITY, PARTS)
-  for mark, part in pairs(sddl.split(text, PARTS)) do parts[mark] = part end
-  service.security = sddl.join(parts, PARTS)
+  local service = existing(name)
+  service.security = model.merged_security(service.security or SECURITY, text)
 end
 
 -- ---- States ----

@@ -9,7 +9,7 @@ local SUBJECTS <const> = {
 -- What a model does not do (docs/testing.md), what ends only when something happens, and what answers differ by nature.
 local LEFT_OUT <const> = {
   ["process.modules"] = true, ["process.handles"] = true, ["reg.watch"] = true, ["reg.load"] = true, ["reg.unload"] = true, ["reg.save"] = true,
-  ["reg.restore"] = true, ["reg.set_security"] = true,
+  ["reg.restore"] = true,
 }
 local NAME <const>, KEY <const> = "p80-nothing", [[HKLM\SOFTWARE\p80-nothing]]
 local ARGUMENTS <const> = {
