@@ -651,6 +651,7 @@ static int run_in_playbook(void) {
   if (lua_pcall(L, 0, 1, 0) == LUA_OK) code = (int)lua_tointeger(L, -1);
   else complain(luaL_tolstring(L, -1, NULL));
   fflush(NULL);
+  interrupt_leave(NULL);
   lua_close(L);
   return code;
 }
@@ -667,6 +668,7 @@ static int run_inner(void (*finished)(void *), void *context) {
   }
   fflush(NULL);
   finished(context);
+  interrupt_leave(NULL);
   lua_sethook(L, NULL, 0, 0);
   lua_close(L);
   return inner->code;

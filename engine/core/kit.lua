@@ -39,12 +39,13 @@ local RECORD <const> = {
 }
 
 local function outcome_of(given, name)
-  if not given.record then error("p80: " .. tostring(given.machine), 0) end
+  if type(given.machine) ~= "table" then error("p80: " .. tostring(given.machine), 0) end
+  local record = given.record or {changes = {}} -- a command that changes nothing has none
   local made = {
     exit = given.exit, output = given.output:gsub("\r\n", "\n"), errors = given.errors:gsub("\r\n", "\n"),
     difference = given.machine.difference,
   }
-  for _, key in ipairs(RECORD) do made[key] = given.record[key] end
+  for _, key in ipairs(RECORD) do made[key] = record[key] end
   made.warnings = made.warnings or {}
   setmetatable(made, {__index = outcome})
   if given.timed_out then
@@ -74,7 +75,7 @@ end
 local function run(m, words, how, name)
   local given = kit.run(plain(m), words, how.check, how.seconds)
   given.seconds = how.seconds
-  if given.record then become(m, given.machine.machine) end
+  if type(given.machine) == "table" then become(m, given.machine.machine) end
   return outcome_of(given, name)
 end
 

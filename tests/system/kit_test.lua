@@ -178,6 +178,19 @@ function T:test_tasks_events_and_programs()
   check_passed(by_name, {"test_tasks", "test_events", "test_programs", "test_a_watch_sees_what_happens_meanwhile"})
 end
 
+function T:test_commands_and_help_on_a_machine()
+  local by_name = run_tests([[
+    function test_help()
+      for _ = 1, 20 do
+        lu.assertStrContains(test.machine {}:run("free80.lua", {"--help"}):exits(0).output, "--port")
+        test.machine {}:code("print(win.scm.get 'HTTP'.state)"):exits(0)
+      end
+    end
+    function test_undo_of_nothing() lu.assertNotEquals(test.machine {}:undo().exit, 0) end
+  ]], 0)
+  check_passed(by_name, {"test_help", "test_undo_of_nothing"})
+end
+
 function T:test_time_is_the_machines_own()
   local by_name = run_tests([[
     function test_json()
