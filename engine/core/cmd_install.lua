@@ -55,7 +55,7 @@ end
 local function read_source(source)
   local given = package.read(source)
   check_name(given.name)
-  local signature = core.policy.admit_package(given)
+  local signature = core.admission.package(given)
   local m = manifest_of(given)
   return {name = m.name, files = given.files, signature = signature, record = {
     version = m.version, summary = m.summary, author = m.author, license = m.license, grants = m.grants or {}, source = source,
@@ -67,7 +67,7 @@ local function read_previous(name)
   local previous = not core.manifest.name_problem(name) and installed.previous(name)
   if previous then
     local given = {name = previous.record.name, script = previous.record.name .. ".lua", files = previous.files, place = ""}
-    return {name = given.name, files = given.files, signature = core.policy.admit_package(given), record = previous.record}
+    return {name = given.name, files = given.files, signature = core.admission.package(given), record = previous.record}
   end
   core.fail(name, code.ERROR_NOT_FOUND, "There is no previous version of a playbook of this name.")
 end
@@ -86,7 +86,7 @@ end
 local function limited(version)
   local rows = {}
   for i, grant in ipairs(version.record.grants) do
-    for _, row in ipairs(core.policy.explain(("grants[%d]"):format(i), grant, "installed", version.signature)) do
+    for _, row in ipairs(core.policy_explain(("grants[%d]"):format(i), grant, "installed", version.signature)) do
       if row.verdict ~= "allowed" then rows[#rows + 1] = row end
     end
   end

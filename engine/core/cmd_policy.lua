@@ -88,7 +88,7 @@ local function explain(script)
   local report = {script = path or script, signed = signed, runs = m ~= nil or why == "it declares no manifest", why = why}
   report.grants = data.array {}
   for i, grant in ipairs(m and m.grants or {}) do
-    for _, row in ipairs(policy.explain(("grants[%d]"):format(i), grant, path and "file" or "bundled", signature)) do
+    for _, row in ipairs(core.policy_explain(("grants[%d]"):format(i), grant, path and "file" or "bundled", signature)) do
       report.grants[#report.grants + 1] = row
     end
   end

@@ -35,9 +35,9 @@ end
 
 -- What the trusted comment says of a script, from its manifest if it has one; and whether it has.
 local function about_script(path)
-  core.policy.lenient = true -- an unsigned script is what there is to sign
+  core.admission.lenient = true -- an unsigned script is what there is to sign
   local m = path:lower():find "%.lua$" and core.playbook.manifest_of(path)
-  core.policy.lenient = nil
+  core.admission.lenient = nil
   if not m then return {}, {} end
   local shared = {"playbook:" .. m.name, "version:" .. m.version}
   local own = {shared[1], shared[2]}

@@ -74,20 +74,9 @@ core.result = part "result"
 core.playbook = part "playbook"
 
 -- What a run needs only sometimes.
-local LATE <const> = {
-  arguments = true,
-  catalog = true,
-  commands = true,
-  installed = true,
-  lint = true,
-  log = true,
-  manifest = true,
-  package = true,
-  policy = true,
-  report_shapes = true,
-  sddl = true,
-  secrets = true, sign = true, types = true, undo = true, words = true,
-}
+local LATE <const> = {}
+for name in ([[admission arguments catalog commands installed lint log manifest package policy policy_explain policy_file
+  report_shapes sddl secrets sign types undo words]]):gmatch "%S+" do LATE[name] = true end
 setmetatable(core, {__index = function(_, name)
   if not LATE[name] then return nil end
   core[name] = part(name)
@@ -194,7 +183,7 @@ function core.missing(name)
 end
 
 --- Judges a script or module that the engine has read and is about to run. Raises when it may not.
-function core.admit(...) core.policy.admit(...) end
+function core.admit(...) core.admission.file(...) end
 
 -- ---- On a modelled machine ----
 

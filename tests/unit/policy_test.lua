@@ -82,11 +82,11 @@ function T:test_scripts_of_a_key()
   keys[1].grants = {"fake.*"}
   core = open {policy = 1, keys = keys, unsigned = {}}
   core.admit(path, TEXT, "script", "")
-  lu.assertEquals(core.policy.signer().key.name, "Team")
+  lu.assertEquals(core.policy.signature.key.name, "Team")
   lu.assertTrue(change(core))
   core = open {policy = 1, keys = keys, unsigned = {}} -- changed after signing: it counts as unsigned
   core.admit(path, TEXT .. "y = 2", "script", "")
-  lu.assertNil(core.policy.signer())
+  lu.assertNil(core.policy.signature)
   refused(core, "unsigned code")
 end
 
@@ -178,7 +178,7 @@ local function admit_folder(files, plain, policy)
       case.write("package\\" .. name .. ".minisig", core.sign.make(key, bytes, {"file:" .. name, "playbook:acme", "version:1.0.0"}))
     end
   end
-  local ok, found = pcall(core.policy.admit_package, core.package.read(folder))
+  local ok, found = pcall(core.admission.package, core.package.read(folder))
   return ok and found, not ok and found, unprotected
 end
 
@@ -244,7 +244,7 @@ function T:test_explains()
   local core = open {policy = 1, grants = {"scm.*", "reg.value:HKLM\\SOFTWARE\\*", "fake.thing"}, unsigned = {"scm.state", "fake.*"},
     deny = {"scm.state:Spooler", "process.run"}}
   local function verdict(text, kind, signature)
-    local rows = core.policy.explain("grants[1]", text, kind or "file", signature)
+    local rows = core.policy_explain("grants[1]", text, kind or "file", signature)
     return rows[1].verdict, rows[1].why
   end
   lu.assertEquals({verdict "scm.state:W3SVC"}, {"allowed", 'unsigned[1] "scm.state" allows it'})
@@ -255,6 +255,6 @@ function T:test_explains()
   lu.assertEquals({verdict("reg.value", "bundled")}, {"in part", 'grants[2] "reg.value:HKLM\\SOFTWARE\\*" allows no more of it'})
   lu.assertEquals({verdict("reg.value:HKLM\\SOFTWARE\\Contoso\\*", "bundled")}, {"allowed", 'grants[2] "reg.value:HKLM\\SOFTWARE\\*" allows it'})
   lu.assertEquals({verdict("process.run", "bundled")}, {"refused", 'deny[2] "process.run" denies it'})
-  local rows = core.policy.explain("grants[1]", "fake.*", "bundled")
+  local rows = core.policy_explain("grants[1]", "fake.*", "bundled")
   lu.assertEquals(#rows, 3)
 end

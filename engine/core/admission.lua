@@ -1,0 +1,92 @@
+-- What may run on this machine: whose signatures are asked for, and whether a script, its modules or a package have them.
+local core, host = ...
+local code, policy = core.code, core.policy
+local admission = {}
+
+-- Whether signatures are asked of a file here, and why: in words.
+local function needs_signature(given, place)
+  if place ~= "" then return true, place == "network" and "it lies on another machine" or "it lies on a removable drive" end
+  if not given or given.signatures == "none" then return false end
+  local level = given.signatures
+  local needed = level == "all" or level == "elevated" and core.win.host.elevated() or level == "unattended" and not host.attended()
+  return needed, ("the policy asks it of %s"):format(level == "all" and "all scripts" or level .. " runs")
+end
+
+--- Judges a file that is about to be run (engine/admit.c): `role` "script" or "module", `place` "network" or "removable"
+-- when no access list protects it, else "". `path` is nil for what is typed. Raises when it may not run.
+function admission.file(path, bytes, role, place)
+  core.about(nil)
+  local given = policy.checked()
+  if not path then
+    if not given or given.typed then return end
+    core.fail(core.script.name, code.P80_REFUSED, "The policy of this machine lets nothing run that is typed.",
+      ("policy.json: typed; write it to a file%s"):format(given.signatures ~= "none" and " and have that signed" or ""))
+  end
+  if admission.lenient and core.script.kind == "help" then return end -- `p80 sign` asks what it is to sign
+  local needed, why = needs_signature(given, place)
+  if role == "module" and policy.signature then -- it runs with what the key's scripts may be granted
+    needed, why = true, "the script that requires it is signed"
+  end
+  local ok, signature = pcall(core.sign.verify_beside, path, bytes, policy.keys())
+  if not ok and needed then
+    if type(signature) ~= "table" then error(signature, 0) end
+    core.fail(signature.target, signature.code, ("%s It must be signed: %s."):format(signature.message, why), signature.hint)
+  end
+  if core.script.kind == "help" then return end -- only its manifest is asked for
+  if role == "script" then
+    policy.signature = ok and signature or nil
+  elseif policy.signature then
+    core.sign.check_belongs(path, signature, policy.signature)
+  end
+end
+
+-- Whether a signature says to be by a trusted key.
+local function claims_trust(name, text)
+  local id = core.sign.parse(name .. ".minisig", text).id
+  for _, key in ipairs(policy.keys()) do
+    if key.id == id then return true end
+  end
+  return false
+end
+
+-- The signature of one file of a package, or nil and why there is none.
+local function verify_in(given, path)
+  local text = given.files[path .. ".minisig"]
+  if not text then return nil, {target = path, code = code.P80_BAD_SIGNATURE, message = "There is no signature beside it."} end
+  local ok, found = pcall(core.sign.verify, path, given.files[path], text, policy.keys())
+  if ok then return found end
+  if type(found) ~= "table" or claims_trust(path, text) then error(found, 0) end
+  return nil, found
+end
+
+-- Whether every file of a package is signed as its script is.
+local function is_all_signed(given, signature)
+  for path in pairs(given.files) do
+    if not path:find "%.minisig$" then
+      local found = verify_in(given, path)
+      if not found then return false end
+      core.sign.check_belongs(path, found, signature)
+    end
+  end
+  return true
+end
+
+--- Judges a package (core.package.read) that is to be installed as its files will be when they run. Returns the signature of
+-- all of it, or nil. Raises when it may not run here, or is not what a trusted key signed.
+function admission.package(given)
+  local needed, why = needs_signature(policy.checked(), given.place)
+  local signature, is_whole
+  for i, path in ipairs(core.package.required(given)) do
+    local found, problem = verify_in(given, path)
+    if not found and needed then
+      core.fail(problem.target, problem.code, ("%s It must be signed: %s."):format(problem.message, why), problem.hint)
+    end
+    if i == 1 then signature, is_whole = found, found ~= nil end
+    if found and signature then core.sign.check_belongs(path, found, signature) end
+    is_whole = is_whole and found ~= nil
+  end
+  if given.problem and not (is_whole and is_all_signed(given, signature)) then error(given.problem, 0) end
+  return is_whole and signature or nil
+end
+
+return admission
