@@ -84,8 +84,10 @@ local WRITE = {}
 
 function WRITE.table(report)
   local rows, columns = flat(report, IN_TABLE)
+  local notes = #report.notes > 0 and table.concat(report.notes, "\n") .. "\n\n" or ""
+  if not rows[1] then return ("%sNobody has %s.\n"):format(notes, args.port and "port " .. args.port or "a port") end
   local width = not args.output and require "console".is_terminal() and require "console".width() or math.huge
-  return require "show".table(rows, columns, {width = width}) .. "\n"
+  return notes .. require "show".table(rows, columns, {width = width}) .. "\n"
 end
 
 -- Standard output makes CR LF of each line's end by itself.

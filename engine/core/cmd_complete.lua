@@ -59,13 +59,46 @@ local function for_script(script, before)
   return before == "--args-file" and {} or options
 end
 
+-- What may stand behind a command, for those of which that is known: `rest` are the words behind it, up to the one that is
+-- asked for.
+local BEHIND = {show = core.catalog.names}
+
+function BEHIND.help()
+  local list = names()
+  for _, topic in ipairs(core.commands.topics()) do list[#list + 1] = topic end
+  return list
+end
+
+function BEHIND.undo()
+  local runs = {}
+  for i, record in ipairs(core.undo.history()) do runs[i] = tostring(record.run) end
+  return runs
+end
+
+function BEHIND.uninstall()
+  local installed = {}
+  for i, record in ipairs(core.installed.list()) do installed[i] = record.name end
+  return installed
+end
+
+function BEHIND.service(rest)
+  if #rest == 0 then return {"install", "status", "remove"} end
+  if rest[1] ~= "install" then return {} end
+  return #rest == 1 and core.catalog.names() or for_script(rest[2], rest[#rest])
+end
+
+-- The values of p80's own options that can be listed.
+local OF_OPTION = {["--allow"] = core.grants.kinds(), ["--report"] = {"ansible", "salt", "bolt", "intune", "dsc"}}
+
 local function candidates(words, at)
-  local script = place_of_script(words)
-  if at < script then return host.option_words end
-  if at == script then return (words[at] or ""):find "^%-" and host.option_words or names() end
-  if words[script] == "help" or words[script] == "show" then return names() end
+  local script, before = place_of_script(words), words[at - 1]
+  local is_option = (words[at] or ""):find "^%-"
+  if at < script then return OF_OPTION[before] or is_option and host.option_words or {} end
+  if at == script then return is_option and host.option_words or names() end
+  local behind = BEHIND[words[script]]
+  if behind then return behind(table.move(words, script + 1, at - 1, 1, {})) end
   if core.data.contains(host.commands, words[script]) then return {} end
-  return for_script(words[script], words[at - 1])
+  return for_script(words[script], before)
 end
 
 return function(first, ...)

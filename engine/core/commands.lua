@@ -31,11 +31,13 @@ local OUTCOMES = {restored = "taken back", planned = "would be taken back", unch
 
 local function undo_text(report)
   local rows = {}
+  local has_reason = false
   for i, step in ipairs(report.steps) do
+    has_reason = has_reason or (step.reason or "") ~= ""
     rows[i] = {kind = step.kind, what = step.label, outcome = OUTCOMES[step.outcome] or step.outcome, why = step.reason or ""}
   end
   if #rows == 0 then return ("Run %d changed nothing.\n"):format(report.run) end
-  return ("Run %d, last step first:\n"):format(report.run) .. table_text(rows, {"kind", "what", "outcome", "why"})
+  return ("Run %d, last step first:\n"):format(report.run) .. table_text(rows, {"kind", "what", "outcome", has_reason and "why" or nil})
 end
 
 --- p80 undo [RUN] [--force]: takes a run back.
@@ -65,6 +67,9 @@ local function reference()
   for _, name in ipairs(host.names "api") do sources[name] = host.source("api", name) end
   return host.lib "reference".open(sources)
 end
+
+--- The names about which there is help, but for playbooks and commands.
+function commands.topics() return reference().names end
 
 -- What somebody meant who asked for help about `name`, or nil.
 local function meant_topic(topics, name)

@@ -124,6 +124,7 @@ local OCCASIONAL <const> = {["file.write"] = true, ["process.run"] = true, ["eve
 
 -- Whether changes were to be expected of a run that made none.
 local function had_to_look()
+  if core.script.kind == "repl" then return false end
   local manifest = core.playbook.manifest()
   for _, grant in ipairs(manifest and manifest.grants or {}) do
     if not OCCASIONAL[grant:match "^[^:]+"] then return true end

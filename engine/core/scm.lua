@@ -74,10 +74,18 @@ function scm.record(name)
   return lay_over(gate.planned, record), hint
 end
 
+-- The name that somebody meant, in words.
+local function meant(name)
+  local names = {}
+  for i, row in ipairs(core.ask(raw.list)) do names[i] = row.name end
+  local near = core.x.nearest(name, names)
+  return near and ("did you mean '%s'?"):format(near)
+end
+
 -- The record of a service; raises when there is none.
 function scm.existing(name)
   local record, hint = scm.record(scm.check_name(name))
-  if not record then core.fail(name, code.ERROR_SERVICE_DOES_NOT_EXIST, nil, hint) end
+  if not record then core.fail(name, code.ERROR_SERVICE_DOES_NOT_EXIST, nil, hint or meant(name)) end
   return record
 end
 local existing = scm.existing

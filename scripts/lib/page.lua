@@ -75,16 +75,16 @@ local function summary(http)
   local n = count(http, {depends = 0, uses = 0, drawn = 0})
   local text = ("HTTP is %s. %s"):format(http.state:gsub("_", " "), depending(n.depends))
   if n.uses > 0 then
-    local use = n.uses == 1 and "uses" or "use"
-    text = ("%s %d more (dashed) %s HTTP.SYS without depending on it."):format(text, n.uses, use)
+    local use = n.uses == 1 and "1 other (dashed) uses" or ("%d others (dashed) use"):format(n.uses)
+    text = ("%s %s HTTP.SYS without depending on it."):format(text, use)
   end
   if n.drawn < n.depends + n.uses then text = ("%s Drawn are %d; the list has all."):format(text, n.drawn) end
   return html(text)
 end
 
 local PICTURE <const> = [[
-<figure><svg role="img" aria-labelledby="pt" aria-describedby="pd" viewBox="0 0 %d %d" width="%d" height="%d">
-<title id="pt">Who depends on HTTP</title><desc id="pd">%s</desc>%s</svg>
+<figure><div><svg role="img" aria-labelledby="pt" aria-describedby="pd" viewBox="0 0 %d %d" width="%d" height="%d">
+<title id="pt">Who depends on HTTP</title><desc id="pd">%s</desc>%s</svg></div>
 <figcaption class="faint">%s</figcaption></figure>
 <details><summary>As a list</summary><ul>%s</ul></details>]]
 
@@ -164,7 +164,8 @@ function page.write(report)
   local parts = {
     machine = html(report.machine), windows = html(report.windows), version = html(report.p80),
     time = html(report.time), when = html((report.time:gsub("T", " "):gsub("Z", " UTC"))),
-    figures = figures(report.bindings), picture = picture(report.http), count = ("%d"):format(#report.bindings),
+    figures = figures(report.bindings), picture = picture(report.http),
+    count = ("%d binding%s"):format(#report.bindings, #report.bindings == 1 and "" or "s"),
     notes = notes(report.notes),
     heads = each(COLUMNS, function(column) return ('<th scope="col">%s</th>'):format(column[1]) end),
     rows = each(report.bindings, table_row),

@@ -149,7 +149,7 @@ def test_sorting(b):
     equal(column(b, 0), [str(1000 + ROWS), str(999 + ROWS), str(998 + ROWS)], "sorted by port, down")
     equal(b.js("[...document.querySelectorAll('[aria-sort]')].map(h => h.textContent + h.ariaSort)"), ["Portdescending"],
           "one column is the sorted one")
-    equal(count(b), "sorted by Port, descending", "what is announced")
+    equal(count(b), f"{ROWS} bindings, sorted by Port, descending", "what is announced")
     b.shot("sorted")
 
 
@@ -157,7 +157,7 @@ def test_filter(b):
     b.click("#filter")
     b.type("service10")
     equal(visible(b), 12, "rows with service10")
-    equal(count(b), f"12 of {ROWS} bindings with “service10”", "what is announced")
+    equal(count(b), f"12 of {ROWS} bindings with “service10”, sorted by Port, descending", "what is announced")
     b.key("Escape")
     equal(visible(b), ROWS, "rows after Escape")
     b.type("80")
@@ -254,7 +254,10 @@ def test_appearance(b):
     assert pdf.startswith(b"%PDF") and pdf.count(b"/Type /Page\n") in range(2, 20), pdf.count(b"/Type /Page\n")
     b.call("Emulation.setEmulatedMedia", media="", features=[])
     b.call("Emulation.setDeviceMetricsOverride", width=390, height=800, deviceScaleFactor=1, mobile=True)
-    equal(b.js("document.documentElement.scrollWidth"), 390, "only the table scrolls sideways on a telephone")
+    equal(b.js("document.documentElement.scrollWidth"), 390, "only the table and the picture scroll sideways on a telephone")
+    equal(b.js("document.querySelector('svg').getBoundingClientRect().width === document.querySelector('svg').width.baseVal.value"), True,
+          "the picture is not made too small to read")
+    equal(b.js("document.querySelector('caption span').getBoundingClientRect().right <= 390"), True, "the caption is read without scrolling")
     b.shot("narrow")
 
 

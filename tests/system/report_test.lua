@@ -85,6 +85,9 @@ function T:test_what_is_not_known_is_said()
   lu.assertEquals({found.elevated, perhaps.certain}, {false, false})
   lu.assertStrContains(perhaps.process, "HTTP.SYS, perhaps for holder.exe")
   lu.assertStrContains(found.notes[1], "not elevated")
+  local text = case.exits(case.p80 {"report", env = {P80_SHIM_UNELEVATED = "1"}}, 0).stdout:gsub("\r", "")
+  lu.assertStrMatches(text, "p80 was not elevated.-\n\nport  protocol.*")
+  lu.assertStrMatches(case.exits(case.p80 {"report", "--port", "1"}, 0).stdout, ".-Nobody has port 1%.\r?\n")
 end
 
 -- A machine (scripts/api/test.lua) on which IIS and WinRM share port 80.
@@ -139,7 +142,7 @@ function T:test_forms()
   case.service {name = "=cmd|' !A0'", args = {"--tcp", "8102"}}
   case.wait_held(8102)
   local text = case.exits(report {"--port", "8102"}, 0).stdout
-  lu.assertStrMatches(text, "port  protocol  address.-\n%-%-.-\n8102  tcp .-stop service =cmd|' !A0'\r?\n")
+  lu.assertStrMatches(text, ".-port  protocol  address.-\n%-%-.-\n8102  tcp .-stop service =cmd|' !A0'\r?\n")
   local records = parse_csv(case.exits(report {"--port", "8102", "--format", "csv"}, 0).stdout)
   lu.assertEquals({records[1][1], records[1][7], #records, #records[2]}, {"port", "services", 2, #records[1]})
   lu.assertEquals({records[2][1], records[2][7]}, {"8102", "'=cmd|' !A0'"})
