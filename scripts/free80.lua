@@ -89,6 +89,8 @@ local function active_dependents(name)
   return running
 end
 
+local function names_of(services) return services[1] and table.concat(services, ", ") or "no other service" end
+
 -- Says when a service that no longer starts by itself would be started for others that do.
 local function advise_about_starters(name, dependents)
   local starters = {}
@@ -153,10 +155,19 @@ local function check_target(port)
   if #rows == 0 then error(("--move-to %d: this port is not free"):format(port), 0) end
 end
 
+-- Says where a move is asked for that there is nothing to move.
+local function advise_about_move()
+  if not args.move_to and args.up_to ~= "move" then return end
+  advise(("no running site of IIS is bound to port %d: there is nothing to move"):format(args.port))
+end
+
 -- Moves the http bindings of IIS on the port, where that is asked for; returns whether the port is free then.
 local function move_bindings()
   local bindings, row = iis_bindings(args.port), nil
-  if #bindings == 0 then return false end
+  if #bindings == 0 then
+    advise_about_move()
+    return false
+  end
   local to = args.move_to or free_port()
   if not to then return false end
   if not args.move_to and args.up_to ~= "move" then
@@ -191,6 +202,11 @@ local function advise_about_products(holder)
 end
 
 -- ---- The services ----
+
+local function may_stop_services()
+  if not allowed "service" then advise "--up-to service (the default) stops the service that holds the port" end
+  return allowed "service"
+end
 
 -- Stops one service with its dependents; with --persist it does not start again by itself. `pid` is its process, when
 -- that is its alone. With a `doubt` it is started again in the end should it not have held the port; one of several
@@ -242,9 +258,18 @@ local function service_of(process, is_http)
   end
   local services = process.services or {}
   if #services > 0 then
-    advise(("pid %d hosts %s: say which holds the port with --service NAME"):format(process.pid,
-      table.concat(services, ", ")))
+    local wrong = args.service and (" (%s is none of them)"):format(args.service) or ""
+    advise(("pid %d hosts %s: say which holds the port with --service NAME%s"):format(process.pid,
+      table.concat(services, ", "), wrong))
   end
+end
+
+-- How to go on when a service that has its process to itself did not stop.
+local function advise_about_stuck(service, process)
+  local last = steps[#steps]
+  if not (service and last and last.error and #process.services == 1) then return end
+  advise(('service %s does not stop: `p80 --allow process.state -e "win.process.stop(%d)"` ends its process'):format(
+    service, process.pid))
 end
 
 -- Frees the port from one process, which may hold it for all that is known; returns whether the port is free then.
@@ -252,7 +277,10 @@ local function release_process(process, doubt, is_http)
   local services = process.services or {}
   local service, service_doubt = service_of(process, is_http)
   if service and stop_service(service, #services == 1 and process.pid, doubt or service_doubt) then return true end
-  if #services > 0 and not process.parent then return false end
+  if #services > 0 and not process.parent then
+    advise_about_stuck(service, process)
+    return false
+  end
   if args.kill and win.process.get(process.pid) then
     local free = kill_process(process)
     if free and service then table.remove(suspects) end -- it would start the process again
@@ -340,9 +368,11 @@ local function served_by_http()
   return sorted
 end
 
+local RESTRICT <const> = "restrict HTTP.SYS to 127.0.0.1 (all of its ports)"
+
 -- HTTP.SYS listens on the loopback address alone; this touches every port of it, so it is done only when asked for.
 local function restrict_http()
-  local row = step("restrict HTTP.SYS to 127.0.0.1 (all of its ports)", served_by_http(), function()
+  local row = step(RESTRICT, served_by_http(), function()
     win.http.iplisten.add("127.0.0.1")
     for _, address in ipairs((win.http.iplisten.list())) do
       if address ~= "127.0.0.1" then win.http.iplisten.delete(address) end
@@ -380,11 +410,8 @@ end
 -- In --check nobody knows whether the mild remedy will do, so what the harsher one would take down is named, too.
 local function announce_harsher()
   if args.up_to ~= "iplisten" and args.up_to ~= "stop" and args.up_to ~= "disable" then return end
-  local text = "restrict HTTP.SYS to 127.0.0.1 (all of its ports)"
-  if args.up_to ~= "iplisten" then
-    local down = active_dependents "HTTP"
-    text = ("%s HTTP and %s"):format(args.up_to, #down > 0 and table.concat(down, ", ") or "no other service")
-  end
+  local text = args.up_to == "iplisten" and RESTRICT .. ", which takes down " .. names_of(served_by_http())
+    or ("%s HTTP and %s"):format(args.up_to, names_of(active_dependents "HTTP"))
   advise("if that does not free the port: " .. text)
 end
 
@@ -412,12 +439,8 @@ local function release_http(holder)
     if not allowed "disable" or is_free and not args.persist then return is_free end
     return disable_http(is_free)
   end
-  if not allowed "service" then
-    advise "--up-to service (the default) stops the service that holds the port"
-    return false
-  end
-  local down = active_dependents "HTTP"
-  advise(("--up-to stop stops HTTP and %s"):format(#down > 0 and table.concat(down, ", ") or "no other service"))
+  if not may_stop_services() then return false end
+  advise(("--up-to stop stops HTTP and %s"):format(names_of(active_dependents "HTTP")))
   return false
 end
 
@@ -436,7 +459,10 @@ local RELEASE = {
       .. "Microsoft's; stop the service of the one that holds it")
     return false
   end,
-  service = function(holder) return allowed "service" and release_process(holder) end,
+  service = function(holder)
+    advise_about_move()
+    return may_stop_services() and release_process(holder)
+  end,
   process = function(holder) return release_process(holder) end,
   connections = function() return not p80.check and ports.wait_until_free(args.port, args.timeout).free end,
   reserved = function()
@@ -516,7 +542,8 @@ local function show(before, after)
   for i, row in ipairs(steps) do lines[#lines + 1] = step_line(i, row) end
   if not p80.check then lines[#lines + 1] = "after\n  " .. describe_free(after) end
   for _, text in ipairs(advice) do lines[#lines + 1] = "next\n  " .. text end
-  if p80.run() then lines[#lines + 1] = ("take back\n  p80 undo %d"):format(p80.run()) end
+  local run, undoable = p80.run()
+  if undoable then lines[#lines + 1] = ("take back\n  p80 undo %d"):format(run) end
   print(table.concat(lines, "\n"))
 end
 
@@ -525,9 +552,10 @@ local function report(before, after, free)
   for i, row in ipairs(steps) do
     rows[i] = {what = row.what, took_down = row.took_down, freed = row.freed, problem = row.problem}
   end
+  local run, undoable = p80.run()
   p80.report {
     port = args.port, before = before, steps = rows, after = after, free = free, advice = advice,
-    take_back = p80.run() and ("p80 undo %d"):format(p80.run()),
+    take_back = undoable and ("p80 undo %d"):format(run) or nil,
   }
 end
 
@@ -556,7 +584,9 @@ for i = #suspects, 1, -1 do problem = try(problem, start_suspect, suspects[i], f
 local after = p80.check and before.probe or win.tcp.probe(args.port, {exclusive = not shared})
 if not p80.check then free = free and after.free end
 if not after.free and not p80.check then advise_about_connections() end
-if problem and #steps > 0 then advise "what was done stays: run p80 again to go on, or take it back" end
+if problem and p80.run() then
+  advise(("what was done stays: run p80 again to go on%s"):format(select(2, p80.run()) and ", or take it back" or ""))
+end
 if not p80.json then show(before, after) end
 report(before, after, not problem and free or false)
 if problem then error(problem, 0) end

@@ -7,7 +7,9 @@ local function table_text(rows, columns) return host.lib "show".table(rows, colu
 
 local function status(record)
   if record.unreadable then return "unreadable" end
-  if record.taken_back_by then return ("taken back by %d"):format(record.taken_back_by) end
+  if record.taken_back_by then
+    return ("taken back by %d%s"):format(record.taken_back_by, record.lasting and (" but for %d"):format(record.lasting) or "")
+  end
   if not record.ended then return "unfinished" end
   return record.exit == 0 and "done" or ("exit %s"):format(record.exit)
 end

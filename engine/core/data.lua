@@ -56,6 +56,13 @@ local function from_hex(hex) return (hex:gsub("%x%x", BYTE)) end
 -- {"$bytes": hex} for other strings, {"$pairs": [[key, value], ...]} for tables with such keys.
 local pack
 
+local ONLY_N <const> = {__tojson = function(value) return ('{"n":%s}'):format(json.encode(value.n)) end}
+
+-- dkjson takes a table of nothing but a number `n` for an array of that length.
+local function as_object(value)
+  return next(value) == "n" and next(value, "n") == nil and setmetatable(value, ONLY_N) or value
+end
+
 local function pack_pairs(value)
   local list = {}
   for key, item in pairs(value) do list[#list + 1] = {pack(key), pack(item)} end
@@ -72,7 +79,7 @@ function pack(value)
     if not is_index and not is_name then return pack_pairs(value) end
     packed[key] = pack(item)
   end
-  return packed
+  return as_object(packed)
 end
 
 local function unpack_value(value)
@@ -109,7 +116,7 @@ local function to_document(value)
   for key, item in pairs(value) do
     list[type(key) == "string" and readable(key) or key] = to_document(item)
   end
-  return list
+  return getmetatable(list) and list or as_object(list)
 end
 
 --- A copy without metatables.

@@ -8,6 +8,7 @@
 --     same = function(have, want) ... end,    -- default: every field of `want` is in `have`
 --     restorable = function(state) ... end,   -- what taking back can bring back of a state; default: all
 --     lost = function(restored, before) ... end, -- what taking back could not restore, in words, or nil
+--     part_of = "service",                    -- what it is gone with, and cannot be brought back without
 --     undo = false,                           -- when it cannot be taken back
 --     journal = false,                        -- when it is a record itself: not journaled, and no run waits for another
 --     whole = true,                           -- when `want` is always the whole state

@@ -34,6 +34,7 @@ local function to_text(binding) return ("%s %s"):format(binding.protocol, bindin
 
 core.resource {
   kind = "iis.binding",
+  part_of = "site",
   label = label,
   get = function(id)
     local site = raw.get(id.id)
@@ -140,6 +141,7 @@ end
 
 core.resource {
   kind = "iis.site",
+  part_of = "site",
   label = label,
   get = function(id)
     local site = raw.get(id.id)

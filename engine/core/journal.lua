@@ -4,8 +4,9 @@
 --   {"journal":1,"run":42,"p80":"0.1.0","script":"free80","started":"...","pid":1234,"undoes":41}
 --   {"step":1,"kind":"scm.state","id":{"name":"W3SVC"},"label":"W3SVC","have":{"state":"running"},"want":{...}}
 --   {"step":1,"taken":true,"now":{"state":"stopped"}}
---   {"ended":"...","exit":0,"changed":1}
+--   {"ended":"...","exit":0,"changed":1,"left":1}
 --
+-- "left", in an undo, is the number of steps that nothing takes back, when it took back all others.
 -- A field that is absent is nil: no "have" means that the thing was absent. A step without an outcome was cut off,
 -- or could not be read back. One with "secret" is not whole: a secret of its run is masked in what was there before.
 local core, host = ...
@@ -102,7 +103,7 @@ end
 
 function journal.finish(exit, changed)
   if not open then return end
-  if not open.broken then append {ended = host.now(), exit = exit, changed = changed} end
+  if not open.broken then append {ended = host.now(), exit = exit, changed = changed, left = journal.left} end
   store.close(open.handle)
   open = nil
 end
@@ -123,7 +124,7 @@ local function add_line(record, line)
     if not step then return "an outcome without its step" end
     step.done, step.taken, step.now, step.error = true, line.taken, line.now, line.error
   elseif line.ended then
-    record.ended, record.exit = line.ended, line.exit
+    record.ended, record.exit, record.left = line.ended, line.exit, math.tointeger(line.left)
   end
 end
 

@@ -84,8 +84,14 @@ core.write("p80.report", function(value) core.result.report(value) end)
 --- p80.restart_needed(): a change takes effect at the next start of Windows.
 core.write("p80.restart_needed", function() core.result.restart_needed() end)
 
---- p80.run() -> the number of this run in `p80 runs`, nil while it has changed nothing.
-core.write("p80.run", function() return core.journal.current() end)
+--- p80.run() -> the number of this run in `p80 runs`, nil while it has changed nothing; whether some of it can be taken
+-- back.
+core.write("p80.run", function()
+  local undoable = false
+  for _, change in ipairs(core.gate.changes()) do undoable = undoable or change.undoable end
+  if not core.gate.changes()[1] or not core.journal.current() then return nil, false end
+  return core.journal.current(), undoable
+end)
 
 --- p80.log(level, text): a line for people. p80.log_file(path): what is said from now on is written there, too.
 core.write("p80.log", function(level, text) core.log.say(level, text) end)

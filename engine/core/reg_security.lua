@@ -24,6 +24,7 @@ end
 
 core.resource {
   kind = "reg.security",
+  part_of = "key",
   label = key_label,
   get = function(id)
     local sddl = raw.security(id.key, {view = id.view})

@@ -139,7 +139,8 @@ local function summary_text(run, changes, failed)
     if not change.undoable then lasting = lasting + 1 end
   end
   local text = ("p80: %s"):format(plural(#changes, "change", "changes"))
-  if run then text = text .. (" (run %d); `p80 undo %d` takes back what can be taken back"):format(run, run) end
+  if run then text = text .. (" (run %d)"):format(run) end
+  if run and lasting < #changes then text = text .. ("; `p80 undo %d` takes back what can be taken back"):format(run) end
   if lasting > 0 then text = text .. ("; %d cannot be taken back"):format(lasting) end
   return text .. ".\n"
 end
@@ -159,6 +160,11 @@ local function error_record(problem, traceback)
     for _, key in ipairs {"op", "target", "code", "name", "message", "hint"} do record[key] = problem[key] end
   end
   return record
+end
+
+-- Whether a script ended by raising what it had caught: then the traceback tells nothing of where that arose.
+local function is_handed_on(traceback)
+  return (traceback or ""):find "^stack traceback:\n\t%[C%]: in function 'error'\n\t[^\n]*: in main chunk\n" ~= nil
 end
 
 local last -- the record of the run that has ended
@@ -192,7 +198,7 @@ function result.finish(exit, problem, traceback)
   if not exit then
     exit = problem ~= nil and result.exit_for(problem) or core.checking and #changes > 0 and 3 or restart and 3010 or 0
   end
-  if type(problem) == "table" and EXIT_FOR[problem.code] == 2 then traceback = nil end
+  if type(problem) == "table" and (EXIT_FOR[problem.code] == 2 or is_handed_on(traceback)) then traceback = nil end
   local run = core.journal.current()
   local ok, broken = pcall(core.journal.finish, exit, #changes)
   if not ok and problem == nil then problem, exit = broken, exit == 0 and 1 or exit end

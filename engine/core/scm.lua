@@ -164,6 +164,7 @@ scm.bring_to = bring_to
 
 core.resource {
   kind = "scm.state",
+  part_of = "service",
   label = function(id) return id.name end,
   get = function(id)
     local status = scm.read(id.name, raw.status, planned_status)

@@ -78,6 +78,7 @@ end
 
 core.resource {
   kind = "scm.config",
+  part_of = "service",
   label = function(id) return id.name end,
   get = function(id)
     local record = scm.record(id.name)
@@ -361,6 +362,7 @@ end
 
 core.resource {
   kind = "scm.details",
+  part_of = "service",
   label = function(id) return id.name end,
   get = function(id) return scm.details_of(id.name) end,
   same = scm.same_details,
@@ -459,6 +461,7 @@ function scm.join_sddl(parts) return core.sddl.join(parts, PARTS) end
 
 core.resource {
   kind = "scm.security",
+  part_of = "service",
   label = function(id) return id.name end,
   get = function(id)
     local sddl = core.ask(raw.security, id.name, {audit = id.audit})

@@ -84,8 +84,9 @@ function p80.log(level, text) end
 ---@param path string needs the grant `file.write`
 function p80.log_file(path) end
 
----The number of this run in `p80 runs`.
+---The number of this run in `p80 runs`, by which `p80 undo` takes it back.
 ---@return integer? run nil while it has changed nothing
+---@return boolean undoable whether some of it can be taken back
 function p80.run() end
 
 ---Waits; Ctrl-C ends it.

@@ -107,6 +107,16 @@ function T:test_a_service_is_started_again_when_the_other_holder_stays()
   lu.assertEquals({running "Four", win.scm.get("Four").start}, {true, "auto"})
 end
 
+-- A step that could not be taken changed nothing: there is nothing to take back, and no fault of the script to trace.
+function T:test_a_service_that_may_not_be_stopped()
+  case.service {name = "Four", args = {"--tcp", "80"}}
+  wait_held(4)
+  local result = case.exits(free80({}, {P80_SHIM_FAIL = "ControlService:1:5"}), 5)
+  for _, text in ipairs {"what was done", "take back", "traceback"} do
+    lu.assertNotStrContains(result.stdout .. result.stderr, text)
+  end
+end
+
 function T:test_a_service_is_not_stopped_after_one_that_stays()
   case.service {name = "Four", args = {"--tcp", "80", "--ignore-stop"}}
   case.service {name = "Six", args = {"--tcp", "80", "--family", "6"}}
@@ -246,9 +256,10 @@ function T:test_a_shared_process_asks_for_the_service()
   case.service {name = "Silent", args = {"--tcp", "8101"}}
   wait_held()
   local env = {P80_SHIM_SHARED = "Silent:Listening"}
-  for _, words in ipairs {{}, {"--kill"}, {"--check", "--kill"}, {"--service", "Else"}} do
+  for _, words in ipairs {{"--kill"}, {"--check", "--kill"}, {"--service", "Else"}} do
     local result = case.exits(free80(words, env), 1)
     lu.assertStrContains(result.stdout, "hosts Listening, Silent: say which holds the port with --service NAME")
+    lu.assertEquals(result.stdout:find("Else is none of them", 1, true) ~= nil, words[3] == "Else")
     lu.assertTrue(running "Listening" and running "Silent")
   end
   case.exits(free80({"--service", "listening"}, env), 0)

@@ -81,10 +81,12 @@ function T:test_a_process_that_is_no_service_is_ended_only_with_kill()
   lu.assertNotEquals(case.bind(80), "ok")
   case.exits(free80("--check", "--kill"), 3)
   lu.assertNotEquals(case.bind(80), "ok")
-  case.exits(free80 "--kill", 0)
+  lu.assertNotStrContains(case.exits(free80 "--kill", 0).stdout, "take back")
   lu.assertEquals(case.bind(80), "ok")
   lu.assertNotNil(holder:wait(5))
   lu.assertStrContains(case.exits(case.p80 {"undo"}, 1).stdout, "cannot be taken back")
+  lu.assertStrContains(case.exits(case.p80 {"undo"}, 1).stderr, "nothing to take back")
+  lu.assertStrContains(case.p80({"runs"}).stdout, "taken back by 2 but for 1")
 end
 
 function T:test_a_process_behind_http_sys_is_named_and_ended_with_kill()
@@ -101,6 +103,8 @@ function T:test_a_service_that_ignores_stop_is_named_with_its_process()
   local _, pid = test.service_state "Stuck"
   local result = case.exits(free80("--timeout", "2"), 6)
   lu.assertStrContains(result.stderr, "Stuck")
+  lu.assertNotStrContains(result.stderr, "traceback")
+  lu.assertStrContains(result.stdout, ('-e "win.process.stop(%d)"` ends its process'):format(pid))
   lu.assertStrContains(result.stderr, tostring(pid))
   lu.assertStrContains(result.stdout, "IPv4 in use")
   local planned = case.exits(case.p80 {"--json", "free80.lua", "--check", "--timeout", "0.5"}, 6).json -- it still stops
@@ -109,9 +113,9 @@ function T:test_a_service_that_ignores_stop_is_named_with_its_process()
 end
 
 function T:test_a_service_that_stops_slowly_is_waited_for()
-  case.service {name = "Slow", args = {"--tcp", "80", "--slow-stop", "3"}}
+  case.service {name = "Slow", args = {"--tcp", "80", "--slow-stop", "2"}}
   case.wait_held(80)
-  case.exits(free80(), 0)
+  lu.assertStrContains(case.exits(free80("--move-to", "8080"), 0).stdout, "there is nothing to move")
   lu.assertEquals(case.bind(80), "ok")
 end
 
@@ -131,7 +135,9 @@ function T:test_move_alone_stops_nothing()
   case.wait_http(80)
   local result = case.exits(case.p80 {"--json", "free80.lua", "--up-to", "move"}, 1).json
   lu.assertTrue(result.failed)
-  lu.assertStrContains(table.concat(result.result.advice, "\n"), "--up-to service")
+  local advice = table.concat(result.result.advice, "\n")
+  lu.assertStrContains(advice, "no running site of IIS is bound to port 80")
+  lu.assertStrContains(advice, "--up-to service")
   lu.assertTrue(case.service_running "WebShop" and true)
 end
 

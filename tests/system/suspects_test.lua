@@ -82,10 +82,11 @@ function T:test_netsh_without_a_url_on_the_port_proves_nothing_against_http_sys(
   case.wait_http(80)
   local text = "Request queue name: Web\n    Version: 2.0\n    Process IDs:\n        %d\n    Registered URLs:\n        HTTP://+:8081/\n"
   case.fake_netsh(text:format(pid))
-  local result = case.exits(free80 {"--check", "--json", "--up-to", "stop"}, 3).json.result
+  local result = case.exits(free80 {"--check", "--json", "--up-to", "iplisten"}, 3).json.result
   local holder = result.before.holders[1]
   lu.assertEquals({holder.kind, holder.source, holder.certain, #holder.processes}, {"http", "netsh", false, 1})
   lu.assertEquals(result.steps[1].what, "stop service Web (it may be the one)")
+  lu.assertStrContains(table.concat(result.advice, "\n"), "(all of its ports), which takes down Web")
 end
 
 -- Without elevation p80 sees the queues of its own user alone.
@@ -135,7 +136,8 @@ function T:test_an_innocent_service_runs_again_in_the_end()
     "start service Innocent again"})
   lu.assertEquals(result.json.result.steps[1].freed, false)
   lu.assertEquals({running "Innocent", running "InnocentLog", running "Web", case.bind(80)}, {true, true, false, "ok"})
-  case.exits(case.p80 {"undo", env = owners.SHIM}, 0)
+  local undone = case.exits(case.p80 {"undo", "--json", env = owners.SHIM}, 0).json
+  lu.assertEquals({#undone.changes, undone.changes[1].label}, {1, "Web"}) -- the others are as they were
   lu.assertTrue(running "Innocent" and running "InnocentLog" and running "Web")
 end
 

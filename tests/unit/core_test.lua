@@ -261,6 +261,96 @@ function TestUndo:test_what_cannot_be_taken_back_is_said()
   lu.assertEquals(core.undo.run().steps[1].outcome, "impossible")
 end
 
+-- What nothing takes back is said once; then undo goes on with the run before.
+function TestUndo:test_undo_gets_past_what_nothing_takes_back()
+  local files, things = start()
+  changed_run(files, things)
+  things.p = {on = true}
+  local core = fakecore.open {files = files, things = things}
+  core.change("fake.gone", {name = "p"}, nil)
+  core.change("fake.thing", {name = "d"}, {on = true})
+  local _, err = core.finish()
+  lu.assertStrContains(err, "`p80 undo 2` takes back what can be taken back; 1 cannot be taken back")
+  core = fakecore.open {files = files, things = things}
+  local report = core.undo.run()
+  lu.assertEquals({report.run, report.failed, report.steps[2].outcome, things.d}, {2, 1, "impossible"})
+  core.finish(1)
+  core = fakecore.open {files = files, things = things}
+  local undone = core.undo.history()[2]
+  lu.assertEquals({undone.taken_back_by, undone.lasting}, {3, 1})
+  lu.assertEquals(core.undo.run().run, 1)
+  lu.assertEquals(things.a, {on = true})
+end
+
+function TestUndo:test_a_run_that_failed_to_be_taken_back_is_the_next_again()
+  local files, things = start()
+  changed_run(files, things)
+  things.a.on = "changed by hand"
+  local core = fakecore.open {files = files, things = things}
+  core.undo.run()
+  core.finish(1)
+  lu.assertEquals(fakecore.open({files = files, things = things}).undo.run().run, 1)
+end
+
+function TestUndo:test_what_is_gone_with_its_owner_is_no_conflict()
+  local files, things = start()
+  changed_run(files, things)
+  things.a = nil
+  local core = fakecore.open {files = files, things = things}
+  core.gate.find("fake.thing").part_of = "box"
+  local row = core.undo.run(1, true).steps[3]
+  lu.assertEquals({row.outcome, row.reason}, {"gone", "the box is not there any more"})
+  core.finish(1)
+  lu.assertEquals(fakecore.open({files = files, things = things}).undo.history()[1].lasting, 1)
+end
+
+-- A service that is as it was is left alone; of several changes of its state only what came of them is taken back.
+function TestUndo:test_changes_of_one_thing_are_taken_back_as_one()
+  local files, things = {}, {a = {on = true}, b = {size = 1}}
+  local function sets(core)
+    local count, set = {n = 0}, core.gate.find("fake.thing").set
+    core.gate.find("fake.thing").set = function(...)
+      count.n = count.n + 1
+      return set(...)
+    end
+    return count
+  end
+  local function open()
+    local core = fakecore.open {files = files, things = things}
+    core.gate.find("fake.thing").part_of = "service"
+    return core
+  end
+  local core = open()
+  for _, on in ipairs {false, true, false, true} do core.change("fake.thing", {name = "a"}, {on = on}) end
+  core.finish(1)
+  core = open()
+  lu.assertEquals(core.undo.history()[1].changed, 0)
+  lu.assertStrContains(failure(core.undo.run), "nothing to take back")
+  lu.assertEquals(core.undo.run(1).steps[1].outcome, "unchanged")
+  core.finish()
+  lu.assertNil(core.undo.history()[1].taken_back_by) -- there was nothing
+  core = open()
+  for size = 2, 4 do core.change("fake.thing", {name = "b"}, {size = size}) end
+  core.finish()
+  core = open()
+  local count = sets(core)
+  lu.assertEquals({#core.undo.run().steps, things.b.size, count.n}, {1, 1, 1})
+  core.finish()
+end
+
+function TestUndo:test_what_somebody_else_changed_between_two_steps_is_a_conflict()
+  local files, things = {}, {a = {size = 1}}
+  local core = fakecore.open {files = files, things = things}
+  core.change("fake.thing", {name = "a"}, {size = 2})
+  things.a.size = 7
+  core.change("fake.thing", {name = "a"}, {size = 3})
+  core.finish()
+  core = fakecore.open {files = files, things = things}
+  core.gate.find("fake.thing").part_of = "service"
+  local report = core.undo.run()
+  lu.assertEquals({report.steps[1].outcome, report.steps[2].outcome, things.a.size}, {"restored", "conflict", 7})
+end
+
 function TestUndo:test_check_plans_the_undo()
   local files, things = start()
   changed_run(files, things)
@@ -293,6 +383,14 @@ function TestUndo:test_a_step_that_needs_an_earlier_one_first_is_tried_again()
 end
 
 TestJournal = {}
+
+-- dkjson would write an array of two.
+function TestJournal:test_a_field_n_is_a_field()
+  local data = fakecore.open().data
+  lu.assertEquals(data.decode(data.encode {a = {n = 2}}), {a = {n = 2}})
+  lu.assertEquals(data.document({n = 2}, {}, true), '{"n":2}')
+  lu.assertEquals(data.document({{n = 0, m = 1}}, {}, true), '[{"m":1,"n":0}]')
+end
 
 local function journal_with(text) return {["000001.jsonl"] = text} end
 
