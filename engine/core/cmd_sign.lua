@@ -45,6 +45,17 @@ local function about_script(path)
   return own, shared
 end
 
+-- Warns of each `require` of a script that add_modules cannot follow.
+local function warn(linter, path)
+  local text = read(path)
+  if not path:lower():find "%.lua$" or select(2, text:gsub("require", "")) <= #core.package.names(text) then return end
+  for _, one in ipairs(linter:check(path, text)) do
+    if one.rule == "require" and one.file == path then
+      host.log(("warning: %s:%d: %s %s"):format(path, one.line, one.message, one.hint))
+    end
+  end
+end
+
 local function sign_file(key, path, about, comment)
   local fields = {("timestamp:%d"):format(os.time()), "file:" .. path:match "[^\\/:]*$", "hashed", table.unpack(about)}
   fields[#fields + 1] = comment
@@ -54,12 +65,13 @@ local function sign_file(key, path, about, comment)
 end
 
 local function sign_all(given, key)
-  local signed = data.array {}
+  local signed, linter = data.array {}, core.lint.open(file.read)
   for _, path in ipairs(given.file) do
     path = core.ask(file.absolute, path)
     local own, shared = about_script(path)
     local files = {}
     add_modules(path, path:match "^.*[\\/]", files, {})
+    for _, name in ipairs(files) do warn(linter, name) end
     for i, name in ipairs(files) do signed[#signed + 1] = sign_file(key, name, i == 1 and own or shared, given.comment) end
   end
   return signed

@@ -165,6 +165,22 @@ function Unit:report_missing(call, name)
     meant(name, names) or ("it would be the file %s.lua beside the script"):format(name:gsub("%.", "\\")))
 end
 
+-- Reports each `require` whose module only the run can tell: what signs, installs or lints a script looks for its name.
+function Unit:check_requires()
+  local is_followed = {}
+  for _, call in ipairs(self.names.calls) do
+    for i = 1, call.tag == "Call" and #call - 1 or 0 do -- require "x", pcall(require, "x")
+      if call[i][1] == "require" and call[i + 1].tag == "String" then is_followed[call[i]] = true end
+    end
+  end
+  for _, id in ipairs(self.names.ids) do
+    if self:meaning(id) == "require" and not (is_followed[id] or values.is_alias(id) or id.is_target) then
+      self:report(id, "require", "Which module this requires cannot be told from the text, so `p80 sign` and `p80 install FILE` leave it out.",
+        'write require "NAME" for each that it may be')
+    end
+  end
+end
+
 -- Adds the units of the modules that `unit` requires, and that these require, to `list`, and what is wrong with the text
 -- of one to `faults`. open(name) -> unit, or nil and the fault, if there is one.
 local function add_modules(unit, list, open, faults)
@@ -224,6 +240,7 @@ end
 
 function Unit:check_alone()
   self:check_functions()
+  self:check_requires()
   self:check_calls()
   self:check_manifest()
   self:check_globals()

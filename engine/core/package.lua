@@ -141,8 +141,8 @@ end
 --- The names of the modules that a script requires by name, as written.
 function package.names(text)
   local names = {}
-  for name in text:gmatch "require%s*%(?%s*[\"']([^\"'\n]+)[\"']" do names[#names + 1] = name end
-  for name in text:gmatch "require%s*%(?%s*%[(=*%[[^%]\n]+%])" do names[#names + 1] = name:match "%[([^%]]+)%]" end
+  for name in text:gmatch "require%s*[(,]?%s*[\"']([^\"'\n]+)[\"']" do names[#names + 1] = name end
+  for name in text:gmatch "require%s*[(,]?%s*%[(=*%[[^%]\n]+%])" do names[#names + 1] = name:match "%[([^%]]+)%]" end
   return names
 end
 

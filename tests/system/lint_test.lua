@@ -70,6 +70,21 @@ function T:test_globals()
   }
 end
 
+function T:test_requires_that_cannot_be_followed()
+  local message = "require Which module this requires cannot be told from the text, so `p80 sign` and `p80 install FILE` leave it out. write require \"NAME\""
+  expect {
+    computed = {"local name = 'm' .. #arg\nreturn require(name)\n", "2:8 " .. message},
+    ["local"] = {"local name <const> = 'win'\nreturn require(name)\n", "2:8 " .. message},
+    joined = {"return require('m' .. #arg)", "1:8 " .. message},
+    caught = {"return pcall(require, 'w' .. 'in')", "1:14 " .. message},
+    renamed = {"local get = require\nreturn get 'win'", "2:8 " .. message},
+    handed_on = {"return {require}", "1:9 " .. message},
+    followed = {"local require = require\nlocal a, b, c = require 'win', require('win'), require [[win]]\nreturn {a, b, c, pcall(require, 'win'), string.rep('require', 2)} -- require(x)"},
+    another = {"local function require(name) return name end\nreturn require(#arg)"},
+    silent = {"return require(arg[1]) -- lint: ok"},
+  }
+end
+
 function T:test_functions()
   expect {
     direct = {"win.scm.stopp 'x'", "1:9 function There is no win.scm.stopp. did you mean 'win.scm.stop'?"},

@@ -183,7 +183,7 @@ end
 
 function T:test_a_file_takes_the_modules_that_it_requires()
   local script = SCRIPT .. 'require "team.one"\nlocal two = require("two")\nrequire \'p80\' require "absent" require "../out" require ".." require "a/b"'
-    .. "require [[four]] require([==[five]==]) require\t[[absent]]"
+    .. "require [[four]] require([==[five]==]) require\t[[absent]] pcall(require, 'six')"
   write([[x\acme.lua]], script)
   write([[x\acme.lua.minisig]], "signature")
   write([[x\team\one.lua]], 'require "team.three"')
@@ -191,11 +191,12 @@ function T:test_a_file_takes_the_modules_that_it_requires()
   write([[x\team\three\init.lua]], 'require "two" require "acme"')
   write([[x\two.lua]], "")
   write([[x\four.lua]], "")
+  write([[x\six.lua]], "")
   write([[x\five\init.lua]], "")
   write([[x\other.lua]], "")
   write([[out.lua]], "")
   local given = assert(read(case.path [[x\acme.lua]]))
-  lu.assertEquals(paths(given.files), "acme.lua acme.lua.minisig five/init.lua four.lua team/one.lua team/one.lua.minisig "
+  lu.assertEquals(paths(given.files), "acme.lua acme.lua.minisig five/init.lua four.lua six.lua team/one.lua team/one.lua.minisig "
     .. "team/three/init.lua two.lua")
   lu.assertEquals(given.files["acme.lua"], script)
 end
