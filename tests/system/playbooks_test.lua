@@ -73,6 +73,42 @@ function T:test_every_file_and_command()
   lu.assertTrue(files >= 3 and ran >= 10, ("%d files, %d commands"):format(files, ran))
 end
 
+-- README.md: its playbook is written and does what the page says behind it; its lines for the prompt run; its first scene is
+-- what p80 prints, but for names and numbers.
+function T:test_readme()
+  local page = manual.read "README.md"
+  case.service {name = "Contoso", args = {"--http", "http://+:80/"}, start = "auto"}
+  case.wait_http(80)
+  local function p80(code, words)
+    local call = {cwd = case.folder}
+    for word in words:gmatch "%S+" do call[#call + 1] = word end
+    return case.exits(case.p80(call), code)
+  end
+  local scene = p80(3, "free80 --check").stdout .. p80(0, "free80").stdout
+  for line in page:match "\n```\n(C:\\> p80 free80 .-)\n```":gmatch "[^\n]+" do
+    local start = line:match "^%s*held by HTTP.SYS" or line:match "^%s*p80 undo" or line:gsub("%.%.%.$", "")
+    if not line:find "^C:" then lu.assertStrContains(scene, start) end
+  end
+  p80(0, "undo")
+  local name = page:match 'name = "(quiet)"'
+  case.write(name .. ".lua", page:match "\n```lua\n(.-)```")
+  lu.assertEquals(p80(0, "lint quiet.lua").stdout, "")
+  p80(3, "quiet.lua --service Contoso --check")
+  lu.assertStrContains(p80(0, "quiet.lua --service Contoso").stdout, "Contoso no longer starts with Windows")
+  lu.assertStrContains(p80(0, "quiet.lua --service Contoso").stderr, "nothing had to change")
+  for _, words in ipairs {"runs", "undo", "help quiet.lua", "help win.scm.stop", "list", "show report"} do p80(0, words) end
+  local count = 0
+  for code in page:gmatch '\np80 %-e "([^\n]+)"' do
+    lu.assertNotEquals(case.exits(case.p80 {"-e", code}, 0).stdout, "")
+    count = count + 1
+  end
+  lu.assertEquals(count, 3)
+  for name in page:gmatch "%]%((docs/[%w_-]+%.md)%)" do lu.assertNotNil(lfs.attributes(manual.root .. "/" .. name), name) end
+  for name in page:match "| file | does |(.-)\n\n":gmatch "`([%w-]+%.lua)`" do
+    lu.assertNotNil(lfs.attributes(manual.root .. "/examples/" .. name), name)
+  end
+end
+
 function T:test_every_field_type_and_exit_code_is_on_the_page()
   local page, stub, missing = manual.read "docs/playbooks.md", manual.read "scripts/api/p80.lua", {}
   local function look_for(name)
