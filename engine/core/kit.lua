@@ -9,7 +9,7 @@ local function copy(value)
   return same
 end
 
-local complete = kit.chunk "model_machine"(x, win, copy)
+local complete = kit.chunk "model_machine"(x, win, copy, kit)
 
 local machines = {}
 local check = x.check "test"

@@ -1,48 +1,15 @@
 -- What is in a modelled machine: checks a table that was made by hand, or by `p80 capture`, and fills in what it
 -- leaves out. Returns complete(machine) -> another table, on which runs go.
-local x, win, copy = ...
+local x, win, copy, kit = ...
 
 local check = x.checks(function(name, code, message, hint) x.fail("machine", name, code, message, hint) end)
 
--- ---- Fields ----
+local INVALID_PARAMETER <const> = 87
+local check_machine, check_endpoint = kit.chunk "model_fields"(x, win, check)
 
-local function set(words)
-  local list = {}
-  for word in words:gmatch "%S+" do list[#list + 1] = word end
-  return list
-end
-
-local SERVICE <const> = set [[
-  state type start error_control path display_name account dependencies group tag delayed interactive pid exit_code
-  service_exit_code accepts description failure sid_type privileges preshutdown_timeout preferred_node triggers security
-  protection checkpoint wait_hint listens urls queue children deleting
-  starts_in stops_in hangs start_error start_fails stop_error lingers failures]]
-local PROCESS <const> = set [[
-  pid name path parent session user command_line created threads critical listens urls queue with]]
-local FIELDS <const> = {
-  machine = set [[name windows service_pack server edition architecture elevated ipv6 time boot_time services
-    processes connections excluded registry http sites accounts files programs tasks events clock due runs next_pid
-    manager key_security]],
-  http = set "urls iplisten addresses urlacl sslcert timeout cache setting netsh",
-  site = set "id state auto_start error bindings queue",
-  listen = set "port address protocol exclusive pid",
-  connection = set "local_address local_port remote_address remote_port state pid",
-  event = set "log source id level strings time",
-  task = set "xml program arguments directory description account enabled triggers last_run next_run last_result",
-}
-
-local function fields(name, value, known)
-  if type(value) ~= "table" then check.bad(name, value, "a table") end
-  for key in pairs(value) do
-    local is_known = false
-    for _, word in ipairs(known) do is_known = is_known or word == key end
-    if not is_known then
-      local meant = type(key) == "string" and x.nearest(key, known)
-      x.fail("machine", ("%s.%s"):format(name, key), 87, "There is no such field.",
-        meant and ("did you mean '%s'?"):format(meant) or "the fields are " .. table.concat(known, ", "))
-    end
-  end
-  return value
+-- Raises when `key` is in `seen` already.
+local function once(seen, key, name, hint)
+  if seen[key] then check.fail(name, INVALID_PARAMETER, ("%s is there twice."):format(check.shown(key)), hint) end
 end
 
 -- ---- Windows ----
@@ -64,13 +31,6 @@ end
 
 local function is_old(machine) return machine.windows:find "^5%." ~= nil end
 
-local function check_time(name, text)
-  if not check.text(name, text):find "^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%dZ$" then
-    check.bad(name, text, "a time such as 2026-01-05T08:00:00Z")
-  end
-  return text
-end
-
 -- ---- Endpoints ----
 
 -- 80, "127.0.0.1:80", "[::]:80" or {port=, address=, protocol=, exclusive=}.
@@ -81,10 +41,8 @@ local function listen(name, value)
     if not address then check.bad(name, value, 'a port or an endpoint like "127.0.0.1:80"') end
     value = {address = address, port = math.tointeger(tonumber(port))}
   end
-  fields(name, value, FIELDS.listen)
-  check.port(name .. ".port", value.port)
+  check_endpoint(name, value)
   value.address, value.protocol = value.address or "0.0.0.0", value.protocol or "tcp"
-  check.one_of(name .. ".protocol", value.protocol, {"tcp", "udp"})
   return value
 end
 
@@ -101,7 +59,7 @@ local function complete_holder(name, holder)
   for i, url in ipairs(holder.urls) do
     local parsed, fault = win.http.url(check.text(("%s.urls[%d]"):format(name, i), url))
     if not parsed then
-      check.bad(("%s.urls[%d]"):format(name, i), url, "a URL such as http://+:80/ (" .. fault .. ")")
+      check.bad(("%s.urls[%d]"):format(name, i), url, ("a URL such as http://+:80/ (%s)"):format(fault))
     end
     holder.urls[i] = parsed.url
   end
@@ -109,9 +67,6 @@ end
 
 -- ---- Services and processes ----
 
-local STATES <const> = {
-  "stopped", "start_pending", "stop_pending", "running", "continue_pending", "pause_pending", "paused",
-}
 local SYSTEM32 <const> = [[C:\Windows\System32\]]
 
 -- Above all pids that are given.
@@ -135,7 +90,6 @@ local function image_of(path)
 end
 
 local function complete_process(machine, name, process)
-  fields(name, process, PROCESS)
   process.pid = process.pid or new_pid(machine)
   process.name = process.name or process.path and process.path:match "[^\\]*$"
   check.text(name .. ".name", process.name)
@@ -150,32 +104,18 @@ local function is_driver(service)
 end
 
 local function complete_service(name, key, service)
-  fields(name, service, SERVICE)
   service.state, service.type = service.state or "stopped", service.type or "own_process"
-  check.one_of(name .. ".state", service.state, STATES)
-  service.start = check.one_of(name .. ".start", service.start or "demand", {
-    "boot", "system", "auto", "demand", "disabled",
-  })
+  service.start = service.start or "demand"
   service.error_control = service.error_control or "normal"
   service.display_name = service.display_name or key
   local usual = is_driver(service) and [[system32\drivers\%s.sys]] or SYSTEM32 .. "%s.exe"
   service.path = service.path or usual:format(key)
   service.account = service.account or not is_driver(service) and "LocalSystem" or nil
-  service.dependencies = check.list_of_text(name .. ".dependencies", service.dependencies or {})
+  service.dependencies = service.dependencies or {}
   service.accepts = service.accepts or {"stop", "shutdown"}
   service.exit_code = service.exit_code or service.state == "stopped" and 1077 or 0
   service.service_exit_code = service.service_exit_code or 0
   service.checkpoint, service.wait_hint = service.checkpoint or 0, service.wait_hint or 0.0
-  if service.hangs then check.one_of(name .. ".hangs", service.hangs, {"start", "stop"}) end
-  for _, field in ipairs {"starts_in", "stops_in", "lingers"} do
-    if service[field] ~= nil then check.seconds(name .. "." .. field, service[field]) end
-  end
-  local fails = service.start_fails
-  if type(fails) == "table" then fails = fields(name .. ".start_fails", fails, {"service"}).service or "" end
-  check.opt_integer(name .. ".start_fails", fails, 1, 0xFFFFFFFF)
-  for _, field in ipairs {"start_error", "stop_error"} do
-    check.opt_integer(name .. "." .. field, service[field], 1, 0xFFFFFFFF)
-  end
   complete_holder(name, service)
   service.children = service.children or {}
 end
@@ -264,11 +204,10 @@ local KEYS <const> = {
   [[HKLM\SOFTWARE]], "HKCU", "HKU", "HKCR", LOGS .. "Application", LOGS .. "Security", LOGS .. "System",
 }
 
-local function value_row(name, value)
+local function value_row(value)
   if type(value) == "table" and value.type then return value end
-  if type(value) == "table" then return {type = "multi_sz", value = check.list_of_text(name, value)} end
-  if math.type(value) == "integer" then return {type = "dword", value = value} end
-  return {type = "sz", value = check.text(name, value)}
+  if type(value) == "table" then return {type = "multi_sz", value = value} end
+  return {type = math.type(value) and "dword" or "sz", value = value}
 end
 
 local function complete_registry(machine)
@@ -282,12 +221,8 @@ local function complete_registry(machine)
   end
   for _, key in ipairs(sorted_keys(machine.registry)) do
     local hive, rest = key:match "^([^\\]+)(.*)$"
-    hive = SHORT[(hive or ""):upper()] or (hive or ""):upper()
-    if not hive:find "^HK%u+$" then check.bad("machine.registry", key, [[a key such as HKLM\SOFTWARE\Contoso]]) end
-    local name = add(hive .. rest)
-    for value, data in pairs(machine.registry[key]) do
-      all[name][value] = value_row(("machine.registry[%s].%s"):format(key, value), data)
-    end
+    local name = add((SHORT[hive:upper()] or hive:upper()) .. rest)
+    for value, data in pairs(machine.registry[key]) do all[name][value] = value_row(data) end
   end
   for _, key in ipairs(KEYS) do add(key) end
   machine.registry = all
@@ -295,31 +230,21 @@ end
 
 -- ---- All of it ----
 
--- "*:80:www.example.com", "https *:443:", "net.tcp 808:*", "https *:443:www.example.com ssl_flags=1".
-local function binding(name, text)
-  local whole = text:gsub(" ssl_flags=%d+$", ""):find " " and text or "http " .. text
-  local port = whole:match "^https? %S+:(%d+):[^:%s]*$" or whole:match "^https %S+:(%d+):[^:%s]* ssl_flags=%d+$"
-  local is_other = whole:find "^[%w.]+ %S+$" and not whole:find "^https? "
-  if not is_other and not (port and tonumber(port) >= 1 and tonumber(port) <= 65535) then
-    check.bad(name, text, 'a binding such as "*:80:www.example.com" or "https *:443:"')
-  end
-  return whole
-end
-
 local function complete_sites(machine)
   if next(machine.sites) and not has_service(machine, "W3SVC") then
     x.fail("machine", "machine.sites", 87, "There is no service W3SVC to serve them.", "add it to machine.services")
   end
-  local id = 0
+  local id, names = 0, {}
   for _, name in ipairs(sorted_keys(machine.sites)) do
-    local site = fields("machine.sites." .. name, machine.sites[name], FIELDS.site)
+    local site = machine.sites[name]
     id = math.max(id, site.id or id + 1)
-    site.id, site.state = site.id or id, site.state or "started"
-    check.one_of("machine.sites." .. name .. ".state", site.state, {"started", "stopped"})
+    site.id, site.state, site.bindings = site.id or id, site.state or "started", site.bindings or {}
+    once(names, site.id, ("machine.sites[%s].id"):format(name), ("the site '%s' has that already"):format(names[site.id]))
+    names[site.id] = name
     if site.auto_start == nil then site.auto_start = site.state == "started" end
-    local list = "machine.sites." .. name .. ".bindings"
-    site.bindings = check.list_of_text(list, site.bindings or {})
-    for i, text in ipairs(site.bindings) do site.bindings[i] = binding(("%s[%d]"):format(list, i), text) end
+    for i, text in ipairs(site.bindings) do
+      if not text:gsub(" ssl_flags=%d+$", ""):find " " then site.bindings[i] = "http " .. text end
+    end
   end
 end
 
@@ -327,8 +252,7 @@ end
 local function complete_certificates(given)
   local records = {}
   for binding, options in pairs(given) do
-    local key, fault = win.http.sslcert.binding(check.text("machine.http.sslcert", binding))
-    if not key then check.bad("machine.http.sslcert", binding, "a binding like 0.0.0.0:443 (" .. fault .. ")") end
+    local key = win.http.sslcert.binding(binding)
     local record = win.http.sslcert.defaults()
     for name, value in pairs(options) do record[name] = value end
     record.host, record.port = key.host, key.port
@@ -340,45 +264,71 @@ end
 local USUAL_CACHE <const> = {max_response_size = 262144, range_chunk_size = 262144}
 
 local function complete_http(machine)
-  local http = fields("machine.http", machine.http or {}, FIELDS.http)
+  local http = machine.http or {}
   http.addresses = http.addresses or {"0.0.0.0", "::"}
-  for _, part in ipairs(FIELDS.http) do
-    if part ~= "netsh" then http[part] = http[part] or {} end
-  end
+  for _, part in ipairs {"iplisten", "urlacl", "sslcert", "timeout", "cache", "setting"} do http[part] = http[part] or {} end
   for name, value in pairs(USUAL_CACHE) do http.cache[name] = http.cache[name] or value end
   complete_holder("machine.http", http)
   http.listens = nil
-  if http.netsh ~= nil then check.one_of("machine.http.netsh", http.netsh, {"missing", "timeout"}) end
   http.sslcert = complete_certificates(http.sslcert)
   machine.http = http
 end
 
-local LEVELS <const> = {"error", "warning", "information", "audit_success", "audit_failure", "critical", "verbose"}
-
 -- An event, and the key that makes its log known.
-local function complete_event(name, machine, event)
-  fields(name, event, FIELDS.event)
-  event.log, event.id = event.log or "Application", event.id or 0
+local function complete_event(machine, event)
+  event.log, event.id, event.strings = event.log or "Application", event.id or 0, event.strings or {}
   event.level, event.time = event.level or "information", event.time or machine.time
-  event.strings = check.list_of_text(name .. ".strings", event.strings or {})
-  check.text(name .. ".source", event.source)
-  check.integer(name .. ".id", event.id, 0, 0xFFFF)
-  local words = is_old(machine) and table.move(LEVELS, 1, 5, 1, {}) or LEVELS
-  check.one_of(name .. ".level", event.level, words)
-  check_time(name .. ".time", event.time)
-  local log = check.text(name .. ".log", event.log)
-  local key = (log:find "/" and CHANNELS or LOGS) .. log
+  local key = (event.log:find "/" and CHANNELS or LOGS) .. event.log
   machine.registry[key] = machine.registry[key] or {}
 end
 
 local function complete_task(machine, path, task)
   local name = ("machine.tasks[%s]"):format(path)
-  fields(name, task, FIELDS.task)
   if task.enabled == nil then task.enabled = true end
-  if not is_old(machine) then check.text(name .. ".xml", task.xml) end
-  task.triggers = not task.xml and (task.triggers or {}) or nil
+  if not task.xml then
+    check.text(name .. ".program", task.program)
+    task.triggers = task.triggers or {}
+  end
+  for i, trigger in ipairs(not task.xml and task.triggers or {}) do
+    local place, is_new = ("%s.triggers[%d]."):format(name, i), not is_old(machine)
+    if is_new then check.one_of(place .. "type", trigger.type, {"startup", "logon", "time"}) end
+    if trigger.type == "time" then
+      if is_new then check.integer(place .. "every", trigger.every, 60, 31 * 86400) end
+      trigger.begins = trigger.begins or "2000-01-01T00:00:00"
+    end
+  end
   machine.tasks[path] = nil
   machine.tasks[path:find "^\\" and path or "\\" .. path] = task
+end
+
+-- What must fit together.
+local function check_relations(machine)
+  local names, pids = {}, {}
+  for _, name in ipairs(sorted_keys(machine.services)) do
+    local folded = x.fold(name)
+    once(names, folded, "machine.services." .. name, ("'%s' is the same to Windows"):format(names[folded]))
+    names[folded] = name
+  end
+  for i, process in ipairs(machine.processes) do
+    once(pids, process.pid, ("machine.processes[%d].pid"):format(i), ("%s has it"):format(pids[process.pid]))
+    pids[process.pid] = process.name
+  end
+  local function must_exist(name, pid)
+    if pid and not pids[pid] then
+      check.fail(name, INVALID_PARAMETER, ("There is no process %d."):format(pid), "it must be in machine.processes")
+    end
+  end
+  for i, connection in ipairs(machine.connections) do
+    must_exist(("machine.connections[%d].pid"):format(i), connection.pid)
+  end
+  for name, service in pairs(machine.services) do
+    for i, one in ipairs(service.listens) do must_exist(("machine.services.%s.listens[%d].pid"):format(name, i), one.pid) end
+  end
+  local http = machine.services[names.http]
+  if http.state == "stopped" and uses_http(machine) then
+    check.fail("machine.services." .. names.http .. ".state", INVALID_PARAMETER,
+      "HTTP cannot be stopped while URLs are registered with it.", "leave the service HTTP out, or have it run")
+  end
 end
 
 local IDLE <const> = {pid = 0, name = "[System Process]", parent = 0}
@@ -391,18 +341,16 @@ local MANAGER <const> = {pid = 600, name = "services.exe", path = SYSTEM32 .. "s
 
 --- complete(machine) -> a new table with all that a modelled machine has.
 return function(given)
-  local machine = copy(fields("machine", given, FIELDS.machine))
+  check_machine("machine", given)
+  local machine = copy(given)
   machine.windows = version(machine.windows or "2019")
   machine.name, machine.architecture = machine.name or "MODEL", machine.architecture or "x64"
-  machine.time = check_time("machine.time", machine.time or "2026-01-05T08:00:00Z")
+  machine.time = machine.time or "2026-01-05T08:00:00Z"
   machine.clock, machine.due, machine.runs = machine.clock or 0.0, machine.due or {}, machine.runs or {}
   for _, flag in ipairs {"elevated", "server", "ipv6"} do
     if machine[flag] == nil then machine[flag] = true end
   end
-  for _, part in ipairs(PARTS) do
-    machine[part] = machine[part] or {}
-    if type(machine[part]) ~= "table" then check.bad("machine." .. part, machine[part], "a table") end
-  end
+  for _, part in ipairs(PARTS) do machine[part] = machine[part] or {} end
   machine.next_pid = machine.next_pid or first_pid(machine)
   for i, process in ipairs(machine.processes) do
     complete_process(machine, ("machine.processes[%d]"):format(i), process)
@@ -420,16 +368,10 @@ return function(given)
   complete_http(machine)
   complete_services(machine)
   complete_sites(machine)
-  for i, event in ipairs(machine.events) do complete_event(("machine.events[%d]"):format(i), machine, event) end
+  for _, event in ipairs(machine.events) do complete_event(machine, event) end
   complete_registry(machine)
-  for i, connection in ipairs(machine.connections) do
-    fields(("machine.connections[%d]"):format(i), connection, FIELDS.connection)
-  end
   for _, path in ipairs(sorted_keys(machine.tasks)) do complete_task(machine, path, machine.tasks[path]) end
-  for i, range in ipairs(machine.excluded) do
-    check.port(("machine.excluded[%d][1]"):format(i), range[1])
-    check.port(("machine.excluded[%d][2]"):format(i), range[2])
-  end
+  check_relations(machine)
   for _, process in ipairs(machine.processes) do process.created = process.created or 0.0 end
   return machine
 end

@@ -40,6 +40,15 @@ local function row_of(known, keys)
   return shown
 end
 
+-- The definition of a task that was made by hand.
+local function xml_of(row)
+  model.core.open "task"
+  return model.core.to_task_xml {
+    actions = {{program = row.program, arguments = row.arguments, directory = row.directory}}, triggers = row.triggers,
+    description = row.description, account = row.account or "S-1-5-18", highest = true, enabled = row.enabled,
+  }
+end
+
 local ALL <const> = table.move(WHOLE, 1, #WHOLE, #SUMMARY + 1, table.move(SUMMARY, 1, #SUMMARY, 1, {}))
 
 task["task.list"] = function()
@@ -50,8 +59,10 @@ task["task.list"] = function()
 end
 
 task["task.get"] = function(path)
-  local _, known = find(model.check().text("path", path))
-  return known and row_of(known, ALL)
+  local row, known = find(model.check().text("path", path))
+  if not known then return nil end
+  if version() == 2 and not row.xml then row.xml = xml_of(row) end
+  return row_of(known, ALL)
 end
 
 task["task.create"] = function(path, record)

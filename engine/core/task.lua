@@ -188,6 +188,8 @@ local function to_xml(record)
     .. "    </Exec>\n  </Actions>\n</Task>\n"
 end
 
+core.to_task_xml = to_xml -- for models
+
 -- ---- Creating ----
 
 local SETTINGS = {"program", "arguments", "directory", "at", "every", "account", "password", "highest", "description",

@@ -59,10 +59,17 @@ local test = {}
 ---@field netsh? "missing"|"timeout" why netsh tells nothing
 
 ---@class test.site
----@field bindings string[] "*:80:www.example.com", "https *:443:"
+---@field bindings string[] "*:80:www.example.com", "https *:443:", "https *:443:www.example.com ssl_flags=1"
 ---@field id? integer
----@field state? "started"|"stopped" default "started"
+---@field state? "started"|"stopped" default "started"; one whose port another program has stops, as IIS stops it
+---@field auto_start? boolean whether it starts with W3SVC; default whether it is started
 ---@field queue? string the name of its application pool
+
+---@class test.task
+---@field program? string and `arguments`, `directory`, `description`, `account` (default LocalSystem): as in `win.task.create`
+---@field triggers? win.task.trigger[] of the types "startup", "logon" and "time" (with `every`)
+---@field enabled? boolean default true
+---@field xml? string its definition, in the place of all these; not on Windows Server 2003
 
 ---@class test.fields
 ---@field name? string of the machine
@@ -79,9 +86,10 @@ local test = {}
 ---@field registry? table<string, table> values by name, by key: text, integer, array, or {type=, value=}
 ---@field http? test.http
 ---@field sites? table<string, test.site> of IIS, by name; they need a service W3SVC
----@field accounts? table<string, string> SIDs by name, beside the well-known ones
----@field tasks? table<string, table> scheduled tasks by path: {xml=, enabled=}, on Windows Server 2003 {program=, arguments=, ...}
----@field events? table[] of the event logs: {log=, source=, id=, level=, strings=, time=}
+---@field key_security? table<string, string> access lists of keys (SDDL), by key; default Windows' usual one
+---@field accounts? table<string, string|table> SIDs, or {sid=, type=}, by name, beside the well-known ones
+---@field tasks? table<string, test.task> scheduled tasks by path
+---@field events? table[] of the event logs: {log=, source=, id=, level=, strings=, time=}; a log that they name is there
 ---@field files? table<string, string> what win.file sees: contents by path
 ---@field programs? table<string, table> what win.process.run does: {code=, stdout=, stderr=, takes=} by path or name
 

@@ -152,6 +152,20 @@ function T:test_tasks_events_and_programs()
         lu.assertEquals(m.tasks, {})
       end
     end
+    function test_tasks_made_by_hand()
+      for _, windows in ipairs {"2003", "2022"} do
+        local m = test.machine {windows = windows, tasks = {Old = {
+          program = "C:\\old.exe", arguments = "a & b", description = "d", triggers = {{type = "time", every = 3600}}, enabled = false,
+        }}}
+        local row = m:ask "win.task.get 'old'"
+        lu.assertEquals({row.path, row.state, row.description, row.actions, row.triggers}, {
+          "\\Old", "disabled", "d", {{program = "C:\\old.exe", arguments = "a & b"}}, {{type = "time", every = 3600, begins = "2000-01-01T00:00:00"}},
+        })
+        m:code("win.task.delete 'Old'", {allow = "task"}):exits(0)
+        m:undo():exits(0)
+        lu.assertEquals(m:ask "win.task.get 'Old'.state", "disabled")
+      end
+    end
     function test_events()
       local m = test.machine {events = {{source = "Old", log = "System", id = 7, level = "error", strings = {"before"}}}}
       m:code("win.event.write {text = 'hello', kind = 'failure'}", {allow = "event.entry"}):exits(0)
@@ -175,7 +189,7 @@ function T:test_tasks_events_and_programs()
       lu.assertEquals(r.result, {"running"})
     end
   ]==], 0)
-  check_passed(by_name, {"test_tasks", "test_events", "test_programs", "test_a_watch_sees_what_happens_meanwhile"})
+  check_passed(by_name, {"test_tasks", "test_tasks_made_by_hand", "test_events", "test_programs", "test_a_watch_sees_what_happens_meanwhile"})
 end
 
 function T:test_commands_and_help_on_a_machine()
@@ -224,8 +238,61 @@ function T:test_mistakes_in_a_machine_are_named()
       lu.assertStrContains(problem {windows = "eleven"}, "machine.windows")
       lu.assertStrContains(problem {registry = {["SOFTWARE\\X"] = {}}}, "machine.registry")
     end
+    -- What is wrong, with the field that is named and the near word.
+    local function wrong(field, meant, machine)
+      local text = problem(machine)
+      lu.assertStrContains(text, "'" .. field .. "'")
+      if meant then lu.assertStrContains(text, ("did you mean '%s'?"):format(meant)) end
+    end
+    local function service(settings) return {services = {Web = settings}} end
+    local function site(settings) return {services = {W3SVC = {}}, sites = {X = settings, Y = {id = 7}}} end
+    function test_services()
+      wrong("machine.services.Web.state", "running", service {state = "runing"})
+      wrong("machine.services.Web.type", "own_process", service {type = "own_proces"})
+      wrong("machine.services.Web.type", nil, service {type = 5})
+      wrong("machine.services.Web.pid", nil, service {pid = "77"})
+      wrong("machine.services.Web.dependencies", nil, service {dependencies = "HTTP"})
+      wrong("machine.services.Web.accepts[1]", "stop", service {accepts = {"stopp"}})
+      wrong("machine.services.Web.failure.action", "actions", service {failure = {action = {}}})
+      wrong("machine.services.Web.failure.actions[1].action", "restart", service {failure = {actions = {{action = "restrt"}}}})
+      wrong("machine.services.Web.children[1].pth", "path", service {children = {{pth = "x"}}})
+      wrong("machine.services.Web.listens[1].adress", "address", service {listens = {{port = 80, adress = "0.0.0.0"}}})
+      wrong("machine.services.Web.listens[1].address", nil, service {listens = {"1.2.3:80"}})
+      wrong("machine.services.Web.listens[1].pid", nil, service {listens = {{port = 80, pid = 99}}})
+      wrong("machine.services.Web.start_fails.servce", "service", service {start_fails = {servce = 5}})
+      wrong("machine.services.Web", nil, {services = {Web = {}, WEB = {}}})
+      wrong("a name in machine.services", nil, {services = {["a/b"] = {}}})
+      wrong("a name in machine.services", nil, {services = {"Web"}})
+      wrong("machine.services.HTTP.state", nil, {services = {HTTP = {}, Web = {state = "running", urls = {"http://+:80/"}}}})
+      wrong("machine.processes[2].pid", nil, {processes = {{pid = 8, name = "a"}, {pid = 8, name = "b"}}})
+      wrong("machine.processes", nil, {processes = {web = {}}})
+    end
+    function test_the_rest()
+      wrong("machine.registry[HKLM\\X].a.type", "dword", {registry = {["HKLM\\X"] = {a = {type = "dwrd", value = 5}}}})
+      wrong("machine.registry[HKLM\\X].a.value", nil, {registry = {["HKLM\\X"] = {a = {type = "dword", value = "5"}}}})
+      wrong("machine.registry[HKLM\\X].a.typ", "type", {registry = {["HKLM\\X"] = {a = {typ = "dword", value = 5}}}})
+      wrong("a name in machine.registry", "HKLM", {registry = {["HKML\\X"] = {}}})
+      wrong("machine.http.iplisten[1]", nil, {http = {iplisten = {"localhost"}}})
+      wrong("machine.http.urlacl[http://+:80/x]", nil, {http = {urlacl = {["http://+:80/x"] = "nonsense"}}})
+      wrong("machine.http.sslcert[0.0.0.0:443].hsh", "hash", {http = {sslcert = {["0.0.0.0:443"] = {hsh = ""}}}})
+      wrong("machine.http.timeout.idle_connecton", "idle_connection", {http = {timeout = {idle_connecton = 5}}})
+      wrong("machine.sites.X.binding", "bindings", site {binding = {}})
+      wrong("machine.sites.X.bindings[1]", nil, site {bindings = {"80"}})
+      wrong("machine.sites[Y].id", nil, site {id = 7})
+      wrong("machine.accounts.x", nil, {accounts = {x = "nobody"}})
+      wrong("machine.tasks.X.prgram", "program", {tasks = {X = {prgram = "x"}}})
+      wrong("machine.tasks[X].program", nil, {tasks = {X = {}}})
+      wrong("machine.tasks[X].triggers[1].type", nil, {tasks = {X = {program = "x", triggers = {{type = "idle"}}}}})
+      wrong("machine.events[1].level", "warning", {events = {{source = "x", level = "warnin"}}})
+      wrong("a name in machine.files", nil, {files = {["x.txt"] = "x"}})
+      wrong("machine.programs[x.exe].stdot", "stdout", {programs = {["x.exe"] = {stdot = ""}}})
+      wrong("machine.time", nil, {time = "yesterday"})
+      wrong("machine.architecture", "x64", {architecture = "x46"})
+      wrong("machine.excluded[1]", nil, {excluded = {{90, 80}}})
+      wrong("machine.connections[1].remote_port", nil, {connections = {{local_address = "::1", local_port = 5, remote_address = "::1"}}})
+    end
   ]], 0)
-  check_passed(by_name, {"test_them"})
+  check_passed(by_name, {"test_them", "test_services", "test_the_rest"})
 end
 
 function T:test_forms_of_the_report()
