@@ -128,7 +128,7 @@ function Unit:check_functions()
     local path, key = self:meaning(index[1]), index[2]
     local members = path and key.tag == "String" and not index.is_target and self:members(path)
     if members and not members[key[1]] then
-      local near = core.x.nearest(key[1], names_of(members))
+      local near = values.near(key[1], names_of(members))
       local hint = self.book.tables[path] and ("`p80 help %s` lists what there is"):format(path) or "scripts do not have it"
       self:report(key, "function", ("There is no %s.%s."):format(path, key[1]),
         near and ("did you mean '%s.%s'?"):format(path, near) or hint)
@@ -246,6 +246,7 @@ function Unit:check_alone()
   self:check_globals()
   self:check_fields()
   self:check_comparisons()
+  self:check_loops()
 end
 
 -- Checks a unit together with the modules of `all`, of which it is the first.

@@ -179,9 +179,18 @@ end
 
 local EXPANDS <const> = {Dots = true, Call = true, Invoke = true}
 
+-- How many values the last argument of a call may be, if it is a call itself of which that is known.
+function Unit:count_of_results(last)
+  local f = last.tag == "Call" and self.book.functions[self:meaning(last[1]) or ""]
+  local final = f and f.returns[#f.returns]
+  return f and not (final and final.name == "...") and math.max(#f.returns, 1) or nil
+end
+
 function Unit:check_count(call, path, first, f)
   local given, last = #call - first + 1, call[#call]
   local is_open = #call >= first and EXPANDS[last.tag]
+  local count = is_open and self:count_of_results(last)
+  if count and given - 1 + count < least_of(f) then given, is_open = given - 1 + count, false end
   local least, most = least_of(f), #f.params
   if given < least and not is_open and #f.overloads == 0 then
     self:report(call, "function", ("%s needs '%s'."):format(path, f.params[given + 1]), ("`p80 help %s` tells of it"):format(path))
@@ -225,6 +234,9 @@ function Unit:check_call(call)
   if call.tag == "Invoke" then return self:check_method(call) end
   local path, first = self:called(call)
   local f = path and self.book.functions[path]
+  if first == 2 and path and self.book.tables[path] then
+    self:report(call, "function", ("%s is no function."):format(path), ("`p80 help %s` lists what it has"):format(path))
+  end
   if not f then return end
   if path ~= "p80.playbook" then self:check_count(call, path, first, f) end
   local what = path == "p80.playbook" and "the manifest" or path
@@ -301,24 +313,44 @@ function Unit:check_fields()
   end
 end
 
--- Reports a comparison with a word that something never is.
+-- Reports a comparison with what something never is.
 function Unit:check_comparison(node, other)
-  local word, kind = constant(other), self:kind_of(node)
-  if type(word) ~= "string" or not kind then return end
-  local alternatives = self.types.alternatives(kind)
-  for _, alternative in ipairs(alternatives) do
-    if type(alternative.literal) ~= "string" or alternative.literal == word then return end
-  end
+  local kind, value = self:kind_of(node), value_of(other)
+  local alternatives = kind and self.types.alternatives(kind) or {}
+  if fits(value, alternatives) then return end
   local expected, words = described(alternatives)
-  if words[1] then
-    local what = node.tag == "Index" and node[2].tag == "String" and ("'%s'"):format(node[2][1]) or "It"
-    self:report(other, "field", ("%s is never '%s'."):format(what, word), suggestion(word, words) or "it is " .. expected)
-  end
+  local given = constant(value)
+  local shown = type(given) == "string" and ("'%s'"):format(given) or given ~= nil and tostring(given) or "this"
+  local what = node.tag == "Index" and node[2].tag == "String" and ("'%s'"):format(node[2][1]) or "It"
+  local fields = self:record_of(node)
+  local hint = fields and "it has the fields " .. table.concat(names_of(fields), ", ") or "it is " .. expected
+  self:report(other, "field", ("%s is never %s."):format(what, shown),
+    type(given) == "string" and suggestion(given, words) or hint)
 end
 
 function Unit:check_comparisons()
   for _, op in ipairs(self.names.comparisons) do
     self:check_comparison(op[2], op[3])
     self:check_comparison(op[3], op[2])
+  end
+end
+
+-- Whether an expression is a table, which is no iterator.
+function Unit:is_table(node)
+  if value_of(node).tag == "Table" then return true end
+  local kind = self:kind_of(node)
+  local alternatives = kind and self.types.alternatives(kind) or {}
+  for _, one in ipairs(alternatives) do
+    if not (one.fields or one.array or one.map) then return false end
+  end
+  return alternatives[1] ~= nil
+end
+
+-- for name in {"a", "b"} do
+function Unit:check_loops()
+  for _, list in ipairs(self.names.loops) do
+    if #list == 1 and self:is_table(list[1]) then
+      self:report(list[1], "function", "A table is nothing that a loop can call.", "for _, item in ipairs(...) do goes through an array")
+    end
   end
 end

@@ -1,8 +1,8 @@
 -- What grants a call needs: needs_of(path, call, first, book) -> an array of needs, each
 --   {kinds = {any of these}, labels = {[kind] = what the grant is for, as far as that is constant}, is_sure =}
 -- A key that is created if it is missing also has `levels`, the keys from above down to it that may be, and
--- `if_missing`. `first` is the place of the first argument in the call; without a call it is all that the function
--- may need.
+-- `if_missing`; what is about other things than one of a name has `beside`, that name. `first` is the place of the first
+-- argument in the call; without a call it is all that the function may need.
 local core, values = ...
 local constant, value_of = values.constant, values.value_of
 
@@ -87,6 +87,16 @@ EXACT["win.reg.delete"] = function(call, first)
   end
   return constant(name) and {one("reg.value", value_label(key, name, view_mark(call[first + 2])))}
 end
+
+-- With dependents other services are stopped, too.
+local function stops(call, first)
+  local name, options = constant(call[first]), call[first + 1] and value_of(call[first + 1])
+  local with = options and options.tag == "Table" and values.field(options, "dependents")
+  local needs = {one("scm.state", name)}
+  if name and with and constant(with) then needs[2] = {kinds = {"scm.state"}, labels = {}, beside = name, is_sure = true} end
+  return needs
+end
+EXACT["win.scm.stop"], EXACT["win.scm.restart"] = stops, stops
 
 EXACT["win.scm.config"] = function(call, first, book)
   local name, settings = constant(call[first]), call[first + 1] and value_of(call[first + 1])

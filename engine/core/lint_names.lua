@@ -4,7 +4,7 @@
 -- functions.
 
 return function(tree)
-  local found = {ids = {}, indexes = {}, calls = {}, vars = {}, comparisons = {}}
+  local found = {ids = {}, indexes = {}, calls = {}, vars = {}, comparisons = {}, loops = {}}
   local depth = 0 -- of functions in each other
   local expression, block
 
@@ -120,6 +120,7 @@ return function(tree)
     end,
     Forin = function(node, scope)
       expressions(node[2], scope)
+      found.loops[#found.loops + 1] = node[2]
       loop(node[1], node[3], scope, node[2])
     end,
     Return = function(node, scope) expressions(node, scope) end,

@@ -186,6 +186,15 @@ function Unit:declared_grants()
   return grants
 end
 
+-- Whether there is a grant for other things than the one of this name.
+local function covers_others(grants, use)
+  local kind = use.kinds[1]
+  for _, grant in ipairs(grants) do
+    if kind:find(grant.kind) and grant.text:lower() ~= ("%s:%s"):format(kind, use.beside):lower() then return true end
+  end
+  return false
+end
+
 local function grant_text(kind, label) return label and ("%s:%s"):format(kind, label) or kind end
 
 -- Whether functions of a kind may be reached in ways that were not followed, such as win.scm[name].
@@ -232,6 +241,11 @@ function Unit:check_use(grants, use)
   if use.levels then
     local key = ungranted_key(grants, use)
     if key then report_key(use, key) end
+  elseif use.beside then
+    if is_granted(grants, use.kinds, {[use.kinds[1]] = use.beside}) and not covers_others(grants, use) then
+      use.unit:report(use.node, "grant", ("%s with dependents stops other services, too, for which there is no grant."):format(use.path),
+        "name them in the manifest's grants, or take dependents out")
+    end
   elseif not is_granted(grants, use.kinds, use.labels) and use.is_sure then
     if use.if_missing then return report_key(use) end
     local kind = use.kinds[1]
@@ -240,9 +254,34 @@ function Unit:check_use(grants, use)
   end
 end
 
+-- What the pattern of a grant would have to begin with, when it fits nothing as it stands; else nil.
+local function wrong_start(kind, pattern)
+  if not pattern or pattern:find "^%*" then return nil end
+  if kind:find "^reg%." and not pattern:find [[^\\]] and not pattern:find "^HK%u%u?%f[\\*\0]" then
+    return [[HKLM, HKCU, HKCR, HKU or HKCC, as in reg.value:HKLM\SOFTWARE\Contoso\*]]
+  end
+  local is_path = kind == "process.run" or kind == "file.write"
+  if is_path and (not pattern:find [[^%a:\]] and not pattern:find [[^\\]] or pattern:find "/") then
+    return kind == "process.run" and [[the whole path, as in process.run:*\netsh.exe]] or [[the whole path, as in file.write:C:\Temp\*]]
+  end
+end
+
+-- Reports grants of which no change has a name that they fit.
+function Unit:check_patterns(grants)
+  for _, grant in ipairs(grants) do
+    local kind, pattern = grant.text:match "^([^:]+):(.+)$"
+    local start = kind and wrong_start(kind, pattern)
+    if start then
+      self:report(grant.node, "grant", ("The grant '%s' fits nothing."):format(grant.text), "its pattern begins with " .. start)
+      grant.is_used = true
+    end
+  end
+end
+
 function Unit:check_grants(uses)
   local grants = self:declared_grants()
   if not grants then return end
+  self:check_patterns(grants)
   for _, use in ipairs(uses.grants) do self:check_use(grants, use) end
   for _, grant in ipairs(grants) do
     if not grant.is_used and not may_be_reached(uses, grant) then

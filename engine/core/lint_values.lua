@@ -9,9 +9,22 @@ function values.names_of(set)
   return names
 end
 
+--- The one of `words` that is near a word, or the only one that begins as it does; nil.
+function values.near(word, words)
+  local near, found = core.x.nearest(word, words), nil
+  if near or #word < 3 then return near end
+  for _, other in ipairs(words) do
+    if other:sub(1, #word) == word or word:sub(1, #other) == other and #other > 2 then
+      if found then return nil end
+      found = other
+    end
+  end
+  return found
+end
+
 --- "did you mean 'state'?", or nil.
 function values.meant(word, words)
-  local near = core.x.nearest(word, words)
+  local near = values.near(word, words)
   return near and ("did you mean '%s'?"):format(near)
 end
 

@@ -232,6 +232,42 @@ function T:test_what_functions_return()
   }
 end
 
+function T:test_tables_are_no_functions_loops_or_words()
+  expect {
+    loop = {"for s in win.scm.list() do print(s) end local t = {1} for i in t do print(i) end",
+      "1:10 function A table is nothing that a loop can call. for _, item in ipairs(...) do", "function A table is nothing"},
+    called = {"local log = require 'log' log('x') log.warn('x')", "1:27 function log is no function.", "did you mean 'log.warning'?"},
+    compared = {"print(win.scm.status('x') == 'stopped', win.tcp.probe(80).free == 'yes')", "1:30 field It is never 'stopped'. it has the fields",
+      "field 'free' is never 'yes'. it is true or false"},
+    counted = {"for _, s in require 'progress'.each(win.scm.list()) do print(s) end", "function progress.each needs 'what'."},
+  }
+end
+
+function T:test_patterns_that_fit_nothing_and_dependents()
+  local function manifest(grant) return MANIFEST:format("", "[[" .. grant .. "]]") end
+  expect {
+    hive = {manifest [[reg.value:HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Services\HTTP\*]]
+      .. "win.reg.delete([[HKLM\\SYSTEM\\CurrentControlSet\\Services\\HTTP]], 'x')", "fits nothing. its pattern begins with HKLM", "needs the grant"},
+    program = {manifest "process.run:netsh.exe" .. "win.process.run {program = 'netsh'}", [[its pattern begins with the whole path, as in process.run:*\netsh.exe]]},
+    slashes = {manifest "file.write:C:/Temp/*" .. "win.file.write(arg[1], 'x')", "fits nothing. its pattern begins with the whole path"},
+    dependents = {manifest "scm.state:W3SVC" .. "win.scm.stop('W3SVC', {dependents = true})",
+      "3:1 grant win.scm.stop with dependents stops other services, too, for which there is no grant."},
+  }
+end
+
+function T:test_patterns_that_fit()
+  local function manifest(grant, code) return MANIFEST:format("", "[[" .. grant .. "]]") .. code end
+  local stop, run = "win.scm.stop('W3SVC', {dependents = true})", "win.process.run {program = arg[1]}"
+  local found = lint({
+    all = manifest("scm.state", stop), some = manifest("scm.state:W*", stop), enumerated = manifest("scm.state:W3SVC]], [[scm.state:WAS", stop)
+      .. " win.scm.start 'WAS'",
+    program = manifest([[process.run:*\netsh.exe]], run), path = manifest([[process.run:C:\Windows\*]], run),
+    remote = manifest([[reg.value:\\SERVER\HKLM\SOFTWARE\*]], "win.reg.delete(arg[1], 'x')"),
+    users = manifest([[reg.value:HKU\*]], "win.reg.delete(arg[1], 'x')"), any = manifest([[reg.value:*\x]], "win.reg.delete(arg[1], 'x')"),
+  }, 0)
+  for name, list in pairs(found) do lu.assertEquals(list, {}, name) end
+end
+
 function T:test_what_is_forgotten_or_too_early()
   local playbook = "p80.playbook {name = 'x', version = '1.0.0', summary = 'x', grants = {'scm.state'}}"
   expect {
