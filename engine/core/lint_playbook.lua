@@ -256,7 +256,7 @@ end
 
 -- What the pattern of a grant would have to begin with, when it fits nothing as it stands; else nil.
 local function wrong_start(kind, pattern)
-  if not pattern or pattern:find "^%*" then return nil end
+  if not pattern or pattern:find "^[*(]" then return nil end -- "(temporary file)"
   if kind:find "^reg%." and not pattern:find [[^\\]] and not pattern:find "^HK%u%u?%f[\\*\0]" then
     return [[HKLM, HKCU, HKCR, HKU or HKCC, as in reg.value:HKLM\SOFTWARE\Contoso\*]]
   end
