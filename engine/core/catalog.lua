@@ -15,12 +15,22 @@ local function bundled(name)
   return entry(name, "bundled", m or {}, {signer = "p80", problem = not m and problem or nil})
 end
 
+-- Whether the key that an installed version was signed with is trusted still; nil when nobody signed it. Older records have the
+-- key's name alone.
+local function is_trusted(record)
+  for _, key in ipairs(record.signer and core.policy.keys() or {}) do
+    if record.key == core.sign.show_id(key.id) or not record.key and record.signer == key.name then return true end
+  end
+  return record.signer and false
+end
+
 local function installed(record)
-  return entry(record.name, "installed", record, {signer = record.signer, path = record.path, installed = record.installed})
+  return entry(record.name, "installed", record, {signer = record.signer, trusted = is_trusted(record),
+    path = record.path, installed = record.installed})
 end
 
 --- All of them, bundled ones first: {name=, origin=, version=, summary=, author=, license=, category=, grants=,
--- signer=, path=, installed=, problem=}.
+-- signer=, trusted=, path=, installed=, problem=}.
 function catalog.list()
   local list = core.data.array {}
   for _, name in ipairs(host.names "script") do list[#list + 1] = bundled(name) end

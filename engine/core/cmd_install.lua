@@ -59,7 +59,7 @@ local function read_source(source)
   local m = manifest_of(given)
   return {name = m.name, files = given.files, signature = signature, record = {
     version = m.version, summary = m.summary, author = m.author, license = m.license, grants = m.grants or {}, source = source,
-    signer = signature and signature.key.name,
+    signer = signature and signature.key.name, key = signature and core.sign.show_id(signature.id),
   }}
 end
 

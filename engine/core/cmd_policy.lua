@@ -6,8 +6,8 @@ local ORDER <const> = {"policy", "signatures", "typed", "keys", "name", "key", "
 
 local function parser()
   local p = words.parser("policy", "Show the policy of this machine; what a script may do under it, and why; or write it.")
-  p:argument("what", "a script; or init: write a first policy; or trust: trust a key"):args "?"
-  p:argument("key", "of trust: a public key, its file or the line of 56 letters itself"):args "?"
+  p:argument("what", "a script; or init: write a first policy; or trust, distrust: a key"):args "?"
+  p:argument("key", "a public key: its file or the line of 56 letters itself; of distrust also its name or number"):args "?"
   p:option("--name", "of trust: whose key it is"):argname "<name>"
   p:option("--grant", "of trust: the most that scripts of the key are granted, such as 'scm.*' (may be repeated)")
     :argname "<grant>":count "*"
@@ -121,8 +121,12 @@ local function key_text(word)
   return core.sign.public_key(word, text)
 end
 
+local function check_given(given, hint)
+  if not given.key then core.fail(given.what, code.P80_BAD_ARGUMENTS, "Which key?", hint) end
+end
+
 local function trust(given)
-  if not given.key then core.fail("trust", code.P80_BAD_ARGUMENTS, "Which key?", "p80 policy trust KEY.pub --name NAME") end
+  check_given(given, "p80 policy trust KEY.pub --name NAME")
   local key = key_text(given.key)
   local name = given.name or given.key:match "([^\\/:]*)%.%w+$" or core.sign.show_id(key.id)
   for i, grant in ipairs(given.grant) do core.grants.parse(("--grant %d"):format(i), grant) end
@@ -136,13 +140,47 @@ local function trust(given)
   return done(write(content), ("The key %s (%s) is trusted.\n"):format(core.sign.show_id(key.id), name))
 end
 
+-- Whether the word means this trusted key: its name, its number, the key itself or its file.
+local function means(word, key, public)
+  return word:lower() == key.name:lower() or word:upper() == core.sign.show_id(key.id) or public and public.key == key.key
+end
+
+local function fail_distrust(word, keys)
+  local known = {}
+  for i, key in ipairs(keys) do known[2 * i - 1], known[2 * i] = key.name, core.sign.show_id(key.id) end
+  local near = core.x.nearest(word, known)
+  if near then core.fail(word, code.ERROR_NOT_FOUND, "No such key is trusted.", ("did you mean '%s'?"):format(near)) end
+end
+
+local function distrust(given)
+  check_given(given, "p80 policy distrust NAME")
+  local keys, word = policy.trusted(), given.key
+  local is_key = word:find "^RW[%w+/]+=*$" or lfs.attributes(word, "mode") == "file"
+  local public, found = is_key and key_text(word), {}
+  for i, key in ipairs(keys) do
+    if means(word, key, public) then found[#found + 1] = i end
+  end
+  if #found > 1 then
+    core.fail(word, code.P80_BAD_ARGUMENTS, ("%d keys have this name."):format(#found), "give the number of one, as `p80 policy` shows it")
+  elseif #found == 0 then
+    if not is_key then fail_distrust(word, keys) end
+    return done(true, "No such key is trusted.\n")
+  end
+  local content = policy.content()
+  table.remove(content.keys, found[1])
+  local key = keys[found[1]]
+  return done(write(content), ("The key %s (%s) is trusted no more; `p80 list` shows what it signed.\n"):format(core.sign.show_id(key.id), key.name))
+end
+
 return function(...)
   local given, help = words.parse(parser(), {...})
   if not given then return help end
   if given.what == "init" then return init() end
   if given.what == "trust" then return trust(given) end
-  if given.key or given.name or given.grant[1] then
+  local is_distrust = given.what == "distrust"
+  if given.key and not is_distrust or given.name or given.grant[1] then
     core.fail(given.what or "policy", code.P80_BAD_ARGUMENTS, "A key, --name and --grant go behind trust.", "p80 policy trust KEY.pub --name NAME")
   end
+  if is_distrust then return distrust(given) end
   return given.what and explain(given.what) or show()
 end

@@ -54,13 +54,18 @@ function commands.undo(word)
   return core.options.json and "" or undo_text(report), exit
 end
 
-local CATALOG = {"name", "origin", "version", "summary", "author", "license", "category", "grants", "signer"}
+local CATALOG = {"name", "origin", "version", "summary", "author", "license", "category", "grants", "signer", "trusted"}
+
+-- Who signed a playbook, for people: his key may be trusted no more.
+local function signer_of(found)
+  return found.signer and found.trusted == false and found.signer .. " (not trusted)" or found.signer
+end
 
 --- p80 list: the bundled and installed playbooks.
 function commands.list()
   local rows = core.catalog.list()
   if core.options.json then return data.document(rows, CATALOG) .. "\n" end
-  for _, row in ipairs(rows) do row.summary = row.problem or row.summary end
+  for _, row in ipairs(rows) do row.summary, row.signer = row.problem or row.summary, signer_of(row) end
   return table_text(rows, {"name", "origin", "version", "category", "signer", "summary", "grants"})
 end
 
@@ -81,7 +86,7 @@ local function meant_topic(topics, name)
   return core.x.nearest(name, names)
 end
 
-local PLAYBOOK = {"name", "origin", "version", "summary", "author", "license", "category", "grants", "signer", "args", "option", "type"}
+local PLAYBOOK = {"name", "origin", "version", "summary", "author", "license", "category", "grants", "signer", "trusted", "args", "option", "type"}
 
 -- What a playbook says of itself, for other programs.
 local function declaration(m, found)
@@ -93,7 +98,7 @@ end
 local function playbook_help(m, name)
   local found = core.catalog.find(name)
   if core.options.json then return declaration(m, found) end
-  local signer = found and found.origin == "installed" and ("Installed; signed by %s.\n"):format(found.signer or "nobody") or ""
+  local signer = found and found.origin == "installed" and ("Installed; signed by %s.\n"):format(signer_of(found) or "nobody") or ""
   return core.arguments.help(m) .. signer
 end
 

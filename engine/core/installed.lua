@@ -15,7 +15,7 @@ local installed = {}
 
 local FOLDER <const> = "playbooks"
 local RECORD <const> = package.RECORD
-local ORDER <const> = {"name", "version", "summary", "author", "license", "grants", "signer", "source", "installed", "files"}
+local ORDER <const> = {"name", "version", "summary", "author", "license", "grants", "signer", "key", "source", "installed", "files"}
 local PATIENCE <const> = 2 -- seconds in which a scanner may let go of a file
 
 --- The folder of all of them, which need not exist.
@@ -87,7 +87,7 @@ local function describe(name, folder)
 end
 
 --- What is known of the installed playbook `name` without running it, or nil: {name=, version=, summary=, author=, license=,
--- grants=, signer=, source=, installed=, folder=, path=, previous=}. Names are compared as those of files are.
+-- grants=, signer=, key=, source=, installed=, folder=, path=, previous=}. Names are compared as those of files are.
 function installed.find(name)
   if core.manifest.name_problem(name) then return nil end
   local folder = in_force(name)

@@ -165,6 +165,59 @@ function T:test_a_lost_signer_or_an_older_version_must_be_agreed_to()
   case.exits(p80 {"install", case.path "acme1.1.0"}, 0) -- newer, and signed as before
 end
 
+local function listed()
+  for _, row in ipairs(case.exits(p80 {"list", "--json"}, 0).json) do
+    if row.name == "acme" then return row end
+  end
+end
+
+function T:test_a_key_that_is_trusted_no_more()
+  local function distrust(...) return p80 {"policy", "distrust", ...} end
+  for _, name in ipairs {"A", "B"} do case.exits(p80 {"sign", "--generate", "--no-password", "--key", case.path(name), "--public", case.path(name .. ".pub")}, 0) end
+  lu.assertStrContains(case.exits(distrust(case.path "A.pub"), 0).stdout, "No such key is trusted.") -- without a policy, too
+  case.exits(p80 {"policy", "init"}, 0)
+  case.later(function() os.remove(HOME .. "\\policy.json") end)
+  case.exits(p80 {"policy", "trust", case.path "A.pub", "--name", "Team Alpha", "--grant", "scm.*"}, 0)
+  case.exits(p80 {"policy", "trust", case.path "B.pub", "--name", "Team Beta"}, 0)
+  local before = case.read(HOME .. "\\policy.json")
+  case.exits(p80 {"sign", make "1.0.0" .. "\\acme.lua", "--key", case.path "A"}, 0)
+  case.exits(install(case.path "acme1.0.0"), 0)
+  lu.assertTrue(listed().trusted)
+  lu.assertStrContains(case.exits(p80 {"help", "acme"}, 0).stdout, "signed by Team Alpha.")
+  -- what is not there
+  lu.assertStrContains(case.exits(distrust "Team Alhpa", 1).stderr, "No such key is trusted. (1168 ERROR_NOT_FOUND); did you mean 'Team Alpha'?")
+  lu.assertStrContains(case.exits(distrust "nobody at all", 0).stdout, "No such key is trusted.")
+  for _, words in ipairs {{}, {"Team Alpha", "--name", "x"}, {"Team Alpha", "--grant", "scm.*"}, {"Team Alpha", "x"}} do
+    case.exits(distrust(table.unpack(words)), 2)
+  end
+  lu.assertEquals(case.read(HOME .. "\\policy.json"), before)
+  case.exits(distrust("Team Alpha", "--check"), 3)
+  lu.assertEquals(case.read(HOME .. "\\policy.json"), before)
+  -- by name, number, file, key
+  local policy = case.exits(p80 {"policy", "--json"}, 0).json.result
+  local file = case.path "A.pub"
+  for _, word in ipairs {"team alpha", policy.keys[1].id, policy.keys[1].id:lower(), file, policy.keys[1].key} do
+    local result = case.exits(distrust(word), 0)
+    lu.assertStrContains(result.stdout, ("The key %s (Team Alpha) is trusted no more"):format(policy.keys[1].id))
+    if word == file then
+      lu.assertFalse(listed().trusted)
+      lu.assertStrContains(case.exits(p80 {"list"}, 0).stdout, "Team Alpha (not trusted)")
+      lu.assertStrContains(case.exits(p80 {"help", "acme"}, 0).stdout, "signed by Team Alpha (not trusted).")
+      lu.assertStrContains(case.exits(distrust(word), 0).stdout, "No such key is trusted.")
+    end
+    case.exits(p80 {"undo"}, 0)
+    lu.assertEquals(case.read(HOME .. "\\policy.json"), before)
+  end
+  -- two of one name
+  case.exits(p80 {"policy", "distrust", "Team Beta"}, 0)
+  case.exits(p80 {"policy", "trust", case.path "B.pub", "--name", "team alpha"}, 0)
+  lu.assertStrContains(case.exits(distrust "Team Alpha", 2).stderr, "2 keys have this name.")
+  case.exits(distrust(policy.keys[1].id), 0)
+  lu.assertFalse(listed().trusted) -- another key of that name is another key
+  os.remove(HOME .. "\\policy.json")
+  lu.assertFalse(listed().trusted)
+end
+
 function T:test_what_is_refused()
   for _, row in ipairs {
     {make("1.0.0", nil, "free80"), "A bundled playbook has this name"}, {make("1.0.0", nil, "Undo"), "A command of p80 has this name"},
