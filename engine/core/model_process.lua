@@ -1,6 +1,6 @@
 -- The processes of a modelled machine. What a process holds (endpoints, URLs) is there as long as it is.
 local model, host = ...
-local machine, copy = model.machine, model.copy
+local machine, copy, fold = model.machine, model.copy, host.x.fold
 local process = {}
 
 local ACCESS_DENIED <const>, NOT_FOUND <const> = 5, 1168
@@ -196,16 +196,24 @@ end
 -- A program by its path, or its name in System32.
 local function program(path)
   for known, does in pairs(machine.programs) do
-    local folded, wanted = known:lower(), path:lower()
+    local folded, wanted = fold(known), fold(path)
     if folded == wanted or folded == wanted:match [[^c:\windows\system32\([^\]+)$]] then return does, known end
   end
+end
+
+-- What every Windows has in System32, whether it is modelled or not.
+local USUAL <const> = {}
+for name in ([[ntdll.dll cmd.exe net.exe netsh.exe sc.exe reg.exe tasklist.exe taskkill.exe icacls.exe attrib.exe xcopy.exe
+  find.exe findstr.exe ipconfig.exe netstat.exe ping.exe route.exe hostname.exe cscript.exe wscript.exe regsvr32.exe
+  rundll32.exe schtasks.exe shutdown.exe gpupdate.exe w32tm.exe]]):gmatch "%S+" do
+  USUAL[name] = true
 end
 
 process["process.find"] = function(name, folder)
   local path = folder and folder .. "\\" .. name or name
   if not path:find "[\\/:]" then path = [[C:\Windows\System32\]] .. path end
-  local is_there = program(path) or model.part "host".file_text(path)
-  return is_there and path or nil
+  local usual = USUAL[fold(path):match [[^c:\windows\system32\([^\]+)$]]]
+  return (usual or program(path) or model.part "host".file_text(path)) and path or nil
 end
 
 process["process.run"] = function(spec)

@@ -178,6 +178,8 @@ function T:test_tasks_events_and_programs()
       local m = test.machine {programs = {["netsh.exe"] = {code = 1, stdout = "no", takes = 5}}}
       local r = m:code("require 'p80'.report(win.process.run {program = 'netsh.exe'})", {allow = "process.run"}):exits(0)
       lu.assertEquals({r.result.code, r.result.stdout, m.clock}, {1, "no", 5.0})
+      lu.assertStrContains(m:code("win.process.run {program = 'cmd.exe'}", {allow = "process.run"}):exits(1).error.message, "Not modelled: what 'C:")
+      lu.assertEquals(m:code("win.process.run {program = 'x.exe'}", {allow = "process.run"}):exits(1).error.code, 2)
     end
     function test_a_watch_sees_what_happens_meanwhile()
       local m = test.machine {services = {Phoenix = {state = "running", failure = {actions = {{action = "restart", delay = 5}}}}}}
