@@ -165,7 +165,7 @@ typedef struct command {
 } command;
 
 static const command commands[] = {
-    {"list", PLAIN, 0, 0, 0},  {"help", PLAIN, 0, 0, 1},    {"show", PLAIN, 0, 1, 1},  {"runs", PLAIN, 0, 0, 0},
+    {"list", PLAIN, 0, 0, 0},  {"help", PLAIN, 0, 0, 2},    {"show", PLAIN, 0, 1, 1},  {"runs", PLAIN, 0, 0, 0},
     {"undo", PLAIN, 1, 0, 1},  {"new", OWN, 0, 0, 0},       {"lint", OWN, 0, 0, 0},    {"test", OWN, 0, 0, 0},
     {"capture", OWN, 0, 0, 0}, {"sign", OWN, 0, 0, 0},      {"verify", OWN, 0, 0, 0},  {"policy", OWN, 1, 0, 0},
     {"install", OWN, 1, 0, 0}, {"uninstall", OWN, 1, 0, 0}, {"service", RAW, 1, 0, 0}, {"complete", RAW, 0, 0, 0},
@@ -185,15 +185,17 @@ static void set_words(cli *out, const char **argv, int first, int end) {
   out->word_count = end - first;
 }
 
-/* Makes `p80 SCRIPT --help` and `p80 help COMMAND` the command that says it. argv[i] is what it is about. */
-static void ask_help(cli *out, const char **argv, int i) {
-  static const char *const asked[] = {"--help"};
+/* Makes `p80 SCRIPT --help` and `p80 help COMMAND [WORD]` the command that says it. argv[i] is what it is about. */
+static void ask_help(cli *out, const char **argv, int i, const char *more) {
+  static const char *asked[2];
   const command *about = command_for(argv[i]);
+  asked[0] = more ? more : "--help";
+  asked[1] = "--help";
   out->command = about && about->words == PLAIN ? CLI_USAGE : CLI_COMMAND;
   out->name = about ? about->name : "help";
   out->changes = 0;
   out->words = about ? asked : argv + i;
-  out->word_count = 1;
+  out->word_count = about && more ? 2 : 1;
 }
 
 /* The words behind a script, code or "-": p80's switches are taken out up to "--". */
@@ -206,7 +208,7 @@ static void take_words(cli *out, int argc, const char **argv, int first) {
   if (i < argc) i++;
   for (; i < argc; i++) argv[kept++] = argv[i];
   set_words(out, argv, first, kept);
-  if (asked_help) ask_help(out, argv, first - 1);
+  if (asked_help) ask_help(out, argv, first - 1, NULL);
 }
 
 /* Takes an option behind a command with PLAIN words. Returns 0 when it is wrong. */
@@ -241,7 +243,9 @@ static void check_words(cli *out, const command *c, const char **argv) {
   if (out->word_count > c->most) wrong(out, "unexpected '%.80s'", out->words[c->most]);
   else if (out->word_count < c->least) wrong(out, "%s which playbook? `p80 list` lists them", c->name);
   else if (strcmp(c->name, "help") == 0 && word == NULL) out->command = CLI_USAGE;
-  else if (strcmp(c->name, "help") == 0 && command_for(word)) ask_help(out, argv, (int)(out->words - argv));
+  else if (strcmp(c->name, "help") == 0 && command_for(word))
+    ask_help(out, argv, (int)(out->words - argv), out->word_count > 1 ? out->words[1] : NULL);
+  else if (strcmp(c->name, "help") == 0 && out->word_count > 1) wrong(out, "unexpected '%.80s'", out->words[1]);
   else if (strcmp(c->name, "undo") == 0 && word && strspn(word, "0123456789") != strlen(word))
     wrong(out, "undo takes the number of a run (`p80 runs` lists them), not '%.80s'", word);
 }

@@ -85,7 +85,7 @@ local function explain(script)
   path = path and core.win.file.absolute(path) or found.path
   local signature, signed = signature_of(path)
   local m, why = core.playbook.manifest_of(script)
-  local report = {script = path or script, signed = signed, runs = m ~= nil or why == "it declares no manifest", why = why}
+  local report = {script = path or script, signed = signed, runs = m ~= nil or tostring(why):find "^it declares no manifest" ~= nil, why = why}
   report.grants = data.array {}
   for i, grant in ipairs(m and m.grants or {}) do
     for _, row in ipairs(core.policy_explain(("grants[%d]"):format(i), grant, path and "file" or "bundled", signature)) do

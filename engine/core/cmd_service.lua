@@ -4,7 +4,10 @@ local code, data, raw = core.code, core.data, core.win
 local files, ours = host.chunk "service_files"(core, host), host.chunk "service_ours"(core, host)
 local privileges_of = host.chunk "service_privileges"(core)
 
-local function fail(target, number, message, hint) core.fail(target, number, message, hint) end
+local function fail(target, number, message, hint)
+  core.about "service"
+  core.fail(target, number, message, hint)
+end
 local function wrong(target, message, hint) fail(target, code.P80_BAD_ARGUMENTS, message, hint) end
 
 -- ---- Command lines ----

@@ -75,7 +75,9 @@ function playbook.manifest_of(script, texts)
   local found = declared
   declared, core.script = before, script_before
   if found then return found end
-  return nil, ok and "it declares no manifest" or problem
+  if ok then return nil, "it declares no manifest" end
+  local refused = tostring(problem):match "^([%l._]+) .*%(P80_REFUSED%)"
+  return nil, refused and ("it declares no manifest before %s"):format(refused) or problem
 end
 
 --- p80.report(value): what the run found, for --json.

@@ -145,8 +145,12 @@ local function summary_text(run, changes, failed)
   return text .. ".\n"
 end
 
+-- Whether an error is one that the script meant to end with: error(text, 0), which says nowhere where it was raised.
+local function is_meant(problem) return type(problem) == "string" and not problem:find "^[^\n]-:%d+: " end
+
 local function error_text(problem, traceback)
   local text = ("p80: %s\n"):format(tostring(problem))
+  if is_meant(problem) and not core.options.verbose then return text end
   return traceback and traceback ~= "" and text .. traceback .. "\n" or text
 end
 

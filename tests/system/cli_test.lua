@@ -54,6 +54,22 @@ function T:test_what_was_meant_is_suggested()
   end
 end
 
+function T:test_help_about_a_part_of_a_command()
+  lu.assertStrContains(case.exits(case.p80 {"help", "service", "install"}, 0).stdout, "Usage: p80 service install")
+  lu.assertStrContains(case.exits(case.p80 {"help", "free80", "x"}, 2).stderr, "unexpected 'x'")
+end
+
+-- What a script says with error(text, 0) is for people: a traceback comes with --verbose.
+function T:test_an_error_that_is_meant()
+  local code = "error('there is no shop', 0)"
+  lu.assertEquals(lines(case.exits(case.p80 {"-e", code}, 1).stderr), "p80: there is no shop\n")
+  lu.assertStrContains(case.exits(case.p80 {"--verbose", "-e", code}, 1).stderr, "stack traceback")
+  lu.assertStrContains(case.exits(case.p80 {"-e", code, "--json"}, 1).json.error.traceback, "stack traceback")
+  lu.assertStrContains(case.exits(case.p80 {"-e", "error 'x'"}, 1).stderr, "stack traceback")
+  local path = case.write("late.lua", "win.scm.stop 'PlugPlay'")
+  lu.assertStrContains(case.exits(case.p80 {"help", path}, 1).stderr, "it declares no manifest before scm.stop. (")
+end
+
 function T:test_whatever_is_asked_with_json_is_one_document()
   for words, key in pairs {
     [{"help"}] = "version", [{"--help"}] = "version", [{"list", "--help"}] = "version", [{"--version"}] = "lua",
