@@ -17,6 +17,9 @@ function model.copy(value)
   return same
 end
 
+--- Whether this is Windows Server 2003.
+function model.is_old() return machine.windows:find "^5%." ~= nil end
+
 --- The value of a name in any case of letters, and the name as the table has it.
 function model.find(map, name)
   if map[name] ~= nil then return map[name], name end
@@ -39,7 +42,7 @@ end
 -- ---- What stands for C ----
 
 local FILE <const> = {
-  scm = "scm", tcp = "net", udp = "net", process = "process", reg = "reg", iis = "iis", http = "http",
+  scm = "scm scm_config", tcp = "net", udp = "net", process = "process", reg = "reg", iis = "iis", http = "http http_state",
   ["http.iplisten"] = "http", ["http.urlacl"] = "http", ["http.sslcert"] = "http", ["http.timeout"] = "http",
   ["http.cache"] = "http", ["http.setting"] = "http", host = "host", account = "host", file = "host",
   task = "task", event = "event",
@@ -84,6 +87,14 @@ for least, most, names in TAKES:gmatch "(%d) (%d)([^%d]*)" do
   for name in names:gmatch "%S+" do takes[name] = {tonumber(least), tonumber(most)} end
 end
 
+-- What the files of its subject have for C's function `name`: a function, or true for C's own.
+local function stand_in(name)
+  for file in (FILE[name:match "^(.+)%."] or ""):gmatch "%S+" do
+    local found = model.part(file)[name]
+    if found then return found end
+  end
+end
+
 local NOT_MODELLED <const> = {
   ["driver.loaded"] = "drivers", ["driver.version"] = "drivers", ["driver.signature"] = "drivers",
   ["process.modules"] = "the modules of processes", ["process.usage"] = "the memory of processes",
@@ -99,11 +110,10 @@ function model.real(name) return reals[name] end
 --- What stands for C's function `name`, which is `real`.
 function model.choose(name, real)
   if functions[name] then return functions[name] end
-  local file = FILE[name:match "^(.+)%."]
   reals[name] = real
   functions[name] = function(...)
     running = name
-    local found = file and model.part(file)[name]
+    local found = stand_in(name)
     if found == true then return real(...) end
     if not found then model.unmodelled(NOT_MODELLED[name] or "win." .. name) end
     if takes[name] then model.check().arguments(select("#", ...), table.unpack(takes[name])) end

@@ -20,7 +20,7 @@ local STANDARD_SERVER <const>, PROFESSIONAL <const> = 7, 0x30
 
 part["host.edition"] = function()
   local product = machine.edition or (machine.server and STANDARD_SERVER or PROFESSIONAL)
-  return not machine.windows:find "^5%." and product or nil, 0, machine.server
+  return not model.is_old() and product or nil, 0, machine.server
 end
 
 part["host.architecture"] = function() return machine.architecture end

@@ -7,15 +7,6 @@ local http = {
 
 local FILE_NOT_FOUND <const>, ALREADY_EXISTS <const> = 2, 183
 
-http["http.servicestate"] = function(_, view) return model.part "net".servicestate(view) end
-
-http["http.server"] = function(port, options)
-  local check = model.check()
-  check.port("port", port)
-  options = check.options(options, {"address", "timeout"})
-  return model.part "net".reply(port, options.address or "127.0.0.1")
-end
-
 -- ---- The listen list ----
 
 local function place_of(address)

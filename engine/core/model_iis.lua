@@ -6,7 +6,7 @@ local iis = {}
 local NOT_SUPPORTED <const>, NOT_FOUND <const> = 50, 1168
 local STATES <const> = {apphost = {started = 1, stopped = 3, unknown = 4}, metabase = {started = 2, stopped = 4, unknown = 0}}
 
-local function is_metabase() return machine.windows:find "^5%." ~= nil end
+local is_metabase = model.is_old
 
 local function store()
   return model.part "scm".find "W3SVC" and (is_metabase() and "metabase" or "apphost") or nil

@@ -8,12 +8,11 @@ local model, host = ...
 local machine, copy = model.machine, model.copy
 local scm = {["scm.upper"] = true}
 
-local ACCESS_DENIED <const>, INVALID_PARAMETER <const> = 5, 87
 local DEPENDENTS_RUNNING <const>, INVALID_CONTROL <const>, ALREADY_RUNNING <const> = 1051, 1052, 1056
 local DISABLED <const>, DOES_NOT_EXIST <const>, CANNOT_ACCEPT <const>, NOT_ACTIVE <const> = 1058, 1060, 1061, 1062
 local PROCESS_ABORTED <const>, DEPENDENCY_FAIL <const>, MARKED_FOR_DELETE <const> = 1067, 1068, 1072
 local SPECIFIC_ERROR <const>, INVALID_NAME <const> = 1066, 123
-local EXISTS <const>, DEPENDENCY_DELETED <const>, CIRCULAR <const> = 1073, 1075, 1059
+local DEPENDENCY_DELETED <const>, CIRCULAR <const> = 1075, 1059
 local LONGEST_NAME <const> = 256
 local HTTP <const> = "http"
 
@@ -38,12 +37,12 @@ local function name_of(display)
   end
 end
 
-local function hint_for(name)
+function scm.hint_for(name)
   local real = name_of(name)
   return real and ("the service with this display name is '%s'"):format(real) or nil
 end
 
-local function check_name(name)
+function scm.check_name(name)
   local check = model.check()
   if check.text("name", name) == "" or utf8.len(name, 1, -1, true) > LONGEST_NAME then
     check.bad("name", name, "the name of a service (1 to 256 characters)")
@@ -52,14 +51,14 @@ local function check_name(name)
 end
 
 -- Finds a service as Windows opens one.
-local function open(name)
+function scm.open(name)
   if name:find "[\\/]" then model.fail(name, INVALID_NAME) end
   return find(name)
 end
 
-local function existing(name)
-  local service, known = open(check_name(name))
-  if not service then model.fail(name, DOES_NOT_EXIST, nil, hint_for(name)) end
+function scm.existing(name)
+  local service, known = scm.open(scm.check_name(name))
+  if not service then model.fail(name, DOES_NOT_EXIST, nil, scm.hint_for(name)) end
   return service, known
 end
 
@@ -96,8 +95,6 @@ local function dependents_of(name, seen, order)
   return order
 end
 
-local function has_details() return tonumber(machine.windows:match "^%d+") >= 6 end
-
 scm["scm.list"] = function(options)
   local check = model.check()
   options = check.options(options, {"type", "state"})
@@ -118,101 +115,24 @@ scm["scm.list"] = function(options)
 end
 
 scm["scm.get"] = function(name)
-  local service, known = open(check_name(name))
-  if not service then return nil, hint_for(name) end
+  local service, known = scm.open(scm.check_name(name))
+  if not service then return nil, scm.hint_for(name) end
   local record = status_of(service)
   for _, key in ipairs {"start", "path", "display_name", "account", "error_control", "interactive", "group", "tag"} do
     record[key] = service[key]
   end
-  if has_details() and not DRIVER[service.type] then record.delayed = service.delayed or false end
+  if not model.is_old() and not DRIVER[service.type] then record.delayed = service.delayed or false end
   record.name, record.dependencies, record.dependents = known, copy(service.dependencies), dependents_of(known)
   return record
 end
 
 scm["scm.status"] = function(name)
-  local service = open(check_name(name))
-  if not service then return nil, hint_for(name) end
+  local service = scm.open(scm.check_name(name))
+  if not service then return nil, scm.hint_for(name) end
   return status_of(service)
 end
 
 scm["scm.name_of"] = function(display) return name_of(model.check().text("display_name", display)) end
-
--- ---- Details ----
-
-local TRIGGER_WORDS
-
--- The number of a word of triggers, or the number itself.
-local function number_of(kind, word)
-  TRIGGER_WORDS = TRIGGER_WORDS or host.win.scm.trigger_words()
-  for number, known in pairs(TRIGGER_WORDS[kind]) do
-    if known == word then return number end
-  end
-  return word
-end
-
-local function from_hex(hex) return (hex:gsub("%x%x", function(pair) return string.char(tonumber(pair, 16)) end)) end
-
-local function guid_bytes(text)
-  local a, b, c, d, e = text:match "^{(%x+)%-(%x+)%-(%x+)%-(%x+)%-(%x+)}$"
-  return ("<I4I2I2"):pack(tonumber(a, 16), tonumber(b, 16), tonumber(c, 16)) .. from_hex(d .. e)
-end
-
-local function item_bytes(item)
-  if item.type == "text" then return table.concat(item.value, "\0") .. "\0\0" end
-  if item.type == "level" then return string.char(item.value) end
-  if type(item.value) == "number" then return ("<i8"):pack(item.value) end
-  return from_hex(item.value)
-end
-
--- A trigger in words as C gives it, for the Lua half to put into words.
-local function raw_trigger(trigger)
-  local items = {}
-  for i, item in ipairs(trigger.data or {}) do
-    items[i] = {type = number_of("data", item.type), value = item_bytes(item)}
-  end
-  return {
-    type = number_of("type", trigger.type), action = number_of("action", trigger.action), data = items,
-    subtype = guid_bytes(number_of("subtype", trigger.subtype)),
-  }
-end
-
-scm["scm.details"] = function(name)
-  local service = open(check_name(name))
-  if not service then return nil, hint_for(name) end
-  local failure = copy(service.failure or {})
-  local details = {
-    description = service.description or "", failure = failure, protection = service.protection,
-    sid_type = has_details() and (service.sid_type or "none") or nil,
-    privileges = has_details() and copy(service.privileges or {}) or nil,
-    preshutdown_timeout = has_details() and (service.preshutdown_timeout or 180.0) or nil,
-    preferred_node = service.preferred_node, triggers = has_details() and {} or nil,
-  }
-  failure.reset_period, failure.reboot_message = failure.reset_period or 0, failure.reboot_message or ""
-  failure.command, failure.actions = failure.command or "", failure.actions or {}
-  for _, action in ipairs(failure.actions) do action.delay = (action.delay or 0) + 0.0 end
-  if has_details() and failure.on_non_crash == nil then failure.on_non_crash = false end
-  for i, trigger in ipairs(service.triggers or {}) do
-    details.triggers[i] = type(trigger.type) == "number" and copy(trigger) or raw_trigger(trigger)
-  end
-  return details
-end
-
-local SECURITY <const> = "O:SYG:SYD:(A;;CCLCSWRPWPDTLOCRRC;;;SY)(A;;CCDCLCSWRPWPDTLOCRSDRCWDWO;;;BA)"
-  .. "(A;;CCLCSWLOCRRC;;;IU)(A;;CCLCSWLOCRRC;;;SU)"
-
-scm["scm.security"] = function(name, options)
-  check_name(name)
-  options = model.check().options(options, {"audit"})
-  model.check().opt_boolean("audit", options.audit)
-  local service = open(name)
-  if not service then return nil, hint_for(name) end
-  return service.security or SECURITY
-end
-
-scm["scm.set_security"] = function(name, text)
-  local service = existing(name)
-  service.security = model.merged_security(service.security or SECURITY, text)
-end
 
 -- ---- States ----
 
@@ -224,7 +144,7 @@ local function to_state(service, state)
 end
 
 -- A service that is marked for deletion goes when it has stopped.
-local function settle_deleted(name)
+function scm.settle_deleted(name)
   local service = machine.services[name]
   if service and service.deleting and service.state == "stopped" then machine.services[name] = nil end
 end
@@ -235,7 +155,7 @@ local function stopped(name, code)
   to_state(service, "stopped")
   service.pid, service.exit_code = nil, code or 0
   if pid then process().left_by_service(pid, service.lingers or 0) end
-  settle_deleted(name)
+  scm.settle_deleted(name)
   scm.release_http()
 end
 
@@ -327,7 +247,7 @@ end
 scm.launch = launch
 
 scm["scm.start"] = function(name)
-  local _, known = existing(name)
+  local _, known = scm.existing(name)
   local code = launch(known, {})
   if code then model.fail(name, code) end
 end
@@ -344,7 +264,7 @@ local PENDING <const> = {start_pending = true, stop_pending = true, pause_pendin
 
 -- The service, which takes this control now; raises what Windows would answer.
 local function controllable(name, control)
-  local service, known = existing(name)
+  local service, known = scm.existing(name)
   if service.state == "stopped" then model.fail(name, NOT_ACTIVE) end
   if PENDING[service.state] then model.fail(name, CANNOT_ACCEPT) end
   local takes = false
@@ -405,11 +325,11 @@ end
 
 scm["scm.wait"] = function(name, wanted, options)
   local check = model.check()
-  check_name(name)
+  scm.check_name(name)
   check.one_of("state", wanted, {"running", "stopped", "paused"})
   options = check.options(options, {"timeout", "requested"})
   local timeout, on_the_way = check.opt_seconds("timeout", options.timeout, 30), options.requested
-  existing(name)
+  scm.existing(name)
   local service, begun = find(name), machine.clock
   local moved, outcome = begun, "timeout"
   local last = service.state
@@ -427,7 +347,7 @@ scm["scm.wait"] = function(name, wanted, options)
 end
 
 scm["scm.await_change"] = function(name, state, pid, timeout)
-  check_name(name)
+  scm.check_name(name)
   local service
   local changed = model.await(model.check().seconds("timeout", timeout), function()
     service = find(name)
@@ -435,56 +355,6 @@ scm["scm.await_change"] = function(name, state, pid, timeout)
   end)
   if not changed then return nil end
   return service and status_of(service) or false
-end
-
--- ---- Settings ----
-
-local CONFIG <const> = {"type", "start", "error_control", "path", "group", "dependencies", "account", "display_name"}
-local DETAILS <const> = {
-  "delayed", "description", "failure", "sid_type", "privileges", "preshutdown_timeout", "preferred_node", "triggers",
-}
-
-local function apply(service, settings)
-  for _, key in ipairs(CONFIG) do
-    if settings[key] ~= nil then service[key] = copy(settings[key]) end
-  end
-  if settings.type ~= nil then service.interactive = settings.interactive or nil end
-  if service.group == "" then service.group = nil end
-  for _, key in ipairs(DETAILS) do
-    if settings[key] ~= nil then service[key] = copy(settings[key]) end
-  end
-  if settings.preferred_node == false then service.preferred_node = nil end
-  for _, action in ipairs(settings.failure and service.failure.actions or {}) do
-    action.delay = (action.delay or 0) + 0.0
-  end
-end
-
-scm["scm.config"] = function(name, settings)
-  local service = existing(name)
-  if service.deleting then model.fail(name, MARKED_FOR_DELETE) end
-  if service.protection and service.protection ~= "none" then model.fail(name, ACCESS_DENIED) end
-  apply(service, settings)
-end
-
-scm["scm.create"] = function(name, settings)
-  local taken = open(check_name(name))
-  if taken then model.fail(name, taken.deleting and MARKED_FOR_DELETE or EXISTS) end
-  if not settings.path then model.fail(name, INVALID_PARAMETER) end
-  local service = {
-    state = "stopped", type = "own_process", start = "demand", error_control = "normal", display_name = name,
-    account = "LocalSystem", dependencies = {}, accepts = {"stop", "shutdown"}, exit_code = 1077,
-    service_exit_code = 0,
-    checkpoint = 0, wait_hint = 0.0, listens = {}, urls = {}, children = {},
-  }
-  apply(service, settings)
-  machine.services[name] = service
-end
-
-scm["scm.delete"] = function(name)
-  local service, known = existing(name)
-  if service.deleting then model.fail(name, MARKED_FOR_DELETE) end
-  service.deleting = true
-  settle_deleted(known)
 end
 
 return scm

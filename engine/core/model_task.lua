@@ -7,7 +7,7 @@ local task = {}
 local NOT_FOUND <const>, TASK_DISABLED <const>, NOT_RUNNING <const> = 2, 0x80041326, 0x80041315
 local READY <const>, DISABLED <const> = {0x41300, 3}, {0x41302, 1} -- states by version
 
-local function version() return machine.windows:find "^5%." and 1 or 2 end
+local function version() return model.is_old() and 1 or 2 end
 task["task.version"] = version
 
 -- Version 2.0 answers only while its service runs, where the machine has one.

@@ -239,6 +239,16 @@ function T:test_check_leaves_no_temporary_file()
   lu.assertNil(lfs.attributes(result.stdout:match "[^\r\n]+"))
 end
 
+function T:test_planned_files_are_read_with_win_file_read_alone()
+  local path = case.write("old.txt", "old")
+  local result = case.exits(case.p80 {"--check", "--allow", "*", "-e", ([==[
+    local path, other = [[%s]], [[%s.new]]
+    win.file.write(path, "new")
+    io.open(other, "w"):write("x"):close()
+    print(win.file.read(path), io.open(path):read "a", io.open(other), win.file.read(other)) ]==]):format(path, path)}, 3)
+  lu.assertStrContains(result.stdout, "new\told\tnil\tnil")
+end
+
 function T:test_nothing_changes_after_the_end_and_one_document_is_printed()
   local late = MANIFEST:format "'reg.*'" .. "setmetatable({}, {__gc = function() " .. SET .. " end})"
   case.exits(case.script(late), 0)

@@ -23,7 +23,7 @@ end
 
 -- The names that the files of the model define.
 local function names_of_model()
-  local names, parts = {}, {"scm", "net", "process", "reg", "http", "host", "iis", "task", "event"}
+  local names, parts = {}, {"scm", "scm_config", "net", "process", "reg", "http", "http_state", "host", "iis", "task", "event"}
   local function add(text)
     for name in text:gmatch '%["(%l[%w_]*%.[%w_.]+)"%] ?[,=]' do names[name] = true end
   end
