@@ -347,11 +347,14 @@ int luax_wait(lua_State *L, HANDLE handle, DWORD ms) {
 void luax_sleep(lua_State *L, DWORD ms) { luax_wait(L, NULL, ms); }
 
 ULONGLONG luax_clock(void) {
-  LARGE_INTEGER now, frequency;
+  static ULONGLONG last;
+  LARGE_INTEGER now = {.QuadPart = 0}, frequency;
   QueryPerformanceFrequency(&frequency);
   QueryPerformanceCounter(&now);
-  return (ULONGLONG)(now.QuadPart / frequency.QuadPart) * 1000 +
-         (ULONGLONG)(now.QuadPart % frequency.QuadPart) * 1000 / (ULONGLONG)frequency.QuadPart;
+  ULONGLONG ms = (ULONGLONG)(now.QuadPart / frequency.QuadPart) * 1000 +
+                 (ULONGLONG)(now.QuadPart % frequency.QuadPart) * 1000 / (ULONGLONG)frequency.QuadPart;
+  if (ms > last) last = ms;
+  return last;
 }
 
 /* ---- Registration ---- */

@@ -1,5 +1,6 @@
 -- What a playbook asks of the engine itself: scripts/lib/p80.lua calls these.
 local core, host = ...
+local data = core.data
 local playbook = {}
 
 local declared -- the manifest of the running playbook
@@ -26,14 +27,27 @@ local BEFORE = {["--allow"] = true, ["--timeout"] = true, ["--state"] = true, ["
 --- Whether an option of p80 itself has a value in the next word.
 function playbook.takes_value(option) return BEFORE[option] or false end
 
+-- The option that somebody meant who typed its name behind one dash: the parser takes that for letters.
+local function behind_one_dash(letter)
+  local options = table.move(playbook.SWITCHES, 1, #playbook.SWITCHES, 1, {})
+  for _, name in ipairs(core.arguments.names(declared)) do options[#options + 1] = core.arguments.option(name) end
+  for _, word in ipairs(core.script.words) do
+    local typed = word:sub(1, 2) == letter and #word > 2 and "-" .. word:match "^[^=]*"
+    if typed then return data.contains(options, typed) and typed or core.x.nearest(typed, options) end
+  end
+end
+
 -- Raises what the parser says about the words behind the script.
 local function fail_words(problem)
   local text, meant = core.words.problem(problem)
   local unknown = text:match "^Unknown option '(.*)'%.$"
   local near = unknown and core.x.nearest(unknown, playbook.SWITCHES)
+  if unknown and unknown:find "^%-[^-]$" then near = behind_one_dash(unknown) end
   local hint = ("`p80 %s --help` shows what there is"):format(core.script.name)
   if unknown and BEFORE[unknown] then
     hint = ("%s goes before the script: p80 %s ... %s"):format(unknown, unknown, core.script.name)
+  elseif unknown == "--version" then
+    hint = ("`p80 --version` shows that of p80, `p80 help %s` that of the playbook"):format(core.script.name)
   elseif meant then
     hint = ("%s %s"):format(meant, hint)
   elseif near then

@@ -108,7 +108,7 @@ typedef enum shim_failure {
   F(CreateThread, 6, LAST_ERROR) F(CreatePipe, 4, LAST_ERROR) F(CreateProcessW, 10, LAST_ERROR)                    \
   F(OpenProcess, 3, LAST_ERROR) F(TerminateProcess, 2, LAST_ERROR) F(DuplicateHandle, 7, LAST_ERROR)               \
   F(LoadLibraryW, 1, LAST_ERROR) F(ProcessIdToSessionId, 2, LAST_ERROR) F(GetProcessTimes, 5, LAST_ERROR)        \
-  F(ReadProcessMemory, 5, LAST_ERROR) \
+  F(ReadProcessMemory, 5, LAST_ERROR) F(QueryPerformanceCounter, 1, LAST_ERROR) \
   F(CreateNamedPipeW, 8, LAST_INVALID) F(CreateJobObjectW, 2, LAST_ERROR)                                          \
   F(AssignProcessToJobObject, 2, LAST_ERROR) F(SetInformationJobObject, 4, LAST_ERROR)                             \
   F(ResumeThread, 1, LAST_INVALID) F(GetExitCodeProcess, 2, LAST_ERROR)                                            \

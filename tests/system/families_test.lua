@@ -151,8 +151,6 @@ function T:test_two_services_behind_http_sys_are_both_named()
   end
   lu.assertStrContains(planned.stdout, "nothing here tells which")
   lu.assertTrue(running "Shop" and running "Reports")
-  case.exits(free80 {}, 0)
-  lu.assertEquals(case.bind(80), "ok")
 end
 
 -- What a stopped service holds until its process ends does not cost an innocent one its life.

@@ -219,4 +219,8 @@ end
 function T:test_wrong_arguments_have_a_code_of_their_own()
   local result = case.exits(case.p80 {"--json", "free80.lua", "--prot", "80"}, 2)
   lu.assertEquals(result.json.error.name, "P80_BAD_ARGUMENTS")
+  for word, text in pairs {["-port"] = "did you mean '--port'?", ["-prot=80"] = "did you mean '--port'?",
+    ["-json"] = "did you mean '--json'?", ["--version"] = "`p80 help free80` that of the playbook"} do
+    lu.assertStrContains(case.exits(free80(word), 2).stderr, text)
+  end
 end

@@ -19,7 +19,7 @@ local function shown() return win.reg.tree(ROOT) end
 
 local function prepare()
   if win.reg.exists(ROOT) then win.reg.delete(ROOT, nil, {tree = true}) end
-  for _, below in ipairs {"", "\\tree", "\\tree\\deep"} do win.reg.create(ROOT .. below) end
+  for _, key in ipairs {"", "\\tree", "\\tree\\deep"} do win.reg.create(ROOT .. key) end
   win.reg.set(ROOT, "a", "old", {type = "sz"})
   win.reg.set(ROOT, "gone", 7, {type = "dword"})
   win.reg.set(ROOT .. "\\tree\\deep", "c", "ü", {type = "sz"})
@@ -46,10 +46,54 @@ local function at_every_step(order, code)
   lu.fail "the order struck at every one of 40 steps"
 end
 
+-- ---- free80 --persist: a service is stopped, and its start type changed ----
+
+local function is_back() return case.service_running "Auto" and win.scm.get("Auto").start == "auto" and true end
+
+-- Of a run with two changes: when a line is on disk, and what it announces not begun; when a change is made, and the line
+-- about it not written.
+local MOMENTS = {"FlushFileBuffers:1:after", "FlushFileBuffers:2:after", "WriteFile:3", "FlushFileBuffers:3:after",
+  "FlushFileBuffers:4:after", "WriteFile:5", "FlushFileBuffers:5:after", "FlushFileBuffers:6:after"}
+
+function T:test_free80_and_its_undo_killed_at_every_line()
+  case.service {name = "Auto", start = "auto", args = {"--tcp", "80"}}
+  for i, moment in ipairs(MOMENTS) do
+    for _, words in ipairs {{"free80.lua", "--persist"}, {"undo"}} do
+      case.state = case.path("state" .. i .. words[1])
+      case.wait_held(80)
+      if words[1] == "undo" then case.exits(case.p80 {"free80.lua", "--persist"}, 0) end
+      words.env = {P80_SHIM_KILL = moment}
+      lu.assertEquals(case.p80(words).code, 98)
+      local undone = case.p80 {"undo"}
+      if undone.code ~= 0 then lu.assertStrContains(undone.stderr, "nothing to take back") end
+      lu.assertTrue(is_back(), ("%s of %s: %s"):format(moment, words[1], case.describe(undone)))
+    end
+  end
+end
+
+-- ---- The registry ----
+
 function T:test_killed_before_every_flush() lu.assertTrue(at_every_step "KILL=FlushFileBuffers:%d" >= 10) end
 function T:test_killed_after_every_flush() lu.assertTrue(at_every_step "KILL=FlushFileBuffers:%d:after" >= 10) end
 function T:test_disk_full_at_every_line() lu.assertTrue(at_every_step("FAIL=WriteFile:%d:112", 1) >= 10) end
 function T:test_flush_fails_at_every_line() lu.assertTrue(at_every_step("FAIL=FlushFileBuffers:%d:1117", 1) >= 10) end
+
+-- Whoever has no rights there changes nothing, be it to make the folder or to open what is there.
+function T:test_a_state_folder_without_rights()
+  prepare()
+  local before, n, said = shown(), 1, ""
+  case.exits(run {P80_SHIM_FAIL = "CreateDirectoryW:1:5"}, 5)
+  lu.assertEquals(shown(), before)
+  case.exits(run(), 0)
+  prepare()
+  repeat
+    n = n + 1 -- the first file that is opened is the policy
+    local result = run {P80_SHIM_FAIL = ("CreateFileW:%d:5"):format(n)}
+    if result.code ~= 0 then lu.assertEquals({result.code, shown()}, {5, before}) end
+    said = said .. result.stderr
+  until result.code == 0
+  lu.assertStrContains(said, case.state .. "\\runs")
+end
 
 -- win.reg.restore loads the hive file for a moment.
 local function mounts()
