@@ -94,6 +94,7 @@ end
 function WRITE.csv(report)
   local rows, columns = flat(report)
   for _, column in ipairs(columns) do column.title = column.key end
+  for _, note in ipairs(report.notes) do p80.log("info", note) end -- for which the form has no place
   return formats.csv(rows, columns, not args.output and "\n" or nil)
 end
 

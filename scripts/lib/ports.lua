@@ -65,9 +65,9 @@ local function certificate_for(port, look)
   end
 end
 
--- What the kernel's listeners `rows` on a port are: HTTP.SYS's when a URL says so, or, where none is known (netsh does not
--- show that of a group without a queue), when HTTP.SYS itself answers there or, as who speaks TLS does not answer, has a
--- certificate for it. Without URLs every process that has a request queue may be the one behind it.
+-- What the kernel's listeners `rows` on a port are: HTTP.SYS's when a URL says so, or, where none is known (netsh
+-- does not show that of a group without a queue), when HTTP.SYS itself answers there or, as who speaks TLS does not
+-- answer, has a certificate for it. Without URLs every process that has a request queue may be the one behind it.
 local function kernel_holder(port, rows, look)
   local state = look.http
   local urls = win.http.urls_on(state, port)
@@ -370,7 +370,8 @@ end
 
 local function evidence(holder)
   if holder.urls[1] then return holder.urls[1] end
-  return holder.proof and ("it answers '%s'"):format(holder.proof) or "it has a certificate for " .. holder.certificate
+  if holder.proof then return ("it answers '%s'"):format(holder.proof) end
+  return "it has a certificate for " .. holder.certificate
 end
 
 local TEXT = {
@@ -384,7 +385,8 @@ local TEXT = {
     elseif #who == 1 then
       local doubt = holder.certain and "" or ", most likely"
       local seen = holder.hidden and " that p80 can see without elevation" or ""
-      return ("HTTP.SYS (%s)%s for %s: the only process with a request queue%s"):format(evidence(holder), doubt, who[1], seen)
+      return ("HTTP.SYS (%s)%s for %s: the only process with a request queue%s")
+        :format(evidence(holder), doubt, who[1], seen)
     end
     return ("HTTP.SYS (%s) for one of %s: nothing here tells which registered a URL on this port")
       :format(evidence(holder), table.concat(who, ", "))

@@ -87,6 +87,9 @@ function T:test_what_is_not_known_is_said()
   lu.assertStrContains(found.notes[1], "not elevated")
   local text = case.exits(case.p80 {"report", env = {P80_SHIM_UNELEVATED = "1"}}, 0).stdout:gsub("\r", "")
   lu.assertStrMatches(text, "p80 was not elevated.-\n\nport  protocol.*")
+  text = case.exits(case.p80 {"report", "--format", "csv", env = {P80_SHIM_UNELEVATED = "1"}}, 0)
+  lu.assertStrContains(text.stderr, "p80 was not elevated")
+  lu.assertStrMatches(text.stdout, "port,protocol,.*")
   lu.assertStrMatches(case.exits(case.p80 {"report", "--port", "1"}, 0).stdout, ".-Nobody has port 1%.\r?\n")
 end
 
