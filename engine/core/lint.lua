@@ -239,6 +239,8 @@ function Unit:is_a_module()
 end
 
 function Unit:check_alone()
+  if self.is_checked then return end
+  self.is_checked = true
   self:check_functions()
   self:check_requires()
   self:check_calls()
@@ -295,6 +297,7 @@ function Linter:check_unit(path, text)
   end
   unit:check_with(all)
   for _, one in ipairs(all) do
+    one:check_alone()
     table.move(one.findings, 1, #one.findings, #findings + 1, findings)
     one.findings = {}
   end

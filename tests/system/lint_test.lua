@@ -286,6 +286,9 @@ function T:test_what_is_forgotten_or_too_early()
   case.write("broken.lua", "return {")
   local path = case.write("main.lua", "print(require 'broken')")
   lu.assertStrContains(case.exits(case.p80 {"lint", path}, 1).stdout, "broken.lua:1:9: Expected")
+  case.write("broken.lua", "local m = {} function m.f() win.scm.get(1) end return m")
+  local printed = case.exits(case.p80 {"lint", path, path}, 1).stdout
+  lu.assertStrMatches(printed, "[^\n]*broken.lua:1:41: 1 is no value for 'name' of win.scm.get[^\n]*\n")
 end
 
 -- The linter's own list of what the guard takes away is the guard's.
