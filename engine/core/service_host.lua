@@ -75,6 +75,7 @@ local function judge(run)
   local failed = run.problem ~= nil or run.exit ~= 0 and run.exit ~= RESTART
   if failed then
     local why = run.problem or document.error and document.error.message or ("exit code %d"):format(run.exit)
+    if (document.changed or 0) > 0 then why = why .. "; changed before: " .. describe_changes(document) end
     return {failed = true, kind = run.exit == REFUSED and "refusal" or "failure", text = cut(why)}
   end
   local changed = document.changed or 0

@@ -47,7 +47,7 @@ function Create.test_it_is_made_idempotent_and_taken_back()
     record.state, record.account, record.unquoted},
     {HOLDER, "Gr\u{F6}\u{DF}e", "demand", "severe", "p80 group", "own_process", "stopped", "LocalSystem"})
   lu.assertEquals({details.description, details.preshutdown_timeout}, {"Was er tut", 12.5})
-  lu.assertEquals({call.start(NAME), scm.get(NAME).state, call.stop(NAME)}, {true, "running", true})
+  lu.assertEquals({call.start(NAME), scm.get(NAME).state, call.stop(NAME)}, {true, "running", true, {}})
   core.finish()
   lu.assertEquals({undo(files).failed, scm.get(NAME)}, {0})
 end

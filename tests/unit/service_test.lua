@@ -136,6 +136,8 @@ function TestService:test_failures_are_retried_ever_more_slowly_and_told_once()
   lu.assertEquals({world.count "refusal", world.count "failure"}, {1, 0})
   world = simulate {seconds = 60, run = function() return 3010, 1 end}
   lu.assertEquals(world.count "restart", 2)
+  world = simulate {seconds = 60, run = function() return 1, 1 end}
+  lu.assertEquals(world.lines_with "broken; changed before: ", #world.runs)
 end
 
 function TestService:test_a_run_that_ends_with_the_service_is_no_failure()
