@@ -40,6 +40,26 @@ function admission.file(path, bytes, role, place)
   end
 end
 
+-- Raises for the first of the grants that is not in `told`, the others with a comma before and behind each.
+local function check_told(grants, told, message, hint)
+  for _, grant in ipairs(grants) do
+    if not told:find("," .. grant .. ",", 1, true) then core.fail(grant, code.P80_REFUSED, message, hint) end
+  end
+end
+
+--- Judges the grants of the running script, whose manifest may differ from the one that was shown to who signed or installed it.
+function admission.grants(list)
+  local signed = policy.signature and policy.signature.fields
+  if signed and (signed.playbook or signed.grants) then
+    check_told(list, (",%s,"):format(signed.grants or ""), "This grant is not among those that its signature names.",
+      "grants are constants; sign it again")
+  end
+  if core.script.kind ~= "installed" then return end
+  local record = core.installed.find((core.script.name:gsub("%.[lL][uU][aA]$", "")))
+  check_told(list, (",%s,"):format(table.concat(record and record.grants or {}, ",")),
+    "This grant is not among those that were shown when the playbook was installed.", "grants are constants; install it again")
+end
+
 -- Whether a signature says to be by a trusted key.
 local function claims_trust(name, text)
   local id = core.sign.parse(name .. ".minisig", text).id

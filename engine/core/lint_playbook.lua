@@ -58,13 +58,18 @@ function Unit:check_part(manifest, part)
   self:report(node_of(manifest, target), "manifest", ("%s: %s"):format(target, fault.message), fault.hint)
 end
 
+-- Who installs or signs a playbook agrees to the grants that it had then.
+function Unit:report_unknown(node)
+  self:report(node, "grant", "The grants of the manifest are not constants.", "write out all that it may ever need: others are refused")
+end
+
 function Unit:check_manifest_call(call)
   if self.manifest then return self:report(call, "manifest", "p80.playbook is called once.", "take this one out") end
   if not call[2] then
     return self:report(call, "manifest", "p80.playbook takes a table.", "`p80 help p80.manifest` lists its fields")
   end
   self.manifest, self.manifest_call = value_of(call[2]), call
-  if self.manifest.tag ~= "Table" then return end
+  if self.manifest.tag ~= "Table" then return self:report_unknown(call[2]) end
   for _, part in ipairs(parts_of(self.manifest)) do self:check_part(self.manifest, part) end
 end
 
@@ -176,9 +181,10 @@ end
 function Unit:declared_grants()
   local list = field(self.manifest, "grants")
   local grants = {}
-  if list and list.tag ~= "Table" then return nil end
+  if list and list.tag ~= "Table" then return self:report_unknown(list) end
   for _, item in ipairs(list or {}) do
-    local text = constant(item)
+    local text = item.tag == "Pair" and item or constant(item)
+    if text == nil then return self:report_unknown(item) end
     local ok, grant = pcall(core.grants.parse, "grants", text)
     if not ok then return nil end
     grants[#grants + 1] = {kind = grant.kind, label = grant.label, text = text, node = item}

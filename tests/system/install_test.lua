@@ -165,6 +165,33 @@ function T:test_a_lost_signer_or_an_older_version_must_be_agreed_to()
   case.exits(p80 {"install", case.path "acme1.1.0"}, 0) -- newer, and signed as before
 end
 
+-- A manifest may be another when the playbook runs than when it was shown and signed.
+function T:test_grants_that_nobody_was_shown()
+  local folder = make("1.0.0", '"scm.state"')
+  local script, key = folder .. "\\acme.lua", case.path "key"
+  case.write(script, case.read(script):gsub('{"scm.state"}', 'arg == nil and {"scm.state"} or {"scm.state", "reg.*"}'))
+  case.exits(install(folder), 0)
+  local result = case.exits(p80 {"acme"}, 4)
+  lu.assertStrContains(result.stderr, "'reg.*': This grant is not among those that were shown when the playbook was installed.")
+  lu.assertEquals(result.stdout, "")
+  case.exits(p80 {"acme", "--check"}, 4)
+  lu.assertStrContains(case.exits(p80 {"lint", script}, 1).stdout, "The grants of the manifest are not constants;")
+  -- signed, and run as a file
+  case.exits(p80 {script}, 0)
+  case.exits(p80 {"policy", "init"}, 0)
+  case.later(function() os.remove(HOME .. "\\policy.json") end)
+  case.exits(p80 {"sign", "--generate", "--no-password", "--key", key, "--public", key .. ".pub"}, 0)
+  case.exits(p80 {"policy", "trust", key .. ".pub"}, 0)
+  case.exits(p80 {"sign", script, "--key", key}, 0)
+  lu.assertStrContains(case.exits(p80 {script}, 4).stderr, "'reg.*': This grant is not among those that its signature names.")
+  -- none were named at all
+  case.write(script, case.read(script):gsub('{"scm.state"} or', "{} or"))
+  case.exits(p80 {"sign", script, "--key", key}, 0)
+  lu.assertStrContains(case.exits(p80 {script}, 4).stderr, "'scm.state': This grant is not among")
+  case.exits(install(folder), 0)
+  lu.assertStrContains(case.exits(p80 {"acme"}, 4).stderr, "'scm.state': This grant is not among")
+end
+
 local function listed()
   for _, row in ipairs(case.exits(p80 {"list", "--json"}, 0).json) do
     if row.name == "acme" then return row end

@@ -127,6 +127,9 @@ end
 
 function T:test_grants()
   expect {
+    chosen = {MANIFEST:format("", ""):gsub("grants = {}", "grants = arg and {'scm.state'} or {}"), "2:97 grant The grants of the manifest are not constants. write out"},
+    computed = {MANIFEST:format("", "'scm.state', name"):gsub("^", "local name = 'reg.' .. os.time() "), "2:111 grant The grants of the manifest are not constants."},
+    whole = {"require 'p80'.playbook(os.time() > 0 and {} or {name = 'x'})", "1:24 grant The grants of the manifest are not constants."},
     missing = {MANIFEST:format("", "") .. "win.scm.stop 'Spooler'", "3:1 grant win.scm.stop needs the grant 'scm.state:Spooler'."},
     elsewhere = {MANIFEST:format("", "'scm.state:W3*'") .. "win.scm.stop 'Spooler' win.scm.stop 'W3SVC'", "3:1 grant"},
     unused = {MANIFEST:format("", "'scm.*', 'reg.value', 'file.write:C:\\\\a\\\\*'") .. "win.scm.stop(arg[1])",
