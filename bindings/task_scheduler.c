@@ -36,12 +36,15 @@ static task_scheduler *open_scheduler(lua_State *L) {
 /* Names have no folders here, and are given with or without the backslash of the root. */
 static const wchar_t *plain_name(const wchar_t *path) { return *path == L'\\' ? path + 1 : path; }
 
-/* Opens a task (+ its slot), or returns NULL. */
+/* Opens a task (+ its slot), or returns NULL. Longer names are none; Wine's scheduler faults on them. */
 static task_item *open_item(lua_State *L, task_scheduler *scheduler, const wchar_t *name) {
+  enum { LONGEST_NAME = 238 };
   luax_handle *slot = com_slot(L);
+  if (wcslen(name) > LONGEST_NAME) return NULL;
   task_item *item = NULL;
   HRESULT result = scheduler->v->activate(scheduler, name, &item_interface, &item);
-  if (result == HRESULT_FROM_WIN32(ERROR_FILE_NOT_FOUND)) return NULL;
+  if (result == HRESULT_FROM_WIN32(ERROR_FILE_NOT_FOUND) || result == HRESULT_FROM_WIN32(ERROR_PATH_NOT_FOUND))
+    return NULL;
   return com_keep(L, slot, target, result, item);
 }
 

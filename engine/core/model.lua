@@ -17,8 +17,14 @@ function model.copy(value)
   return same
 end
 
+--- Whether Windows has at least this version.
+function model.is_at_least(major, minor)
+  local own_major, own_minor = machine.windows:match "^(%d+)%.(%d+)"
+  return tonumber(own_major) * 100 + tonumber(own_minor) >= major * 100 + minor
+end
+
 --- Whether this is Windows Server 2003.
-function model.is_old() return machine.windows:find "^5%." ~= nil end
+function model.is_old() return not model.is_at_least(6, 0) end
 
 --- The value of a name in any case of letters, and the name as the table has it.
 function model.find(map, name)

@@ -146,7 +146,7 @@ local service = record({
   description = text,
   failure = record({
     reset_period = anything, command = text, reboot_message = text, on_non_crash = boolean,
-    actions = array(record({action = word "none restart reboot run_command", delay = seconds}, "action")),
+    actions = array(record({action = word "none restart reboot run", delay = seconds}, "action")),
   }),
   sid_type = word "none unrestricted restricted", privileges = texts, preshutdown_timeout = number, preferred_node = node,
   triggers = array(some_table), security = sddl, protection = word "none windows windows_light antimalware_light",

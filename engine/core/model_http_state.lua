@@ -24,7 +24,7 @@ local function image_of(pid)
 end
 
 local function add_processes(add, queue)
-  if tonumber(machine.windows:match "^%d+") < 10 then
+  if not model.is_at_least(10, 0) then
     add "    Process IDs:"
     for _, pid in ipairs(queue.pids) do add(("        %d"):format(pid)) end
     return

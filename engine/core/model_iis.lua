@@ -18,18 +18,13 @@ local function require_store()
   model.fail("IIS", NOT_SUPPORTED, nil, "IIS, or its management component, is not installed on this machine")
 end
 
-local function has_ssl_flags()
-  local major, minor = machine.windows:match "^(%d+)%.(%d+)"
-  return tonumber(major) * 100 + tonumber(minor) >= 602
-end
-
 -- ---- Sites ----
 
 local function binding_row(text)
   local protocol, binding, flags = text:match "^(%S+) (%S+)%s*(.*)$"
   return {
     protocol = protocol, binding = binding,
-    ssl_flags = has_ssl_flags() and (math.tointeger(flags:match "^ssl_flags=(%d+)$") or 0) or nil,
+    ssl_flags = model.is_at_least(6, 2) and (math.tointeger(flags:match "^ssl_flags=(%d+)$") or 0) or nil,
   }
 end
 

@@ -23,20 +23,6 @@ int shim_is_hidden(const char *name) {
   return 0;
 }
 
-static BOOL refuse_level(DWORD level) {
-  if (!is_on() || level <= SERVICE_CONFIG_FAILURE_ACTIONS) return FALSE;
-  SetLastError(ERROR_INVALID_LEVEL);
-  return TRUE;
-}
-
-static BOOL WINAPI query_config2(SC_HANDLE service, DWORD level, LPBYTE buffer, DWORD size, LPDWORD needed) {
-  return !refuse_level(level) && QueryServiceConfig2W(service, level, buffer, size, needed);
-}
-
-static BOOL WINAPI change_config2(SC_HANDLE service, DWORD level, LPVOID info) {
-  return !refuse_level(level) && ChangeServiceConfig2W(service, level, info);
-}
-
 static BOOL WINAPI token_information(HANDLE token, TOKEN_INFORMATION_CLASS class, LPVOID out, DWORD size,
                                      PDWORD needed) {
   if (!is_on() || class <= TokenOrigin) return GetTokenInformation(token, class, out, size, needed);
@@ -67,9 +53,7 @@ static NTSTATUS WINAPI get_version(PRTL_OSVERSIONINFOW info) {
   return status;
 }
 
-const shim_replacement shim_old_windows[] = {SHIM_REPLACE(QueryServiceConfig2W, query_config2),
-                                             SHIM_REPLACE(ChangeServiceConfig2W, change_config2),
-                                             SHIM_REPLACE(GetTokenInformation, token_information),
+const shim_replacement shim_old_windows[] = {SHIM_REPLACE(GetTokenInformation, token_information),
                                              SHIM_REPLACE(OpenProcess, open_process),
                                              SHIM_REPLACE(RtlGetVersion, get_version),
                                              {NULL, NULL}};

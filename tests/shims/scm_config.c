@@ -22,6 +22,11 @@ enum { MOST = 16384 };
 
 static int is_on(void) { return shim_is_set("P80_SHIM_SCM", "1"); }
 
+/* Whether Windows Server 2003 (P80_SHIM_NT52=1) does not know this. */
+static int is_newer(DWORD level) {
+  return shim_is_set("P80_SHIM_NT52", "1") && level > SERVICE_CONFIG_FAILURE_ACTIONS;
+}
+
 static BOOL fail(DWORD code) {
   SetLastError(code);
   return FALSE;
@@ -273,6 +278,7 @@ static void get_node(const wchar_t *name, answer *a) {
 static BOOL WINAPI change_config(SC_HANDLE service, DWORD level, LPVOID info) {
   DWORD access;
   const wchar_t *name = shim_service(service, &access);
+  if (is_newer(level)) return fail(ERROR_INVALID_LEVEL);
   if (!is_on() || name == NULL || level < FAILURE_ACTIONS || level == 7)
     return ChangeServiceConfig2W(service, level, info);
   if (!(access & SERVICE_CHANGE_CONFIG)) return fail(ERROR_ACCESS_DENIED);
@@ -324,6 +330,7 @@ static int fill(DWORD level, const wchar_t *name, answer *a) {
 static BOOL WINAPI query_config(SC_HANDLE service, DWORD level, LPBYTE out, DWORD size, LPDWORD needed) {
   DWORD access;
   const wchar_t *name = shim_service(service, &access);
+  if (is_newer(level)) return fail(ERROR_INVALID_LEVEL);
   if (!is_on() || name == NULL || level < FAILURE_ACTIONS || level == 7)
     return QueryServiceConfig2W(service, level, out, size, needed);
   if (!(access & SERVICE_QUERY_CONFIG)) return fail(ERROR_ACCESS_DENIED);

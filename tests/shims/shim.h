@@ -19,7 +19,7 @@
  *   P80_SHIM_TCP_CLOSE=1                 tcp_table.c
  *   P80_SHIM_MODULES=1                   modules.c
  *   P80_SHIM_EVENTS=1                    event_log.c     (then P80_SHIM_QUERY is the last query)
- *   P80_SHIM_NT52=1                      old_windows.c
+ *   P80_SHIM_NT52=1                      old_windows.c, scm_config.c
  *   P80_SHIM_COMMAND_LINES=1, _CRITICAL=1, _SESSIONS=1, _HUNG=1   process.c
  *   P80_SHIM_TRUST=1                     trust.c
  *   P80_SHIM_UNELEVATED=1                token.c

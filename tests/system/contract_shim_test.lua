@@ -125,8 +125,18 @@ function T:test_events_of_server_2003() check_events([[return {windows = "2003"}
 
 -- ---- All of it ----
 
-function T:test_misuse()
-  fake("task", "fake-task")
-  local shims = {P80_SHIM_EVENTS = "1", P80_SHIM_SCM = "1", P80_SHIM_HTTP_CONFIG = "1"}
-  contract.check("misuse", "return {}", shims, "file.write:C:\\none")
+local function check_misuse(machine, shims)
+  fake("task", [[C:\windows\system32\taskschd.dll]])
+  fake(shims.P80_SHIM_NT52 and "scheduler" or "task", shims.P80_SHIM_NT52 and [[C:\windows\system32\mstask.dll]] or "fake-task")
+  for _, name in ipairs {"EVENTS", "SCM", "HTTP_CONFIG"} do shims["P80_SHIM_" .. name] = "1" end
+  contract.check("misuse", machine, shims, "file.write:C:\\none")
+end
+
+function T:test_misuse() check_misuse("return {}", {}) end
+function T:test_misuse_of_server_2003() check_misuse([[return {windows = "2003"}]], {P80_SHIM_NT52 = "1"}) end
+
+function T:test_settings_of_server_2003()
+  case.service {name = "Plain", run = false}
+  local shims = {P80_SHIM_SCM = "1", P80_SHIM_NT52 = "1"}
+  contract.check("settings_2003", [[return {windows = "2003", services = {Plain = {}}}]], shims)
 end
