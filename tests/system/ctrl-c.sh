@@ -20,7 +20,7 @@ fail() {
 says() { tr -d '\r\n' <"$log" | grep -q "$1"; }
 
 wineserver -p
-"$loader" "$sc" create Slow binPath= "Z:$bin/holder.exe --service --tcp 80 --slow-stop 8" >/dev/null
+"$loader" "$sc" create Slow binPath= "Z:$bin/holder.exe --service --tcp 80 --slow-stop 5" >/dev/null
 "$loader" "$sc" start Slow >/dev/null
 sleep 0.5
 
@@ -43,10 +43,10 @@ says nterrupted || fail "it does not say that it was interrupted"
 "$loader" "$bin/p80.exe" undo || fail "undo failed"
 "$loader" "$sc" query Slow | grep -q RUNNING || fail "undo did not start the service again"
 
-# interrupts WHAT CODE: Ctrl-C ends code that never ends by itself, once it has printed "begun".
+# interrupts WHAT CODE [PROGRAM]: Ctrl-C ends code that never ends by itself, once it has printed "begun".
 interrupts() {
   rm -f "$log"
-  script -qefc "$loader $bin/p80.exe -e 'print [[begun]] $2'" "$log" <"$keys" >/dev/null &
+  script -qefc "$loader $bin/${3:-p80.exe} --allow scm.state -e 'print [[begun]] $2'" "$log" <"$keys" >/dev/null &
   terminal=$!
   exec 3>"$keys"
   for _ in 1 2 3 4 5 6 7 8 9 10; do
@@ -62,6 +62,10 @@ interrupts() {
 }
 
 interrupts "a watch" 'for _ in win.reg.watch [[HKLM\SOFTWARE]] do end'
+export P80_SHIM_HANG=ControlService:1
+[ ! -f "$bin/p80-shim.exe" ] ||
+  interrupts "a stop that never returns" 'win.scm.stop("Slow", {timeout = 60})' p80-shim.exe
+"$loader" "$sc" query Slow | grep -q RUNNING || fail "what was not stopped does not run"
 interrupts "a busy coroutine" 'coroutine.wrap(function() coroutine.wrap(function() while true do end end)() end)()'
 interrupts "a coroutine whose errors are ignored" \
   'local busy = coroutine.create(function() while true do end end) while true do coroutine.resume(busy) end'

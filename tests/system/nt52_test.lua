@@ -71,10 +71,20 @@ function T:test_free80_with_a_service_behind_http_sys()
   case.wait_http(80)
 end
 
-function T:test_free80_with_a_socket_of_a_service()
-  case.service {name = "Old", args = {"--tcp", "80"}}
-  case.wait_held(80)
-  story({}, "service Old in ")
+-- A socket of a service in one family, HTTP.SYS for a program in the other: the one is stopped, and HTTP with what needs it.
+function T:test_free80_with_a_socket_of_a_service_and_http_with_a_dependent()
+  case.shim("SCM", "1") -- of p80, too, and of what this test reads
+  case.shim("TCP_OWNER", "1")
+  case.service {name = "Six", args = {"--tcp", "80", "--family", "6"}}
+  case.service {name = "WebLog", args = {"--tcp", "8101"}, dependencies = {"HTTP"}}
+  case.holder {"--http", "http://+:80/"}
+  case.wait_http(80)
+  case.wait_held(80, 6)
+  local function states() return {win.scm.get("Six").state, win.scm.get("WebLog").state, win.scm.get("HTTP").state} end
+  story({"--up-to", "stop"}, "service Six in ")
+  lu.assertEquals(states(), {"stopped", "stopped", "stopped"})
+  case.exits(p80 {"undo"}, 0)
+  lu.assertEquals(states(), {"running", "running", "running"})
 end
 
 function T:test_free80_with_a_program()
