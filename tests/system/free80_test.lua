@@ -116,6 +116,8 @@ function T:test_a_service_that_stops_slowly_is_waited_for()
   case.service {name = "Slow", args = {"--tcp", "80", "--slow-stop", "2"}}
   case.wait_held(80)
   lu.assertStrContains(case.exits(free80("--move-to", "8080"), 0).stdout, "there is nothing to move")
+  lu.assertTrue(test.service_delete "Slow")
+  lu.assertStrContains(case.exits(case.p80 {"undo", "--force"}, 1).stdout, "the service is not there any more")
   lu.assertEquals(case.bind(80), "ok")
 end
 
