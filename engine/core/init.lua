@@ -172,7 +172,9 @@ end
 function core.command(name, ...)
   running_op = name
   if host.model then host.model.refuse_command(name) end
-  return (core.commands[name] or part("cmd_" .. name))(...)
+  local text, exit = (core.commands[name] or part("cmd_" .. name))(...)
+  local is_as_it_is = core.options.json or name == "show" -- the source of a playbook, to be copied
+  return is_as_it_is and text or core.result.plain(text), exit
 end
 
 core.finish = core.result.finish

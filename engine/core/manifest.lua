@@ -20,6 +20,16 @@ local function checked(checker, name, value, ...)
   bad(result.target or name, result.message, result.hint)
 end
 
+-- What could hide something, or pass for another line, where a manifest is shown before somebody agrees to it: control
+-- characters, and those that turn the direction of writing.
+local HIDING <const> = {"[%c\x7F]", "\xC2[\x80-\x9F]", "\xE2\x80[\x8E\x8F\xA8-\xAE]", "\xE2\x81[\xA6-\xA9]"}
+
+local function check_line(field, text)
+  for _, pattern in ipairs(HIDING) do
+    if text and text:find(pattern) then bad(field, "It has a control character.") end
+  end
+end
+
 -- A table with only the `known` fields.
 local function checked_fields(name, value, known)
   if type(value) ~= "table" then bad(name, ("%s must be a table."):format(name)) end
@@ -86,6 +96,7 @@ local function check_arg(name, arg)
   checked_fields(field, arg, ARG_FIELDS)
   checked_word(field .. ".type", arg.type, type_names)
   checked(check.opt_text, field .. ".help", arg.help)
+  check_line(field .. ".help", arg.help and arg.help:gsub("[\n\t]", " "))
   checked(check.opt_boolean, field .. ".required", arg.required)
   check_fitting(field .. ".of", arg.of, arg.type == "list", "a list")
   if arg.of ~= nil then checked_word(field .. ".of", arg.of, item_names) end
@@ -161,7 +172,10 @@ end
 
 local function check_grants(list)
   checked(check.list_of_text, "grants", list)
-  for i, grant in ipairs(list) do core.grants.parse(("grants[%d]"):format(i), grant) end
+  for i, grant in ipairs(list) do
+    check_line(("grants[%d]"):format(i), grant)
+    core.grants.parse(("grants[%d]"):format(i), grant)
+  end
 end
 
 local function check_watch(list)
@@ -184,8 +198,10 @@ function manifest.check(m)
   if not m.version:find "^%d+%.%d+%.%d+$" and not m.version:find "^%d+%.%d+%.%d+[-+][%w.+-]+$" then
     bad("version", "A version reads like 1.0.0.")
   end
-  checked(check.text, "summary", m.summary)
-  for _, field in ipairs {"author", "license", "reports"} do checked(check.opt_text, field, m[field]) end
+  for _, field in ipairs {"summary", "author", "license", "reports"} do
+    checked(check.opt_text, field, m[field])
+    check_line(field, m[field])
+  end
   if m.windows ~= nil then checked_version("windows", m.windows, "6.1") end
   if m.args ~= nil and type(m.args) ~= "table" then bad("args", "args must be a table of arguments by name.") end
   for name, arg in pairs(m.args or {}) do check_arg(name, arg) end

@@ -4,7 +4,7 @@
 -- Without the file all is allowed that manifests and --allow ask for. With a wrong one nothing is granted and only bundled
 -- playbooks run.
 local core, host = ...
-local code = core.code
+local code, fold = core.code, core.x.fold
 local policy = {} -- with `signature`: that of the running script, with the trusted key that made it (admission.lua)
 
 local STRICTEST <const> = {signatures = "all", keys = {}, grants = {}, deny = {}, typed = false}
@@ -86,7 +86,7 @@ function policy.matches(entry, kind, label) return kind:find(entry.kind) and lab
 -- The first entry of a list that covers the thing, or nil.
 local function find(list, kind, label)
   for _, entry in ipairs(list) do
-    if policy.matches(entry, kind, label:lower()) then return entry end
+    if policy.matches(entry, kind, fold(label)) then return entry end
   end
 end
 
@@ -107,6 +107,9 @@ function policy.allows(kind, label, runs, signature)
   local given = policy.get()
   if not given then return true, "there is no policy" end
   local denial = find(given.deny, kind, label)
+  for _, entry in ipairs(label:find "^%(through a link%) " and given.deny or {}) do -- it may lead to what is denied
+    denial = denial or kind:find(entry.kind) and entry
+  end
   if denial then return false, ('%s "%s" denies it'):format(denial.at, denial.text) end
   local by = "it denies nothing of this"
   for _, limit in ipairs(policy.limits(given, runs, signature)) do

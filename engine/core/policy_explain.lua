@@ -1,11 +1,11 @@
 -- What the policy of this machine makes of a grant that is asked for, in words.
 local core = ...
-local policy = core.policy
+local policy, fold = core.policy, core.x.fold
 
 -- Whether everything that the glob means is among what an entry means; or something of it.
 local covers = policy.matches
 local function touches(entry, kind, grant, glob)
-  local theirs = (entry.text:match ":(.+)$" or "*"):lower()
+  local theirs = fold(entry.text:match ":(.+)$" or "*")
   return kind:find(entry.kind) and (theirs:find(grant.label) or glob:find(entry.label))
 end
 
@@ -33,7 +33,7 @@ end
 --- What the policy makes of a grant of a manifest: rows {grant=, verdict=, why=}, one for each kind that it means.
 return function(name, text, runs, signature)
   local given, grant = policy.get(), core.grants.parse(name, text)
-  local glob = (text:match ":(.+)$" or "*"):lower()
+  local glob = fold(text:match ":(.+)$" or "*")
   if not given then return {{grant = text, verdict = "allowed", why = "there is no policy"}} end
   local rows = {}
   for _, kind in ipairs(core.grants.kinds()) do

@@ -49,6 +49,9 @@ local LONGEST_SHOWN = 200
 
 local function escape(byte) return ("\\x%02X"):format(byte:byte()) end
 
+--- Text for people without what would act upon a terminal.
+function result.plain(text) return (text:gsub("[\0-\8\11-\31\x7F]", escape):gsub("\xC2[\x80-\x9F]", function(c) return c:gsub(".", escape) end)) end
+
 -- One scalar or small state for people: on one line, without what a terminal could not show, long ones cut.
 local function show_value(value)
   if value == "" then return '""' end
@@ -105,7 +108,7 @@ local function plural(n, one, many) return ("%d %s"):format(n, n == 1 and one or
 --- One line about a change: "scm.state W3SVC: state: running -> stopped".
 function result.describe(change)
   local difference = result.difference(change.before, change.after)
-  return ("%s %s%s%s"):format(change.kind, change.label, difference ~= "" and ": " or "", difference)
+  return ("%s %s%s%s"):format(change.kind, change.label:gsub("[%c\x7F]", escape), difference ~= "" and ": " or "", difference)
 end
 
 -- What --check prints; of a run that failed, what it had planned by then.
@@ -218,7 +221,7 @@ function result.finish(exit, problem, traceback)
   elseif not core.options.quiet then
     err = err .. summary_text(run, changes, exit ~= 0)
   end
-  return out, err, exit
+  return core.options.json and out or result.plain(out), result.plain(err), exit
 end
 
 return result

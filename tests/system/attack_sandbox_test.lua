@@ -228,6 +228,22 @@ function T:test_the_manifest_cannot_be_stretched()
   end
 end
 
+-- What is shown before somebody agrees to a playbook, or of what one has done, cannot hide a part of itself.
+function T:test_nothing_acts_upon_the_terminal()
+  case.write("evil.lua", [[require 'p80'.playbook {name = 'evil', version = '1.0.0', summary = 'x\27[2K\27[1A', grants = {"scm.state"}}]])
+  lu.assertStrContains(case.exits(case.p80 {"install", case.path "evil.lua", "--check"}, 2).stderr, "'summary': It has a control character.")
+  local code = [==[
+    win.reg.set("HKCU\\Software\\p80-own", "x\27[8my\r\nz", "v\27[8m")
+    error "bad \27[8m \u{9B}8m" ]==]
+  local result = case.exits(case.p80 {"--verbose", "--allow", "reg.*:HKCU\\Software\\p80-own*", "-e", code}, 1)
+  lu.assertStrContains(result.stderr, [[reg.value HKCU\Software\p80-own\x\x1B[8my\x0D\x0Az: created]])
+  lu.assertStrContains(result.stderr, [[bad \x1B[8m \xC2\x9B8m]])
+  for _, words in ipairs {{"runs"}, {"undo", "--check"}, {"undo"}} do
+    local shown = case.p80(words)
+    lu.assertNil((shown.stdout .. shown.stderr):find "[\27\x9B]")
+  end
+end
+
 -- Names that look like patterns or like other names.
 function T:test_names_in_the_registry()
   local grant = [[reg.*:HKCU\Software\p80-attack\in\*]]

@@ -33,6 +33,24 @@ function TestManifest:test_a_complete_one_is_right()
   lu.assertIs(fakecore.open().manifest.check(m), m)
 end
 
+-- What is shown of it before somebody agrees to it cannot hide a part of that.
+function TestManifest:test_control_characters()
+  local core = fakecore.open()
+  for _, bad in ipairs {"\27[8m", "\r", "\n  changes nothing", "\u{9B}8m", "\u{202E}", "\u{2028}", "\u{2066}", "\8", "\127", "\t"} do
+    for field, change in pairs {
+      summary = {summary = "x" .. bad}, author = {author = "x" .. bad}, license = {license = bad .. "x"}, reports = {reports = bad}, version = {version = "1.0.0" .. bad},
+      name = {name = "x" .. bad}, ["grants[2]"] = {grants = {"scm.state", "scm.state:W3" .. bad .. "SVC"}}, ["args.x.help"] = {args = {x = {type = "port", help = bad}}},
+    } do
+      if not (field == "args.x.help" and bad:find "^[\n\t]") then
+        local _, problem = failure(core.manifest.check, manifest(change))
+        lu.assertEquals({problem.target, problem.name}, {field, "P80_BAD_MANIFEST"})
+      end
+    end
+  end
+  local words = "Ärger – „quoted“ 日本 e\u{301} \u{1F600} \u{A0}"
+  core.manifest.check(manifest {summary = words, author = words, args = {x = {type = "port", help = "a\n\tb " .. words}}})
+end
+
 -- {field that is named, change, part of the hint or message}
 local WRONG = {
   {"name", {name = 1}}, {"name", {name = ""}}, {"name", {name = "a b"}}, {"name", {name = "-a"}}, {"name", {name = "../a"}},

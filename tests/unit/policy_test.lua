@@ -45,6 +45,16 @@ function T:test_denials_win_over_everything()
   lu.assertTrue(change(open {policy = 1, deny = {"fake.thing:other", "fake.lamp"}}))
 end
 
+function T:test_denials_hold_in_every_script_and_through_links()
+  local core = open {policy = 1, deny = {"file.write:C:\\Ärger\\*", "scm.*"}}
+  local function allowed(label) return (core.policy.allows("file.write", label, "file")) end
+  for _, label in ipairs {"C:\\Ärger\\x", "C:\\ärger\\x", "c:\\ÄRGER\\X", "(through a link) C:\\elsewhere\\x"} do lu.assertFalse(allowed(label), label) end
+  for _, label in ipairs {"C:\\Arger\\x", "C:\\elsewhere\\x", "(temporary file)"} do lu.assertTrue(allowed(label), label) end
+  lu.assertEquals(core.policy_explain("grants[1]", "file.write:C:\\ÄRGER\\sub\\*", "file")[1].verdict, "refused")
+  core = open {policy = 1, grants = {"file.write:C:\\ÄRGER\\*"}}
+  lu.assertTrue((core.policy.allows("file.write", "C:\\ärger\\x", "file")))
+end
+
 function T:test_the_most_that_any_script_is_granted()
   refused(open {policy = 1, grants = {}}, "it is not among what any script may be granted")
   refused(open {policy = 1, grants = {"fake.thing:other", "scm.*"}}, "any script")
