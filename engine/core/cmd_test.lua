@@ -161,5 +161,10 @@ end
 local found, list = pcall(collect, args.path[1] and args.path or {"."})
 if not found then fail(tostring(list)) end
 if not list[1] then fail("There are no tests.", "they are functions test_... or tables Test... in files *_test.lua") end
+local all = lu.LuaUnit.expandClasses(list)
+if args.pattern[1] and not lu.LuaUnit.applyPatternFilter(args.pattern, all)[1] then
+  fail(("None of the %d tests is '%s'."):format(#all, table.concat(args.pattern, "', '")),
+    ("their names are like '%s'"):format(all[1][1]))
+end
 local result = run(list, args)
 return kit.json and document(result) or "", result.notSuccessCount == 0 and 0 or 1

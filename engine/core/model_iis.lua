@@ -72,6 +72,7 @@ local function refusal(site)
 end
 
 -- A site that cannot have its URLs does not run; returns why.
+-- https://learn.microsoft.com/previous-versions/windows/it-pro/windows-server-2003/cc786887(v=ws.10) (events 1004, 1007)
 local function serve(site)
   local code = refusal(site)
   site.state, site.error = code and "stopped" or "started", code

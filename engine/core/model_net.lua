@@ -46,8 +46,10 @@ local function add_sites(queues)
   local service = model.part "scm".find "W3SVC"
   if not service or service.state ~= "running" then return end
   local was = model.part "scm".find "WAS"
-  local by_name = {}
-  for _, site in pairs(machine.sites) do
+  local by_name, sites = {}, {}
+  for _, site in pairs(machine.sites) do sites[#sites + 1] = site end
+  table.sort(sites, function(a, b) return a.id < b.id end)
+  for _, site in ipairs(sites) do
     local name = site.queue or "DefaultAppPool"
     local queue = by_name[name] or {name = name, urls = {}, pids = {}, controller = was and was.pid or service.pid}
     if not by_name[name] then queues[#queues + 1], by_name[name] = queue, queue end

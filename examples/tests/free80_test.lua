@@ -106,6 +106,36 @@ function TestIis:test_persist_keeps_it_from_starting_with_windows()
   lu.assertEquals({m.services.W3SVC.start, m.services.W3SVC.state}, {"auto", "running"})
 end
 
+-- SharePoint with its central administration, and a BITS server that takes uploads on the same port by its host name.
+local function farm()
+  return test.machine {
+    windows = "2016",
+    services = with(iis_10(), {
+      SPTimerV4 = {state = "running", path = [["C:\SharePoint\OWSTIMER.EXE"]], account = [[CONTOSO\sp_farm]], urls = {"http://+:32843/"}},
+      BITS = {state = "running", start = "auto", delayed = true, type = "share_process"},
+    }),
+    sites = {
+      ["SharePoint - 80"] = {bindings = {"*:80:", "https *:443:portal.contoso.com ssl_flags=1"}},
+      ["SharePoint Central Administration v4"] = {bindings = {"*:2016:"}},
+      ["BITS Upload"] = {bindings = {"*:80:upload.contoso.com"}, queue = "BitsPool"},
+    },
+    accounts = {[ [[CONTOSO\sp_farm]] ] = "S-1-5-21-1-2-3-1105"},
+  }
+end
+
+function TestIis:test_a_farm_and_a_bits_server_move_together()
+  local m = farm()
+  local r = m:run("free80.lua", {}, {check = true}):exits(3)
+  lu.assertItemsEquals(r.result.before.holders[1].urls, {"http://*:80/", "http://upload.contoso.com:80/"})
+  m:run("free80.lua", {"--move-to", 8080}):exits(0)
+  lu.assertEquals(m.sites["SharePoint - 80"].bindings, {"http *:8080:", "https *:443:portal.contoso.com ssl_flags=1"})
+  lu.assertEquals(m.sites["BITS Upload"].bindings, {"http *:8080:upload.contoso.com"})
+  lu.assertTrue(m:ask "win.tcp.probe(80).free")
+  lu.assertEquals(states(m, "W3SVC", "SPTimerV4", "BITS"), {"running", "running", "running"})
+  m:undo():exits(0)
+  lu.assertEquals(m.sites["BITS Upload"].bindings, {"http *:80:upload.contoso.com"})
+end
+
 -- ---- Others that use HTTP.SYS ----
 
 TestOthers = {}

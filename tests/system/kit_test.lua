@@ -29,6 +29,8 @@ function T:test_the_examples_pass()
   local result = case.exits(case.p80 {"test", folder}, 0)
   lu.assertStrContains(result.stdout, "0 failures")
   lu.assertNil(case.files(case.state .. "\\runs"))
+  case.exits(case.p80 {"test", folder, "--pattern", "farm"}, 0)
+  lu.assertStrContains(case.exits(case.p80 {"test", folder, "--pattern", "nothing"}, 2).stderr, "tests is 'nothing'")
 end
 
 function T:test_the_manual_s_test_passes_as_it_stands()
@@ -137,6 +139,50 @@ function T:test_nothing_of_this_machine_is_touched()
   check_passed(by_name, {"test_files", "test_removal", "test_programs", "test_the_file_is_written_on_the_machine", "test_what_is_not_modelled_says_so"})
   lu.assertEquals(case.read(victim), "as it was")
   lu.assertNil(case.files(case.state .. "\\runs"))
+end
+
+-- https://learn.microsoft.com/previous-versions/windows/it-pro/windows-server-2003/cc786887(v=ws.10) (event 1007: "... The
+-- necessary network binding might already be in use. The site has been deactivated.")
+function T:test_a_site_whose_port_is_taken_stops()
+  local by_name = run_tests([==[
+    local all = {allow = "*"}
+    local function machine(windows, more)
+      return test.machine {windows = windows, services = {W3SVC = {state = "running"}}, processes = {{name = "x.exe", listens = {8081}}}, sites = {
+        Shop = {bindings = {"*:8080:", "https *:8443:a.example ssl_flags=1"}},
+      }}
+    end
+    function test_moving_there()
+      local m = machine "2019"
+      m:code("win.iis.move('Shop', '*:8080:', 8081)", all):exits(0)
+      lu.assertEquals({m.sites.Shop.state, m.sites.Shop.auto_start}, {"stopped", true})
+      lu.assertEquals(#m:ask "win.tcp.listeners(8081)", 1)
+      local r = m:code("win.iis.start 'Shop'", all):exits(1)
+      lu.assertEquals({r.error.op, r.error.target, r.error.code}, {"iis.start", "Shop", 32})
+      m:code("win.process.stop(win.tcp.listeners(8081)[1].pid) win.iis.start 'Shop'", all):exits(0)
+      lu.assertEquals(m:ask "win.tcp.listeners(8081)[1].kernel", true)
+      lu.assertEquals(m:ask "win.iis.get('Shop').bindings[2].ssl_flags", 1)
+    end
+    function test_iis_6_says_why()
+      local m = machine "2003"
+      m:code("win.iis.move('Shop', '*:8080:', 8081)", all):exits(0)
+      local r = m:code("win.iis.start('Shop', {timeout = 1})", all):exits(6)
+      lu.assertStrContains(r.error.hint, "error 32")
+      lu.assertNil(m:ask "win.iis.get('Shop').bindings[2].ssl_flags")
+    end
+    function test_the_service_starts_what_it_can()
+      local m = machine "2019"
+      m:code("win.scm.stop 'W3SVC'", all):exits(0)
+      lu.assertEquals(m:ask "win.iis.get('Shop').state", "unknown")
+      m.sites.Shop.bindings[1] = "http *:8081:"
+      m:code("win.scm.start 'W3SVC'", all):exits(0)
+      lu.assertEquals(m:ask "win.iis.get('Shop').state", "stopped")
+      m:code("win.process.stop(win.tcp.listeners(8081)[1].pid) win.scm.restart 'W3SVC'", all):exits(0)
+      lu.assertEquals(m:ask "win.iis.get('Shop').state", "started")
+      m:code("win.iis.stop 'Shop' win.scm.restart 'W3SVC'", all):exits(0)
+      lu.assertEquals(m:ask "win.iis.get('Shop').state", "stopped")
+    end
+  ]==], 0)
+  check_passed(by_name, {"test_moving_there", "test_iis_6_says_why", "test_the_service_starts_what_it_can"})
 end
 
 function T:test_tasks_events_and_programs()
