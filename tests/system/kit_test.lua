@@ -30,7 +30,7 @@ function T:test_the_examples_pass()
   lu.assertStrContains(result.stdout, "0 failures")
   lu.assertNil(case.files(case.state .. "\\runs"))
   case.exits(case.p80 {"test", folder, "--pattern", "farm"}, 0)
-  lu.assertStrContains(case.exits(case.p80 {"test", folder, "--pattern", "nothing"}, 2).stderr, "tests is 'nothing'")
+  lu.assertStrContains(case.exits(case.p80 {"test", folder, "--pattern", "no_such"}, 2).stderr, "tests is 'no_such'")
 end
 
 function T:test_the_manual_s_test_passes_as_it_stands()
