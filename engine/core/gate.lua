@@ -38,7 +38,7 @@ function gate.find(kind)
   return resources[kind]
 end
 
-local function identity(declaration, id) return declaration.kind .. "\0" .. declaration.label(id):lower() end
+local function identity(declaration, id) return declaration.kind .. "\0" .. core.x.fold(declaration.label(id)) end
 
 --- Whether --check has planned anything.
 function gate.has_plans() return next(planned) ~= nil end

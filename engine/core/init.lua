@@ -75,7 +75,7 @@ core.playbook = part "playbook"
 
 -- What a run needs only sometimes.
 local LATE <const> = {}
-for name in ([[admission arguments catalog commands installed lint log manifest package policy policy_explain policy_file
+for name in ([[admission arguments catalog commands installed lint log manifest package policy policy_explain policy_file policy_limits
   report_shapes sddl secrets sign types undo words]]):gmatch "%S+" do LATE[name] = true end
 setmetatable(core, {__index = function(_, name)
   if not LATE[name] then return nil end

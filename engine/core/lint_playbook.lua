@@ -132,7 +132,7 @@ end
 -- What a key of the registry is known by: its name, or the local that holds it.
 local function identity(node)
   local name = constant(node)
-  return type(name) == "string" and name:lower() or node.var
+  return type(name) == "string" and core.x.fold(name) or node.var
 end
 
 local ASKS_FOR_KEY = {["win.reg.exists"] = true, ["win.reg.info"] = true, ["win.reg.keys"] = true, ["win.reg.values"] = true}
@@ -163,7 +163,7 @@ function Unit:has_asked_for(key)
 end
 
 local function covers(grant, kind, label)
-  return kind:find(grant.kind) ~= nil and (label == nil or label:lower():find(grant.label) ~= nil)
+  return kind:find(grant.kind) ~= nil and (label == nil or core.x.fold(label):find(grant.label) ~= nil)
 end
 
 -- Whether one of the grants covers one of `kinds` for its label. Marks the grants that do.
@@ -196,7 +196,7 @@ end
 local function covers_others(grants, use)
   local kind = use.kinds[1]
   for _, grant in ipairs(grants) do
-    if kind:find(grant.kind) and grant.text:lower() ~= ("%s:%s"):format(kind, use.beside):lower() then return true end
+    if kind:find(grant.kind) and core.x.fold(grant.text) ~= core.x.fold(("%s:%s"):format(kind, use.beside)) then return true end
   end
   return false
 end

@@ -1,10 +1,10 @@
 -- The policy of this machine: policy.json in the state folder, which administrators alone may write (engine/store.c). What stands
--- in it is in policy_file.lua, what it lets run in admission.lua.
+-- in it is in policy_file.lua, what it lets run in admission.lua, what it lets be changed in policy_limits.lua.
 --
 -- Without the file all is allowed that manifests and --allow ask for. With a wrong one nothing is granted and only bundled
 -- playbooks run.
 local core, host = ...
-local code, fold = core.code, core.x.fold
+local code = core.code
 local policy = {} -- with `signature`: that of the running script, with the trusted key that made it (admission.lua)
 
 local STRICTEST <const> = {signatures = "all", keys = {}, grants = {}, deny = {}, typed = false}
@@ -78,57 +78,11 @@ function policy.trusted()
   return policy.keys()
 end
 
--- ---- What may be granted ----
-
---- Whether an entry of a list covers a thing.
-function policy.matches(entry, kind, label) return kind:find(entry.kind) and label:find(entry.label) end
-
--- The first entry of a list that covers the thing, or nil.
-local function find(list, kind, label)
-  for _, entry in ipairs(list) do
-    if policy.matches(entry, kind, fold(label)) then return entry end
-  end
-end
-
---- The lists that limit what runs now, each with what it is about. Commands of p80 are limited by denials alone.
-function policy.limits(given, runs, signature)
-  if runs == "command" then return {} end
-  local lists = {{given.grants, "any script"}}
-  if runs == "bundled" then return lists end
-  if signature then lists[2] = signature.key.grants and {signature.key.grants, ("scripts of %s"):format(signature.key.name)}
-  elseif given.unsigned then lists[2] = {given.unsigned, "unsigned code"}
-  end
-  return lists
-end
-
---- Whether the policy lets `kind` be granted for `label` to what runs ("file", "bundled", "command", ...) with this
--- signature; and by which entry, or why not in words.
-function policy.allows(kind, label, runs, signature)
-  local given = policy.get()
-  if not given then return true, "there is no policy" end
-  local denial = find(given.deny, kind, label)
-  for _, entry in ipairs(label:find "^%(through a link%) " and given.deny or {}) do -- it may lead to what is denied
-    denial = denial or kind:find(entry.kind) and entry
-  end
-  if denial then return false, ('%s "%s" denies it'):format(denial.at, denial.text) end
-  local by = "it denies nothing of this"
-  for _, limit in ipairs(policy.limits(given, runs, signature)) do
-    local entry = find(limit[1], kind, label)
-    if not entry then return false, ("it is not among what %s may be granted"):format(limit[2]) end
-    by = ('%s "%s"'):format(entry.at, entry.text)
-  end
-  return true, by
-end
-
 --- Raises unless the policy lets the running script change this.
 function policy.ask(kind, label)
   if kind == "policy.file" then return end -- its command alone reaches it; nobody locks himself out
   local given = policy.checked()
-  if not given then return end
-  local allowed, why = policy.allows(kind, label, core.script.kind, policy.signature)
-  if allowed then return end
-  core.fail(label, code.P80_REFUSED, ("The policy of this machine does not let '%s' be changed here: %s."):format(kind, why),
-    "`p80 policy` shows it; it wins over manifests and --allow")
+  if given then core.policy_limits.ask(given, kind, label) end
 end
 
 return policy

@@ -47,7 +47,7 @@ end
 local gone = {} -- by folded key: keys that would have been deleted with what was in them
 local inside = {} -- by folded key: what was planned in it, {key=, view=, keys={[folded]=name}, values={the same}}
 
-local function fold(key, view) return key:lower() .. "\0" .. (view or "") end
+local function fold(key, view) return core.x.fold(key) .. "\0" .. (view or "") end
 
 -- Whether what Windows has in `key` would be gone by now.
 local function is_masked(key, view)
@@ -69,9 +69,9 @@ end
 
 -- Forgets everything that was planned in `key` and below, which goes away with it.
 local function forget_inside(key, view)
-  local start = key:lower() .. "\\"
+  local start = core.x.fold(key) .. "\\"
   for folded, plans in pairs(inside) do
-    local here = plans.key:lower()
+    local here = core.x.fold(plans.key)
     if plans.view == view and (here .. "\\"):sub(1, #start) == start then
       for _, name in pairs(plans.values) do core.gate.forget("reg.value", value_id(plans.key, view, name)) end
       for _, name in pairs(plans.keys) do core.gate.forget("reg.key", key_id(plans.key .. "\\" .. name, view)) end
@@ -81,7 +81,7 @@ local function forget_inside(key, view)
 end
 
 -- What the gate calls when --check plans a change: remembered for the reads that list.
-local function plan_value(id) plans_in(id.key, id.view).values[id.name:lower()] = id.name end
+local function plan_value(id) plans_in(id.key, id.view).values[core.x.fold(id.name)] = id.name end
 
 local function plan_key(id, want)
   if want == nil then
@@ -89,7 +89,7 @@ local function plan_key(id, want)
     forget_inside(id.key, id.view)
   end
   local above, name = split(id.key)
-  plans_in(above, id.view).keys[name:lower()] = name
+  plans_in(above, id.view).keys[core.x.fold(name)] = name
 end
 
 -- Whether the key is there, in --check as it would be by now.
@@ -103,7 +103,7 @@ end
 local function overlay(list, names, name_of, plan)
   local result, seen = {}, {}
   for _, item in ipairs(list) do
-    local folded = name_of(item):lower()
+    local folded = core.x.fold(name_of(item))
     if names[folded] then item = plan(names[folded]) end
     seen[folded] = true
     result[#result + 1] = item

@@ -26,7 +26,7 @@ local function ask_grants(sections, view)
   local cleared = {}
   local function is_cleared(key)
     while key do
-      if cleared[key:lower()] then return true end
+      if cleared[core.x.fold(key)] then return true end
       key = split(key)
     end
   end
@@ -39,7 +39,7 @@ local function ask_grants(sections, view)
     local key = canonical(section.key)
     if section.delete then
       if exists(key, view) then core.grants.ask("reg.key", key_label(key_id(key, view))) end
-      cleared[key:lower()] = true
+      cleared[core.x.fold(key)] = true
     else
       ask_key(key)
     end
@@ -145,21 +145,21 @@ end
 local function add_differences(sections, key, have, want)
   local wanted, section = {}, {key = key, values = {}}
   sections[#sections + 1] = section
-  for _, row in ipairs(want.values) do wanted[row.name:lower()] = true end
+  for _, row in ipairs(want.values) do wanted[core.x.fold(row.name)] = true end
   for _, row in ipairs(have.values) do
-    if not wanted[row.name:lower()] then section.values[#section.values + 1] = {name = row.name, delete = true} end
+    if not wanted[core.x.fold(row.name)] then section.values[#section.values + 1] = {name = row.name, delete = true} end
   end
   table.move(want.values, 1, #want.values, #section.values + 1, section.values)
   local there = {}
-  for name, node in pairs(want.keys) do there[name:lower()] = not node.link and node or nil end
+  for name, node in pairs(want.keys) do there[core.x.fold(name)] = not node.link and node or nil end
   for name, node in pairs(have.keys) do
-    if not there[name:lower()] or node.link then sections[#sections + 1] = {key = key .. "\\" .. name, delete = true} end
+    if not there[core.x.fold(name)] or node.link then sections[#sections + 1] = {key = key .. "\\" .. name, delete = true} end
   end
   local present = {}
-  for name, node in pairs(have.keys) do present[name:lower()] = not node.link and node or nil end
+  for name, node in pairs(have.keys) do present[core.x.fold(name)] = not node.link and node or nil end
   for name, node in pairs(want.keys) do
     if not node.link then
-      add_differences(sections, key .. "\\" .. name, present[name:lower()] or {keys = {}, values = {}}, node)
+      add_differences(sections, key .. "\\" .. name, present[core.x.fold(name)] or {keys = {}, values = {}}, node)
     end
   end
 end

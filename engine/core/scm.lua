@@ -434,14 +434,14 @@ local function planned_rows(planned, rows, wanted)
   for _, row in ipairs(rows) do
     local is_planned, plan = planned("scm.service", {name = row.name})
     if not is_planned or plan then kept[#kept + 1] = lay_over(planned, row, true) end
-    seen[row.name:lower()] = true
+    seen[core.x.fold(row.name)] = true
   end
   for _, change in ipairs(gate.changes()) do
     local is_planned, plan = planned("scm.service", {name = change.label})
-    if change.kind == "scm.service" and not seen[change.label:lower()] and is_planned and plan then
+    if change.kind == "scm.service" and not seen[core.x.fold(change.label)] and is_planned and plan then
       local record = lay_over(planned, planned_record(change.label, plan), true)
       if is_listed(record.type, wanted) then kept[#kept + 1] = record end
-      seen[change.label:lower()] = true
+      seen[core.x.fold(change.label)] = true
     end
   end
   return kept

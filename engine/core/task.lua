@@ -319,16 +319,16 @@ core.view("task.list", function(planned, rows)
   local kept, seen = {}, {}
   for _, row in ipairs(rows) do
     local is_planned, state = planned("task", {path = row.path})
-    seen[row.path:lower()] = true
+    seen[core.x.fold(row.path)] = true
     if not is_planned or state then kept[#kept + 1] = row end
   end
   for _, change in ipairs(core.gate.changes()) do
     local path = change.label
     local _, state = planned("task", {path = path})
-    if change.kind == "task" and state and not seen[path:lower()] then
+    if change.kind == "task" and state and not seen[core.x.fold(path)] then
       local row = row_of(path, state)
       kept[#kept + 1] = {path = path, name = row.name, state = row.state, enabled = state.enabled}
-      seen[path:lower()] = true
+      seen[core.x.fold(path)] = true
     end
   end
   table.sort(kept, function(a, b) return a.path:lower() < b.path:lower() end)

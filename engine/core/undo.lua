@@ -16,7 +16,7 @@ local function net(steps)
   local all, by_label = {}, {}
   for i = #steps, 1, -1 do
     local step = steps[i]
-    local label = step.label:lower()
+    local label = core.x.fold(step.label)
     local later = by_label[label]
     if later and is_one(step, later) then
       later.taken = later.taken and data.equal(step.have, step.now)

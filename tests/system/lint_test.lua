@@ -173,6 +173,7 @@ function T:test_keys_that_are_there_or_granted_or_asked_for()
     granted = MANIFEST:format("", value .. ", " .. both) .. set,
     asked = MANIFEST:format("", value) .. [[local KEY <const> = "HKLM\\SOFTWARE\\Contoso\\Web" if win.reg.exists(KEY) then ]] .. set .. " end",
     asked_for_local = MANIFEST:format("", "'reg.value'") .. "for _, key in ipairs(arg) do if win.reg.info(key) then win.reg.set(key, 'a', 1) end end",
+    letters = MANIFEST:format("", "'scm.state:MÜLLER'") .. "win.scm.stop 'MÜLLER'",
     there = MANIFEST:format("", "'reg.value'") .. [[win.reg.set("HKLM\\SYSTEM\\CurrentControlSet\\Services\\HTTP", "Start", 4)]],
   }, 0)
   for name, list in pairs(found) do lu.assertEquals(list, {}, name) end

@@ -47,12 +47,58 @@ end
 
 function T:test_denials_hold_in_every_script_and_through_links()
   local core = open {policy = 1, deny = {"file.write:C:\\Ärger\\*", "scm.*"}}
-  local function allowed(label) return (core.policy.allows("file.write", label, "file")) end
+  local function allowed(label) return (pcall(core.grants.ask, "file.write", label)) end
   for _, label in ipairs {"C:\\Ärger\\x", "C:\\ärger\\x", "c:\\ÄRGER\\X", "(through a link) C:\\elsewhere\\x"} do lu.assertFalse(allowed(label), label) end
   for _, label in ipairs {"C:\\Arger\\x", "C:\\elsewhere\\x", "(temporary file)"} do lu.assertTrue(allowed(label), label) end
   lu.assertEquals(core.policy_explain("grants[1]", "file.write:C:\\ÄRGER\\sub\\*", "file")[1].verdict, "refused")
   core = open {policy = 1, grants = {"file.write:C:\\ÄRGER\\*"}}
-  lu.assertTrue((core.policy.allows("file.write", "C:\\ärger\\x", "file")))
+  core.grants.ask("file.write", "C:\\ärger\\x")
+end
+
+-- Letters of all alphabets match in both cases, and a key that has several names is denied by each of them.
+function T:test_denials_by_other_names()
+  local function denies(entry, kind, label)
+    local core = open {policy = 1, deny = {entry}}
+    local ok, problem = pcall(core.grants.ask, kind, label)
+    lu.assertTrue(ok or problem.name == "P80_REFUSED", tostring(problem))
+    local rows = core.policy_explain("grants[1]", kind .. ":" .. label, "file")
+    lu.assertEquals(rows[1].verdict, ok and "allowed" or "refused", entry .. "   " .. label)
+    return not ok
+  end
+  local sid = win.account.current().sid
+  local DENIED <const> = {
+    {"scm.*:MÜLLER", "scm.state", "Müller"}, {"scm.*:müller", "scm.state", "MÜLLER"}, {"file.write:C:\\ЛОГ*", "file.write", "c:\\лог\\x"},
+    {"file.write:C:\\Secret*", "file.write", "\\\\vm\\C$\\secret\\x"},
+    {[[reg.*:HKLM\SOFTWARE\Secret*]], [[\\vm\HKLM\SOFTWARE\Secret\B]]}, {[[reg.*:HKEY_LOCAL_MACHINE\SOFTWARE\Secret*]], [[HKLM\SOFTWARE\Secret\B]]},
+    {[[reg.*:HKLM\SOFTWARE\A]], [[HKLM\SOFTWARE\A (32-bit view)]]}, {[[reg.*:HKLM\SOFTWARE\A\*]], [[HKLM\SOFTWARE\Wow6432Node\A\b]]},
+    {[[reg.*:HKLM\SOFTWARE\Wow6432Node\A*]], [[\\vm\HKLM\SOFTWARE\A\b (32-bit view)]]},
+    {[[reg.*:HKCR\Wow6432Node\*]], [[HKLM\SOFTWARE\Classes\CLSID (32-bit view)]]},
+    {[[reg.*:HKLM\SOFTWARE\Classes*]], [[HKCR\.evil]]}, {[[reg.*:HKLM\SOFTWARE\*]], [[HKCR\.evil]]}, {[[reg.*:HKCU\Software\Classes*]], "HKCR"},
+    {[[reg.*:HKCR*]], [[HKLM\SOFTWARE\Classes\.evil]]}, {[[reg.*:HKCR\.evil]], [[HKU\]] .. sid .. [[_Classes\.evil]]},
+    {[[reg.*:HKU\]] .. sid .. [[_classes*]], [[HKCR\.evil]]}, {[[reg.*:HKCU\*]], [[HKU\]] .. sid .. [[\Software\x]]},
+    {[[reg.*:HKU\]] .. sid .. [[\Software*]], [[HKCU\Software\x]]}, {[[reg.*:HKU\S-1-5-18\*]], [[HKU\.DEFAULT\x]]},
+    {[[reg.*:HKU\S-1-5-21-1\Software\Classes*]], [[HKU\S-1-5-21-1_Classes\x]]},
+    {[[reg.*:HKLM\SYSTEM\CurrentControlSet\Services\x*]], [[HKLM\SYSTEM\ControlSet003\Services\x\Start]]},
+    {[[reg.*:HKLM\SYSTEM\ControlSet001\Services*]], [[HKLM\SYSTEM\CurrentControlSet\Services\x]]},
+    {[[reg.*:HKLM\SYSTEM\CurrentControlSet\Hardware*]], [[HKCC\Software]]}, {[[reg.*:HKCC*]], [[HKLM\SYSTEM\ControlSet001\Hardware Profiles\Current\x]]},
+  }
+  for _, row in ipairs(DENIED) do lu.assertTrue(denies(row[1], row[3] and row[2] or "reg.value", row[3] or row[2]), row[1] .. "   " .. row[#row]) end
+  for _, row in ipairs {
+    {[[reg.*:HKLM\SOFTWARE\Secret]], [[HKLM\SOFTWARE\Secret2]]}, {[[reg.*:HKCU*]], [[HKLM\SOFTWARE\Classes\x]]},
+    {[[reg.*:HKLM*]], [[HKCU\Software\Classes\x]]}, {[[reg.*:HKCU*]], [[HKU\S-1-5-21-0-0-0-1\x]]}, {[[reg.*:HKCR*]], [[HKLM\SOFTWARE\Classes2]]},
+    {[[reg.*:HKLM\SYSTEM\ControlSet002*]], [[HKLM\SYSTEM\CurrentControlSet\x]]},
+  } do
+    lu.assertFalse(denies(row[1], "reg.value", row[2]), row[1])
+  end
+  refused(open {policy = 1, unsigned = {"scm.*", [[reg.*:HKLM\SOFTWARE\*]]}}, "unsigned code")
+  -- limits are no wider for that
+  local core = open {policy = 1, grants = {[[reg.*:HKLM\SOFTWARE\*]]}}
+  lu.assertFalse((pcall(core.grants.ask, "reg.value", [[\\vm\HKLM\SOFTWARE\x]])))
+  lu.assertFalse((pcall(core.grants.ask, "reg.value", [[HKCR\x]])))
+  core = open {policy = 1, grants = {"scm.state:MÜLLER"}}
+  core.grants.ask("scm.state", "müller")
+  core = open {policy = 1, deny = {[[reg.*:HKLM\SOFTWARE\Classes\.evil*]]}}
+  lu.assertEquals(core.policy_explain("grants[1]", "reg.value:HKCR\\*", "file")[1].verdict, "in part")
 end
 
 function T:test_the_most_that_any_script_is_granted()

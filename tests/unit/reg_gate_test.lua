@@ -229,6 +229,14 @@ end
 
 TestGateCheck = {setUp = fresh, tearDown = clean}
 
+function TestGateCheck.test_letters_of_all_alphabets_match_in_both_cases()
+  run({check = true}, function(call)
+    lu.assertTrue(call.set(sub "ÜBER", "Ä", 1))
+    lu.assertEquals({call.get(sub "über", "ä"), call.keys(ROOT)}, {1, {"ÜBER"}})
+    lu.assertFalse(call.set(sub "über", "ä", 1))
+  end)
+end
+
 -- The same steps and reads, planned and for real, must tell the same.
 function TestGateCheck.test_reads_show_the_plan()
   local function story(call)
