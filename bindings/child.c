@@ -300,7 +300,7 @@ static child_end serve(lua_State *L, child *c, const child_spec *spec) {
     if (is_flooded(c, spec->most)) return CHILD_FLOODED;
     ULONGLONG left = deadline - now;
     step(L, c, 1, luax_waiting && left > SLICE_MS ? SLICE_MS : (DWORD)left);
-    if (luax_waiting) luax_waiting();
+    if (luax_waiting) luax_waiting(L);
   }
   return CHILD_ENDED;
 }

@@ -10,7 +10,7 @@
 
 HANDLE luax_interrupt;
 int luax_interrupt_told;
-void (*luax_waiting)(void);
+void (*luax_waiting)(lua_State *L);
 volatile long luax_waits;
 
 /* ---- Arguments ---- */
@@ -330,8 +330,9 @@ static DWORD wait_slice(HANDLE handle, DWORD ms) {
 int luax_wait(lua_State *L, HANDLE handle, DWORD ms) {
   enum { SLICE = 200 };
   ULONGLONG end = luax_clock() + ms;
-  luax_waits++;
   for (;;) {
+    if (luax_waiting) luax_waiting(L);
+    luax_waits++;
     ULONGLONG now = luax_clock();
     DWORD left = ms == INFINITE ? INFINITE : now < end ? (DWORD)(end - now) : 0;
     DWORD slice = luax_waiting && left > SLICE ? SLICE : left;
@@ -340,7 +341,6 @@ int luax_wait(lua_State *L, HANDLE handle, DWORD ms) {
     if (which == WAIT_OBJECT_0 + 1) return 1;
     if (which == WAIT_FAILED) luax_fail(L, NULL, GetLastError());
     if (slice == left) return 0;
-    luax_waiting();
   }
 }
 

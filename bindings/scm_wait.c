@@ -156,9 +156,14 @@ static int subscribe(SC_HANDLE service, DWORD state) {
 
 /* Waits at most `ms`, or until a notification or Ctrl-C comes. */
 static void doze(lua_State *L, DWORD ms) {
-  if (luax_interrupt == NULL) SleepEx(ms, TRUE);
-  else if (WaitForSingleObjectEx(luax_interrupt, ms, TRUE) == WAIT_OBJECT_0)
-    luax_fail(L, NULL, ERROR_OPERATION_ABORTED);
+  enum { SLICE = 200 };
+  for (DWORD which = WAIT_TIMEOUT, slice; ms > 0 && which == WAIT_TIMEOUT; ms -= slice) {
+    slice = luax_waiting && ms > SLICE ? SLICE : ms;
+    if (luax_waiting) luax_waiting(L);
+    if (luax_interrupt == NULL) which = SleepEx(slice, TRUE) == 0 ? WAIT_TIMEOUT : WAIT_IO_COMPLETION;
+    else which = WaitForSingleObjectEx(luax_interrupt, slice, TRUE);
+    if (which == WAIT_OBJECT_0) luax_fail(L, NULL, ERROR_OPERATION_ABORTED);
+  }
 }
 
 /* win.scm.await_change(name, state, pid, timeout) -> the status of the service once it has another state, or runs in

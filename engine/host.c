@@ -39,7 +39,15 @@ typedef struct inner_run {
 } inner_run;
 static inner_run *inner; /* NULL: the run is the process's own */
 
-static void show_waiting(void) { console_progress_step(-1); }
+/* A script that runs for its manifest. */
+static jmp_buf *manifest_end; /* where it goes when it has declared it, and when it takes too long */
+static ULONGLONG manifest_deadline = (ULONGLONG)-1; /* of its waits, too */
+enum { DECLARED = 1, TOO_LATE };
+
+static void show_waiting(lua_State *L) {
+  if (luax_clock() >= manifest_deadline) luax_fail(L, NULL, ERROR_TIMEOUT);
+  console_progress_step(-1);
+}
 
 /* ---- Standard output ---- */
 
@@ -100,7 +108,9 @@ static void set_arguments(lua_State *L, const char *name) {
 static int call_core(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   if (strncmp(name, "p80.", 4) != 0) return luaL_error(L, "no such call: %s", name);
-  return gate_call(L, "call", lua_gettop(L));
+  int results = gate_call(L, "call", lua_gettop(L));
+  if (manifest_end && strcmp(name, "p80.playbook") == 0) longjmp(*manifest_end, DECLARED);
+  return results;
 }
 
 static const win_host playbook_host = {bundle_push_win, gate_push_crossing, NULL, NULL};
@@ -747,22 +757,50 @@ static int run_for_manifest(lua_State *L) {
   return 0;
 }
 
+/* Ends a script that does not come to its manifest, whatever it is doing. */
+static void end_late_manifest(lua_State *L, lua_Debug *ar) {
+  (void)L, (void)ar;
+  if (manifest_end && luax_clock() >= manifest_deadline) longjmp(*manifest_end, TOO_LATE);
+}
+
+/* Calls run_for_manifest in `L` with its arguments, for at most `seconds` (0: any time). */
+static int call_for_manifest(lua_State *L, double seconds, char *problem, size_t size) {
+  jmp_buf end;
+  manifest_end = &end;
+  if (seconds > 0) manifest_deadline = luax_clock() + (ULONGLONG)(seconds * 1000);
+  lua_sethook(L, end_late_manifest, LUA_MASKCOUNT, 10000);
+  switch (setjmp(end)) {
+    case DECLARED:
+      return 1;
+    case TOO_LATE:
+      snprintf(problem, size, "it does not come to its manifest within %g seconds; --cpu-limit allows more", seconds);
+      return 0;
+    default:
+      if (lua_pcall(L, 3, 0, 0) == LUA_OK) return 1;
+      describe_error(L);
+      snprintf(problem, size, "%s", luaL_tolstring(L, -1, NULL));
+      return 0;
+  }
+}
+
+/* Within a function of C (a pattern made for it, a finalizer) only the limit of computing ends a script. */
 int host_run_for_manifest(const char *word, lua_State *core, int files, char *problem, size_t size) {
+  double seconds = options->cpu_limit < 0 ? 10 : options->cpu_limit;
   lua_State *L = new_playbook(1);
   if (L == NULL) return 0;
+  double outer_limit = interrupt_limit(2 * seconds);
   lua_pushcfunction(L, run_for_manifest);
   lua_pushstring(L, word);
   lua_pushlightuserdata(L, core);
   lua_pushinteger(L, files);
   int top = lua_gettop(core);
   lua_State *before = interrupt_enter(L);
-  int ok = lua_pcall(L, 3, 0, 0) == LUA_OK;
+  int ok = call_for_manifest(L, seconds, problem, size);
   interrupt_leave(before);
   lua_settop(core, top);
-  if (!ok) {
-    describe_error(L);
-    snprintf(problem, size, "%s", luaL_tolstring(L, -1, NULL));
-  }
+  manifest_end = NULL;
   lua_close(L);
+  manifest_deadline = (ULONGLONG)-1;
+  interrupt_limit(outer_limit);
   return ok;
 }

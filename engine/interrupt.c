@@ -203,11 +203,14 @@ static DWORD WINAPI watch_over(void *unused) {
   return 0;
 }
 
-void interrupt_limit(double seconds) {
+void interrupt_step(void) { steps++; }
+
+double interrupt_limit(double seconds) {
   enum { STACK = 64 * 1024 };
   static HANDLE watcher;
+  double before = limit;
+  interrupt_step();
   limit = seconds;
   if (limit > 0 && watcher == NULL) watcher = CreateThread(NULL, STACK, watch_over, NULL, 0, NULL);
+  return before;
 }
-
-void interrupt_step(void) { steps++; }

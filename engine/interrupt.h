@@ -18,8 +18,9 @@ void interrupt_install(lua_State *L);
 lua_State *interrupt_enter(lua_State *L);
 void interrupt_leave(lua_State *before);
 
-/* From now on at most `seconds` of processor time may pass between two steps (interrupt_step, or a wait); 0: any. */
-void interrupt_limit(double seconds);
+/* From now on at most `seconds` of processor time may pass between two steps (interrupt_step, or a wait); 0: any.
+ * Returns the limit that was. */
+double interrupt_limit(double seconds);
 void interrupt_step(void);
 
 #endif

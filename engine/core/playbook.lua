@@ -69,7 +69,7 @@ core.write("p80.playbook", function(manifest, field, other, hint)
   end
   core.manifest.check(manifest)
   declared = manifest
-  if core.script.kind == "help" then core.fail(nil, core.code.ERROR_OPERATION_ABORTED, "Only its manifest was asked for.") end
+  if core.script.kind == "help" then return end -- the host ends it here
   if from_file[core.script.kind] then
     if not host.model and (core.script.kind == "installed" or rawget(core, "admission")) then core.admission.grants(manifest.grants or {}) end
     for i, grant in ipairs(manifest.grants or {}) do core.grants.add(("grants[%d]"):format(i), grant) end

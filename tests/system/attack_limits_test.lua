@@ -55,6 +55,52 @@ function T:test_waiting_is_no_loop()
   case.exits(case.p80 {"--cpu-limit", "0", "-e", "local stop = os.clock() + 1 while os.clock() < stop do end"}, 0)
 end
 
+-- ---- What runs for its manifest ----
+
+local MANIFEST <const> = "require 'p80'.playbook {name = 'script', version = '1.0.0', summary = 'It works.'} "
+
+local function about(code, ...)
+  local words = {"--cpu-limit", "0.3", timeout = 30, ...}
+  words[#words + 1] = case.write("script.lua", code)
+  return case.p80(words)
+end
+
+function T:test_what_does_not_come_to_its_manifest_is_ended()
+  local LATE <const> = "does not come to its manifest within 0.3 seconds"
+  for _, code in ipairs {
+    "while true do end", "while true do pcall(function() while true do end end) end",
+    "coroutine.wrap(function() while true do pcall(coroutine.wrap(function() while true do end end)) end end)()",
+    "require 'p80'.sleep(1e6)", "while true do pcall(require 'p80'.sleep, 0.1) end", "while true do pcall(win.tcp.probe, 80) end",
+    "for _ in win.scm.watch 'RpcSs' do end", "for _ in win.scm.watch() do end", "for _ in win.reg.watch [[HKLM\\SOFTWARE]] do end",
+    "while true do pcall(win.reg.set, [[HKCU\\Software\\p80-own]], 'x', 1) end",
+    "error(setmetatable({}, {__tostring = function() while true do end end}))",
+  } do
+    local result = about(code .. " " .. MANIFEST, "help")
+    lu.assertTrue(result.code == 1 and not result.timed_out, code .. case.describe(result))
+    lu.assertNotNil(result.stderr:find(LATE, 1, true) or result.stderr:find "TIMEOUT", code .. case.describe(result))
+  end
+  for _, words in ipairs {{"install"}, {"policy"}, {"service", "install"}} do
+    local result = about("while true do end", table.unpack(words))
+    lu.assertStrContains(result.stdout .. result.stderr, LATE, false, case.describe(result))
+  end
+  for _, code in ipairs {
+    "string.rep('a', 40):find(('a?'):rep(40) .. ('a'):rep(40) .. 'b')",
+    "kept = setmetatable({}, {__gc = function() while true do pcall(require 'p80'.sleep, 0) end end})" .. MANIFEST,
+  } do
+    lu.assertStrContains(case.exits(about(code, "help"), 6).stderr, "computes without end", false, code)
+  end
+end
+
+function T:test_the_manifest_ends_what_runs_for_it()
+  for _, code in ipairs {
+    "pcall(function() " .. MANIFEST .. " end)", "coroutine.wrap(function() pcall(function() " .. MANIFEST .. " end) end)()",
+    "local x <close> = setmetatable({}, {__close = function() pcall(require 'p80'.playbook, {}) end}) " .. MANIFEST,
+  } do
+    local result = case.exits(about(code .. " while true do end", "help"), 0)
+    lu.assertStrContains(result.stdout, "It works.")
+  end
+end
+
 function T:test_memory_ends()
   for _, code in ipairs {
     "local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end",
