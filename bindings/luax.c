@@ -348,7 +348,7 @@ void luax_sleep(lua_State *L, DWORD ms) { luax_wait(L, NULL, ms); }
 
 ULONGLONG luax_clock(void) {
   static ULONGLONG last;
-  LARGE_INTEGER now = {.QuadPart = 0}, frequency;
+  LARGE_INTEGER now, frequency;
   QueryPerformanceFrequency(&frequency);
   QueryPerformanceCounter(&now);
   ULONGLONG ms = (ULONGLONG)(now.QuadPart / frequency.QuadPart) * 1000 +

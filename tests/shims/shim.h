@@ -7,6 +7,7 @@
  *   P80_SHIM_KILL=Name:N[:after],...     the process ends at once before (or after) the N-th call of Name
  *   P80_SHIM_HANG=Name:N[+],...          the N-th call of Name never returns
  *   P80_SHIM_COUNT=file                  at its end the process writes "Name calls" lines there
+ *   P80_SHIM_CLOCK=1                     every second time Windows' counter is asked, it is a second behind
  *   P80_SHIM_HTTP_CONFIG=1|2             http_config.c   (2: another answer for an empty listen list;
  *                                        3, 4: answers that are not what they should be)
  *   P80_SHIM_HTTP_IDS=n                  http_config.c: records of kind n and above are unknown
@@ -108,7 +109,7 @@ typedef enum shim_failure {
   F(CreateThread, 6, LAST_ERROR) F(CreatePipe, 4, LAST_ERROR) F(CreateProcessW, 10, LAST_ERROR)                    \
   F(OpenProcess, 3, LAST_ERROR) F(TerminateProcess, 2, LAST_ERROR) F(DuplicateHandle, 7, LAST_ERROR)               \
   F(LoadLibraryW, 1, LAST_ERROR) F(ProcessIdToSessionId, 2, LAST_ERROR) F(GetProcessTimes, 5, LAST_ERROR)        \
-  F(ReadProcessMemory, 5, LAST_ERROR) F(QueryPerformanceCounter, 1, LAST_ERROR) \
+  F(ReadProcessMemory, 5, LAST_ERROR) \
   F(CreateNamedPipeW, 8, LAST_INVALID) F(CreateJobObjectW, 2, LAST_ERROR)                                          \
   F(AssignProcessToJobObject, 2, LAST_ERROR) F(SetInformationJobObject, 4, LAST_ERROR)                             \
   F(ResumeThread, 1, LAST_INVALID) F(GetExitCodeProcess, 2, LAST_ERROR)                                            \
