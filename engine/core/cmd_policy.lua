@@ -44,6 +44,8 @@ local SIGNATURES <const> = {
   elevated = "every file that runs elevated", all = "every file",
 }
 
+local AS_ANY <const> = "as any script"
+
 local function listed(list, otherwise) return list and (list[1] and table.concat(list, ", ") or "nothing") or otherwise end
 
 local function show()
@@ -55,11 +57,11 @@ local function show()
   local shown = as_data(given)
   local lines = {
     given.path, "signatures: " .. SIGNATURES[given.signatures], "-e, -i, -:   " .. (given.typed and "may run" or "may not run"),
-    "any script: " .. listed(shown.grants), "unsigned:   " .. listed(shown.unsigned, "as any script"),
+    "any script: " .. listed(shown.grants), "unsigned:   " .. listed(shown.unsigned, AS_ANY),
     "denied:     " .. listed(shown.deny),
   }
   for _, key in ipairs(shown.keys) do
-    lines[#lines + 1] = ("key %s (%s): %s"):format(key.id, key.name, listed(key.grants, "as any script"))
+    lines[#lines + 1] = ("key %s (%s): %s"):format(key.id, key.name, listed(key.grants, AS_ANY))
   end
   return table.concat(lines, "\n") .. "\n"
 end
@@ -125,19 +127,37 @@ local function check_given(given, hint)
   if not given.key then core.fail(given.what, code.P80_BAD_ARGUMENTS, "Which key?", hint) end
 end
 
+-- The name that a key's file suggests. "p80.pub", as `p80 sign --generate` calls it, suggests none.
+local function name_of_file(path)
+  local name = path:match "([^\\/:]*)%.%w+$"
+  return name and not policy.is_own_name(name) and name
+end
+
 local function trust(given)
   check_given(given, "p80 policy trust KEY.pub --name NAME")
   local key = key_text(given.key)
-  local name = given.name or given.key:match "([^\\/:]*)%.%w+$" or core.sign.show_id(key.id)
+  if given.name and policy.is_own_name(given.name) then
+    core.fail("--name", code.P80_BAD_ARGUMENTS, "What p80 brings along is listed as signed by p80.", "give the name of whose key it is")
+  end
   for i, grant in ipairs(given.grant) do core.grants.parse(("--grant %d"):format(i), grant) end
   if not policy.checked() then core.fail(nil, code.ERROR_NOT_FOUND, "This machine has no policy.", "`p80 policy init` writes one") end
   local content = policy.content()
   content.keys = data.array(content.keys or {})
+  local id, entry = core.sign.show_id(key.id), nil
   for _, other in ipairs(content.keys) do
-    if core.sign.public_key("key", other.key).key == key.key then return "This key is trusted already.\n" end
+    if core.sign.public_key("key", other.key).key == key.key then entry = other end
   end
-  table.insert(content.keys, {name = name, key = key.text, grants = given.grant[1] and data.array(given.grant)})
-  return done(write(content), ("The key %s (%s) is trusted.\n"):format(core.sign.show_id(key.id), name))
+  local was = entry and {name = entry.name, grants = entry.grants}
+  if not entry then
+    entry = {name = name_of_file(given.key) or id, key = key.text}
+    table.insert(content.keys, entry)
+  end
+  entry.name = given.name or entry.name
+  if given.grant[1] then entry.grants = data.array(given.grant) end
+  if not was then return done(write(content), ("The key %s (%s) is trusted.\n"):format(id, entry.name)) end
+  if data.includes(was, {name = entry.name, grants = entry.grants}) then return "This key is trusted already.\n" end
+  return done(write(content), ("The key %s was trusted already, as %s: %s. Now it is, as %s: %s.\n"):format(
+    id, was.name, listed(was.grants, AS_ANY), entry.name, listed(entry.grants, AS_ANY)))
 end
 
 -- Whether the word means this trusted key: its name, its number, the key itself or its file.

@@ -22,7 +22,7 @@ end
 
 -- What could hide something, or pass for another line, where a manifest is shown before somebody agrees to it: control
 -- characters, and those that turn the direction of writing.
-local HIDING <const> = {"[%c\x7F]", "\xC2[\x80-\x9F]", "\xE2\x80[\x8E\x8F\xA8-\xAE]", "\xE2\x81[\xA6-\xA9]"}
+local HIDING <const> = {"[%c\x7F]", "\xC2[\x80-\x9F]", "\xE2\x80[\x8E\x8F\xA8-\xAE]", "\xE2\x81[\xA6-\xA9]", "\u{61C}"}
 
 local function check_line(field, text)
   for _, pattern in ipairs(HIDING) do

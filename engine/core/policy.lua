@@ -50,6 +50,9 @@ core.resource {
   end,
 }
 
+--- Whether a name is the one that the lists give p80 itself as signer.
+function policy.is_own_name(name) return core.x.fold(name):find "^%s*p80%s*$" ~= nil end
+
 --- The keys whose signatures are trusted here.
 function policy.keys()
   local given = policy.get()

@@ -198,6 +198,30 @@ local function listed()
   end
 end
 
+function T:test_a_key_that_is_trusted_again()
+  local function trust(...) return p80 {"policy", "trust", case.path "p80.pub", ...} end
+  local function trusted() return case.exits(p80 {"policy", "--json"}, 0).json.result.keys[1] end
+  case.exits(p80 {"sign", "--generate", "--no-password", "--key", case.path "p80.key", "--public", case.path "p80.pub"}, 0)
+  case.exits(p80 {"policy", "init"}, 0)
+  case.later(function() os.remove(HOME .. "\\policy.json") end)
+  for _, name in ipairs {"p80", "P80"} do lu.assertStrContains(case.exits(trust("--name", name), 2).stderr, "signed by p80") end
+  case.exits(trust(), 0)
+  local key = trusted()
+  lu.assertEquals(key.name, key.id) -- "p80" is who signed the bundled ones
+  lu.assertEquals(case.exits(trust(), 0).stdout, "This key is trusted already.\r\n")
+  local result = case.exits(trust("--grant", "reg.*", "--grant", "scm.*", "--name", "Team"), 0)
+  lu.assertStrContains(result.stdout, ("was trusted already, as %s: as any script. Now it is, as Team: reg.*, scm.*."):format(key.id))
+  lu.assertEquals({trusted().name, trusted().grants}, {"Team", {"reg.*", "scm.*"}})
+  for _, words in ipairs {{}, {"--name", "Team"}, {"--grant", "reg.*", "--grant", "scm.*"}} do
+    lu.assertStrContains(case.exits(trust(table.unpack(words)), 0).stdout, "trusted already.")
+  end
+  case.exits(trust("--grant", "reg.*", "--check"), 3)
+  case.exits(trust("--grant", "reg.*"), 0)
+  lu.assertEquals({trusted().name, trusted().grants}, {"Team", {"reg.*"}})
+  case.exits(p80 {"undo"}, 0)
+  lu.assertEquals(trusted().grants, {"reg.*", "scm.*"})
+end
+
 function T:test_a_key_that_is_trusted_no_more()
   local function distrust(...) return p80 {"policy", "distrust", ...} end
   for _, name in ipairs {"A", "B"} do case.exits(p80 {"sign", "--generate", "--no-password", "--key", case.path(name), "--public", case.path(name .. ".pub")}, 0) end

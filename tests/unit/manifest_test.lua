@@ -36,7 +36,7 @@ end
 -- What is shown of it before somebody agrees to it cannot hide a part of that.
 function TestManifest:test_control_characters()
   local core = fakecore.open()
-  for _, bad in ipairs {"\27[8m", "\r", "\n  changes nothing", "\u{9B}8m", "\u{202E}", "\u{2028}", "\u{2066}", "\8", "\127", "\t"} do
+  for _, bad in ipairs {"\27[8m", "\r", "\n  changes nothing", "\u{9B}8m", "\u{202E}", "\u{2028}", "\u{2066}", "\u{61C}", "\8", "\127", "\t"} do
     for field, change in pairs {
       summary = {summary = "x" .. bad}, author = {author = "x" .. bad}, license = {license = bad .. "x"}, reports = {reports = bad}, version = {version = "1.0.0" .. bad},
       name = {name = "x" .. bad}, ["grants[2]"] = {grants = {"scm.state", "scm.state:W3" .. bad .. "SVC"}}, ["args.x.help"] = {args = {x = {type = "port", help = bad}}},

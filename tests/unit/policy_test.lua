@@ -266,6 +266,7 @@ function T:test_wrong_files_open_nothing()
     ['{"policy":1,"keys":["RW"]}'] = "keys[1]", ['{"policy":1,"keys":[{"name":"x"}]}'] = "keys[1].key",
     ['{"policy":1,"keys":[{"name":"x","key":"RWjunk"}]}'] = "'policy.json: keys[1].key': This is no public key",
     [json.encode {policy = 1, keys = {{key = PUBLIC}}}] = "keys[1].name",
+    [json.encode {policy = 1, keys = {{name = "P80 ", key = PUBLIC}}}] = "keys[1].name': What p80 brings along",
     [json.encode {policy = 1, keys = {entry, entry}}] = "keys[2].key': keys[1] is the same key",
     [json.encode {policy = 1, keys = {{name = "T", key = PUBLIC, grant = {"*"}}}}] = "did you mean 'grants'",
     [json.encode {policy = 1, keys = {{name = "T", key = PUBLIC, grants = {"x.y"}}}}] = "keys[1].grants[1]",
