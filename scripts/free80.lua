@@ -494,6 +494,16 @@ local function can_release_all(holders)
   return false
 end
 
+-- Programs come last: what is ended does not come back, should another holder stay.
+local function in_order(holders)
+  local ordered, programs = {}, {}
+  for _, holder in ipairs(holders) do
+    local list = holder.kind == "process" and programs or ordered
+    list[#list + 1] = holder
+  end
+  return table.move(programs, 1, #programs, #ordered + 1, ordered)
+end
+
 local function listens(pid)
   for _, row in ipairs(win.tcp.listeners(args.port)) do
     if row.pid == pid then return true end
@@ -503,7 +513,7 @@ end
 
 -- Frees the port from one holder after the other; returns whether it is free then.
 local function release(found)
-  local free, holders = true, found.holders
+  local free, holders = true, in_order(found.holders)
   several = #holders > 1
   if several and not can_release_all(holders) then return false end
   for i, holder in ipairs(holders) do
