@@ -79,20 +79,19 @@ local function verify_in(given, path)
   return nil, found
 end
 
--- Whether every file of a package is signed as its script is.
-local function is_all_signed(given, signature)
+-- The files of a package that are not signed as its script is.
+local function unsigned_in(given, signature)
+  local list = core.data.array {}
   for path in pairs(given.files) do
-    if not path:find "%.minisig$" then
-      local found = verify_in(given, path)
-      if not found then return false end
-      core.sign.check_belongs(path, found, signature)
-    end
+    local found = not path:find "%.minisig$" and verify_in(given, path)
+    if found == nil or found and not pcall(core.sign.check_belongs, path, found, signature) then list[#list + 1] = path end
   end
-  return true
+  table.sort(list)
+  return list
 end
 
 --- Judges a package (core.package.read) that is to be installed as its files will be when they run. Returns the signature of
--- all of it, or nil. Raises when it may not run here, or is not what a trusted key signed.
+-- its script and modules, or nil, and the other files, which that does not cover. Raises when it may not run here, or is not what a trusted key signed.
 function admission.package(given)
   local needed, why = needs_signature(policy.checked(), given.place)
   local signature, is_whole
@@ -105,8 +104,9 @@ function admission.package(given)
     if found and signature then core.sign.check_belongs(path, found, signature) end
     is_whole = is_whole and found ~= nil
   end
-  if given.problem and not (is_whole and is_all_signed(given, signature)) then error(given.problem, 0) end
-  return is_whole and signature or nil
+  local unsigned = is_whole and unsigned_in(given, signature)
+  if given.problem and (not unsigned or unsigned[1]) then error(given.problem, 0) end
+  if is_whole then return signature, unsigned end
 end
 
 return admission

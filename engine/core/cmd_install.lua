@@ -55,9 +55,9 @@ end
 local function read_source(source)
   local given = package.read(source)
   check_name(given.name)
-  local signature = core.admission.package(given)
+  local signature, unsigned = core.admission.package(given)
   local m = manifest_of(given)
-  return {name = m.name, files = given.files, signature = signature, record = {
+  return {name = m.name, files = given.files, signature = signature, unsigned = unsigned, record = {
     version = m.version, summary = m.summary, author = m.author, license = m.license, grants = m.grants or {}, source = source,
     signer = signature and signature.key.name, key = signature and core.sign.show_id(signature.id),
   }}
@@ -67,7 +67,8 @@ local function read_previous(name)
   local previous = not core.manifest.name_problem(name) and installed.previous(name)
   if previous then
     local given = {name = previous.record.name, script = previous.record.name .. ".lua", files = previous.files, place = ""}
-    return {name = given.name, files = given.files, signature = core.admission.package(given), record = previous.record}
+    local signature, unsigned = core.admission.package(given)
+    return {name = given.name, files = given.files, signature = signature, unsigned = unsigned, record = previous.record}
   end
   core.fail(name, code.ERROR_NOT_FOUND, "There is no previous version of a playbook of this name.")
 end
@@ -111,7 +112,7 @@ local function summarize(version, have, is_previous)
   return {
     name = version.name, version = record.version, summary = record.summary, signer = record.signer, replaces = have and have.version,
     grants = data.array(record.grants), added = without(record.grants, before), removed = without(before, record.grants),
-    limited = limited(version), lessened = data.array(is_previous and {} or lessened(record, have)),
+    limited = limited(version), unsigned = version.unsigned, lessened = data.array(is_previous and {} or lessened(record, have)),
   }
 end
 
@@ -125,6 +126,7 @@ local function text_of(about)
     local is_new = data.contains(about.added, grant)
     add("%s may change %s%s", is_new and "+" or " ", grant, is_new and about.replaces and "   NEW" or "")
   end
+  if (about.unsigned or {})[1] then add("! not signed as a part of it: %s", table.concat(about.unsigned, ", ")) end
   for _, line in ipairs(about.lessened) do add("! %s", line) end
   for _, row in ipairs(about.limited or {}) do add("! %s: %s here: %s", row.grant, row.verdict, row.why) end
   for _, grant in ipairs(about.removed) do add("- no longer changes %s", grant) end

@@ -5,7 +5,7 @@ local file = core.win.file
 
 local function parser()
   local p = words.parser("sign", "Sign scripts, each with the modules beside it that it requires, in minisign's format; or make a key.")
-  p:argument("file", "a script, or any other file"):args "*"
+  p:argument("file", "a script, or any other file, which is signed as a part of the playbook named before it"):args "*"
   p:option("--key", "the secret key: minisign's own, or one that --generate made"):argname "<file>":default "p80.key"
   p:option("--comment", "a further word in the trusted comment"):argname "<text>"
   p:flag("--generate", "make a new pair of keys: --key and --public")
@@ -65,10 +65,11 @@ local function sign_file(key, path, about, comment)
 end
 
 local function sign_all(given, key)
-  local signed, linter = data.array {}, core.lint.open(file.read)
+  local signed, linter, playbook = data.array {}, core.lint.open(file.read), {}
   for _, path in ipairs(given.file) do
     path = core.ask(file.absolute, path)
     local own, shared = about_script(path)
+    if path:lower():find "%.lua$" then playbook = shared else own = playbook end -- what is no script belongs to the one before it
     local files = {}
     add_modules(path, path:match "^.*[\\/]", files, {})
     for _, name in ipairs(files) do warn(linter, name) end

@@ -1,7 +1,7 @@
 -- What `p80 install` is given, whole in memory and checked: a playbook's file with the modules beside it, a folder, or a ZIP
 -- archive. The paths in a package have slashes between their parts and nothing that Windows could understand otherwise.
 local core, host = ...
-local code = core.code
+local code, fold = core.code, core.x.fold
 local package = {RECORD = "installed.json"} -- what p80 itself puts beside the files
 
 local LIMITS <const> = {files = 500, bytes = 8 << 20, depth = 8, path = 160}
@@ -51,12 +51,15 @@ local function is_hidden(path) return path:find "^%." or path:find("/.", 1, true
 local function collection()
   local files, seen, folders, count, bytes = {}, {}, {}, 0, 0
   local function add(path, text)
-    local low = path:lower()
+    local low = fold(path)
     if seen[low] or folders[low] then bad(path, "There are two of this name (Windows takes large and small letters for the same).") end
     seen[low] = true
-    for at in low:gmatch "()/" do
-      if seen[low:sub(1, at - 1)] then bad(path, "There is a file where this needs a folder.") end
-      folders[low:sub(1, at - 1)] = true
+    for at in path:gmatch "()/" do
+      local folder = path:sub(1, at - 1)
+      low = fold(folder)
+      if seen[low] then bad(path, "There is a file where this needs a folder.") end
+      folders[low] = folders[low] or folder
+      if folders[low] ~= folder then bad(path, ("Its folder is called '%s' elsewhere, in other letters."):format(folders[low])) end
     end
     count, bytes = count + 1, bytes + #text
     if count > LIMITS.files then bad(path, ("There are more than %d files."):format(LIMITS.files)) end
@@ -150,8 +153,8 @@ end
 local function add_from(folder, path, add, seen)
   local at = folder .. "\\" .. path:gsub("/", "\\")
   if lfs.attributes(at, "mode") ~= "file" then return nil end
-  if seen[path:lower()] then return "" end
-  seen[path:lower()] = true
+  if seen[fold(path)] then return "" end
+  seen[fold(path)] = true
   local text = read_file(at, path)
   add(path, text)
   local signature = at .. ".minisig"
@@ -210,12 +213,12 @@ end
 --- The script and the files that it requires by name, and those that they require: a list of paths.
 function package.required(given)
   local by_name, list, seen = {}, {}, {}
-  for path in pairs(given.files) do by_name[path:lower()] = path end
+  for path in pairs(given.files) do by_name[fold(path)] = path end
   local function take(path)
     if seen[path] then return end
     seen[path], list[#list + 1] = true, path
     for _, name in ipairs(package.names(given.files[path])) do
-      local module = name:lower():gsub("%.", "/")
+      local module = fold(name):gsub("%.", "/")
       local found = by_name[module .. ".lua"] or by_name[module .. "/init.lua"]
       if found then take(found) end
     end

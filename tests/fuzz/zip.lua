@@ -1,7 +1,7 @@
 -- ZIP archives: what is read is within the limits and as it was packed, and every name that is let through stays in its folder.
 local function core_chunk(name) return test and test.bundled("core", name) or assert(loadfile(package.searchpath(name, package.path))) end
 local zip = core_chunk "zip"()
-local packages = core_chunk "package"({code = {}}, {})
+local packages = core_chunk "package"({code = {}, x = {}}, {})
 
 local LIMITS <const> = {files = 50, bytes = 64 * 1024}
 

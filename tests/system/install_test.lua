@@ -192,6 +192,29 @@ function T:test_grants_that_nobody_was_shown()
   lu.assertStrContains(case.exits(p80 {"acme"}, 4).stderr, "'scm.state': This grant is not among")
 end
 
+-- A signature covers the script and the modules that it requires by name; what else is there is named.
+function T:test_files_that_no_signature_covers()
+  local folder, key = make "1.0.0", case.path "key"
+  case.exits(p80 {"sign", "--generate", "--no-password", "--key", key, "--public", key .. ".pub"}, 0)
+  case.exits(p80 {"policy", "init"}, 0)
+  case.later(function() os.remove(HOME .. "\\policy.json") end)
+  case.exits(p80 {"policy", "trust", key .. ".pub"}, 0)
+  case.exits(p80 {"sign", folder .. "\\acme.lua", "--key", key}, 0)
+  local function shown() return case.exits(p80 {"install", folder, "--check"}, 3).stdout end
+  lu.assertNotStrContains(shown(), "not signed")
+  case.write(folder .. "\\services.txt", "W3SVC")
+  case.write(folder .. "\\lib\\late.lua", "")
+  lu.assertStrContains(shown(), "\n  ! not signed as a part of it: lib/late.lua, services.txt\r\n")
+  case.exits(p80 {"sign", folder .. "\\services.txt", "--key", key}, 0) -- of which playbook?
+  lu.assertStrContains(shown(), "lib/late.lua, services.txt\r\n")
+  case.exits(p80 {"sign", folder .. "\\acme.lua", folder .. "\\services.txt", "--key", key}, 0)
+  lu.assertEquals(case.exits(p80 {"install", folder, "--json"}, 0).json.result.unsigned, {"lib/late.lua"})
+  os.remove(folder .. "\\lib\\late.lua")
+  lu.assertNotStrContains(shown(), "not signed")
+  case.write(folder .. "\\services.txt", "other")
+  lu.assertStrContains(case.exits(p80 {"install", folder}, 4).stderr, "It is not what was signed")
+end
+
 local function listed()
   for _, row in ipairs(case.exits(p80 {"list", "--json"}, 0).json) do
     if row.name == "acme" then return row end

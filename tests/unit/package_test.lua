@@ -106,6 +106,20 @@ function T:test_what_an_archive_must_not_be()
   refused(write("acme.zip", zipfile.make {}), "no playbook in it")
 end
 
+function T:test_names_that_differ_in_their_letters_alone()
+  local function with(...)
+    local list = {{name = "acme.lua", bytes = SCRIPT}}
+    for _, name in ipairs {...} do list[#list + 1] = {name = name, bytes = "", flags = 0x800} end
+    return list
+  end
+  for _, names in ipairs {{"m.lua", "M.lua"}, {"m_ü.lua", "m_Ü.lua"}, {"lib/ж.lua", "lib/Ж.lua"}} do zip_refused(with(table.unpack(names)), "There are two of this name") end
+  for _, names in ipairs {{"lib/a.lua", "LIB/c.lua"}, {"ü/x/a.lua", "Ü/x/c.lua"}, {"a/ü/a.lua", "a/Ü/c.lua"}} do
+    zip_refused(with(table.unpack(names)), "elsewhere, in other letters")
+  end
+  zip_refused(with("ü", "Ü/a.lua"), "There is a file where this needs a folder")
+  lu.assertEquals(paths(read_zip(zipfile.make(with("ü/a.lua", "ü/B.lua", "ß.lua", "ss.lua"))).files), "acme.lua ss.lua ß.lua ü/B.lua ü/a.lua")
+end
+
 function T:test_archives_that_unpack_to_too_much()
   local many = {{name = "acme.lua", bytes = SCRIPT}}
   for i = 1, 500 do many[#many + 1] = {name = ("f%d"):format(i), bytes = ""} end
