@@ -243,7 +243,7 @@ end
 function T:test_commands_and_help_on_a_machine()
   local by_name = run_tests([[
     function test_help()
-      for _ = 1, 20 do
+      for _ = 1, 3 do
         lu.assertStrContains(test.machine {}:run("free80.lua", {"--help"}):exits(0).output, "--port")
         test.machine {}:code("print(win.scm.get 'HTTP'.state)"):exits(0)
       end
