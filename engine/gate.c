@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "core.h"
-#include "interrupt.h"
 #include "luax.h"
 
 enum { DEEPEST = 100, MOST_BYTES = 256 * 1024 * 1024, MOST_VALUES = 4 * 1024 * 1024 };
@@ -133,7 +132,6 @@ int gate_is_shut(void) { return is_shut; }
 
 int gate_call(lua_State *L, const char *field, int count) {
   if (is_shut && strcmp(field, "call") == 0) return luaL_error(L, "the run has ended");
-  interrupt_step();
   lua_State *core = core_state();
   int core_top = lua_gettop(core), top = lua_gettop(L) - count;
   if (!lua_checkstack(core, 16)) return luaL_error(L, "p80: calls into the core are nested too deeply");
@@ -155,7 +153,6 @@ int gate_call(lua_State *L, const char *field, int count) {
   lua_pushlightuserdata(L, &out);
   int copied = lua_pcall(L, 1, LUA_MULTRET, 0);
   lua_settop(core, core_top);
-  interrupt_step();
   if (status != LUA_OK || copied != LUA_OK) return lua_error(L);
   return lua_gettop(L) - top;
 }

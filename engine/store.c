@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "interrupt.h"
 #include "luax.h"
 #include "protect.h"
 #include "token.h"
@@ -235,6 +236,7 @@ static int store_append(lua_State *L) {
   const char *text = luaL_checklstring(L, 2, &length);
   if (length > LONGEST_JOURNAL) luax_failhint(L, "journal", ERROR_FILE_TOO_LARGE, "change less at a time");
   DWORD written = 0;
+  interrupt_step();
   if (!WriteFile(file, text, (DWORD)length, &written, NULL)) luax_fail(L, "journal", GetLastError());
   if (written != length) luax_fail(L, "journal", ERROR_DISK_FULL);
   if (!FlushFileBuffers(file)) luax_fail(L, "journal", GetLastError());

@@ -141,7 +141,7 @@ local function summary_text(run, changes, failed)
   for _, change in ipairs(changes) do
     if not change.undoable then lasting = lasting + 1 end
   end
-  local text = ("p80: %s"):format(plural(#changes, "change", "changes"))
+  local text = ("p80: %s%s"):format(plural(#changes, "change", "changes"), host.model and " on the modelled machine" or "")
   if run then text = text .. (" (run %d)"):format(run) end
   if run and lasting < #changes then text = text .. ("; `p80 undo %d` takes back what can be taken back"):format(run) end
   if lasting > 0 then text = text .. ("; %d cannot be taken back"):format(lasting) end

@@ -4,7 +4,7 @@ local case = require "case"
 
 local T = case.suite "Limits"
 
-local function run(code) return case.p80 {"--cpu-limit", "0.2", "--memory-limit", "64", "-e", code} end
+local function run(code) return case.p80 {"--cpu-limit", "0.2", "--memory-limit", "64", "-e", code, timeout = 30} end
 local function run_long(code, switch) return case.p80 {"--memory-limit", "64", switch or "--quiet", "-e", code} end
 
 local function runs_out_of_time(code)
@@ -18,6 +18,14 @@ function T:test_loops_end()
   runs_out_of_time "while true do end"
   runs_out_of_time "local function f() return f() end f()"
   runs_out_of_time "while true do win.host.name() end"
+end
+
+function T:test_what_is_refused_or_only_asked_is_no_step()
+  case.exits(run "while true do pcall(win.reg.set, [[HKCU\\Software\\p80-own]], 'x', 1) end", 6)
+  runs_out_of_time "local p80 = require 'p80' while true do p80.run() end"
+  local changes = "local stop = os.clock() + 1 for i = 1, math.huge do win.reg.set([[HKCU\\Software\\p80-own]], 'x', i) "
+    .. "if os.clock() > stop then break end end"
+  case.exits(case.p80 {"--cpu-limit", "0.2", "--allow", "*", "-e", changes}, 0)
 end
 
 function T:test_loops_in_coroutines_end_although_errors_are_caught()

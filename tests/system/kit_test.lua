@@ -376,6 +376,9 @@ function T:test_a_script_on_a_modelled_machine()
   lu.assertStrContains(done.stdout, "IPv4 free, IPv6 free")
   lu.assertStrContains(done.stdout, "service Web: state: running -> stopped")
   lu.assertEquals(case.read(model), WEB)
+  lu.assertStrContains(done.stderr, "p80: 1 change on the modelled machine.")
+  lu.assertNil((done.stdout .. done.stderr):find "p80 undo") -- that would be a run of this machine
+  lu.assertNil(case.p80 {"--json", "--model", model, "free80.lua"}.json.run)
   lu.assertNil(case.files(case.state .. "\\runs"))
   local code = case.p80 {"--model", model, "-e", "print(win.scm.get('Web').state, #win.tcp.listeners(80))"}
   lu.assertStrContains(case.exits(code, 0).stdout, "running\t1")
