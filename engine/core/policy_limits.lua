@@ -1,5 +1,5 @@
 -- What the policy of this machine lets be changed. It is opened where there is a policy.
-local core = ...
+local core, host = ...
 local policy, fold = core.policy, core.x.fold
 local limits = {}
 
@@ -86,21 +86,50 @@ function limits.lists(given, runs, signature)
   return lists
 end
 
--- Why the policy does not let what runs ("file", "bundled", "command", ...) with this signature change the thing, or nil.
-local function refusal(given, kind, label, runs, signature)
+-- Why the policy does not let the running script change the thing, or nil.
+local function refusal(given, kind, label)
   local denial = find_denial(given.deny, kind, label)
   if denial then return ('%s "%s" denies it'):format(denial.at, denial.text) end
-  for _, limit in ipairs(limits.lists(given, runs, signature)) do
+  for _, limit in ipairs(limits.lists(given, core.script.kind, policy.signature)) do
     if not find(limit[1], kind, label) then return ("it is not among what %s may be granted"):format(limit[2]) end
+  end
+end
+
+-- Whether and why all of a grant is refused.
+local function wholly_refused(name, grant)
+  local why
+  for _, row in ipairs(core.policy_explain(name, grant, core.script.kind, policy.signature)) do
+    if row.verdict ~= "refused" then return nil end
+    why = row.why
+  end
+  return why
+end
+
+-- The command that shows what the policy lets the running script do.
+local function shown_by()
+  local is_playbook = core.playbook.manifest() and core.script.kind ~= "code" and core.script.kind ~= "stdin"
+  local name = is_playbook and " " .. core.script.name or ""
+  return "p80 policy" .. (name:find " .* " and (' "%s"'):format(name:sub(2)) or name)
+end
+
+local has_warned = false
+
+-- Says what the policy will refuse of the running playbook, as long as it has changed nothing.
+local function warn()
+  local manifest = not has_warned and core.playbook.manifest()
+  has_warned = true
+  for i, grant in ipairs(manifest and not core.options.quiet and manifest.grants or {}) do
+    local why = wholly_refused(("grants[%d]"):format(i), grant)
+    if why then host.log(("warning: the policy of this machine refuses '%s': %s; `%s` shows it"):format(grant, why, shown_by())) end
   end
 end
 
 --- Raises unless the policy lets the running script change this.
 function limits.ask(given, kind, label)
-  local why = refusal(given, kind, label, core.script.kind, policy.signature)
-  if not why then return end
+  local why = refusal(given, kind, label)
+  if not why then return warn() end
   core.fail(label, core.code.P80_REFUSED, ("The policy of this machine does not let '%s' be changed here: %s."):format(kind, why),
-    "`p80 policy` shows it; it wins over manifests and --allow")
+    ("`%s` shows what it allows; it wins over manifests and --allow"):format(shown_by()))
 end
 
 return limits

@@ -205,7 +205,9 @@ function result.finish(exit, problem, traceback)
   if not exit then
     exit = problem ~= nil and result.exit_for(problem) or core.checking and #changes > 0 and 3 or restart and 3010 or 0
   end
-  if type(problem) == "table" and (EXIT_FOR[problem.code] == 2 or is_handed_on(traceback)) then traceback = nil end
+  local kind = result.exit_for(problem) -- what is refused is no fault of a line
+  local is_short = kind == 2 or kind == 4 and not (core.options.verbose or core.options.json)
+  if is_short or type(problem) == "table" and is_handed_on(traceback) then traceback = nil end
   local run = core.journal.current()
   local ok, broken = pcall(core.journal.finish, exit, #changes)
   if not ok and problem == nil then problem, exit = broken, exit == 0 and 1 or exit end

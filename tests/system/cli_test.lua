@@ -66,6 +66,9 @@ function T:test_an_error_that_is_meant()
   lu.assertStrContains(case.exits(case.p80 {"--verbose", "-e", code}, 1).stderr, "stack traceback")
   lu.assertStrContains(case.exits(case.p80 {"-e", code, "--json"}, 1).json.error.traceback, "stack traceback")
   lu.assertStrContains(case.exits(case.p80 {"-e", "error 'x'"}, 1).stderr, "stack traceback")
+  local refused = [[win.reg.set("HKCU\\Software\\x", "x", 1)]] -- nor is what is refused a fault of the script
+  lu.assertNotStrContains(case.exits(case.p80 {"-e", refused}, 4).stderr, "stack traceback")
+  lu.assertStrContains(case.exits(case.p80 {"--verbose", "-e", refused}, 4).stderr, "stack traceback")
   local path = case.write("late.lua", "win.scm.stop 'PlugPlay'")
   lu.assertStrContains(case.exits(case.p80 {"help", path}, 1).stderr, "it declares no manifest before scm.stop. (")
 end

@@ -109,6 +109,31 @@ function T:test_the_most_that_any_script_is_granted()
   refused(open({policy = 1}, {allow = {"scm.*"}}), "has no grant") -- the policy grants nothing by itself
 end
 
+-- What will be refused is said before the first change, so that nothing is left half done unawares.
+function T:test_warns_before_the_first_change()
+  local function run(policy, grants, options)
+    local core = open(policy, options)
+    local said = {}
+    core.host.log = function(text) said[#said + 1] = text end
+    core.script.name = options and options.name or "s"
+    core.call("p80.playbook", {name = "s", version = "1.0.0", summary = "x", grants = grants})
+    local before = #said
+    lu.assertEquals(before, 0)
+    for _ = 1, 2 do pcall(change, core) end
+    return table.concat(said, "\n")
+  end
+  local policy = {policy = 1, grants = {"fake.thing", "scm.state:W3SVC"}, deny = {"process.run"}}
+  lu.assertEquals(run(policy, {"fake.thing", "scm.state", "process.run", "scm.config"}),
+    [[warning: the policy of this machine refuses 'process.run': deny[1] "process.run" denies it; `p80 policy s` shows it]] .. "\n"
+    .. [[warning: the policy of this machine refuses 'scm.config': it is not among what any script may be granted; `p80 policy s` shows it]])
+  lu.assertStrContains(run(policy, {"process.run"}, {kind = "bundled", name = "C:\\a b.lua"}), [[`p80 policy "C:\a b.lua"` shows it]])
+  lu.assertEquals(run(policy, {"fake.*", "scm.*"}), "")
+  lu.assertEquals(run(nil, {"process.run"}), "")
+  local core = open(policy)
+  core.call("p80.playbook", {name = "s", version = "1.0.0", summary = "x", grants = {"scm.config"}})
+  lu.assertStrContains(fakecore.failure(core.grants.ask, "scm.config", "x"), "`p80 policy s` shows what it allows")
+end
+
 function T:test_unsigned_and_typed_code()
   refused(open {policy = 1, unsigned = {}}, "unsigned code")
   refused(open({policy = 1, unsigned = {}}, {kind = "code"}), "unsigned code")
