@@ -12,6 +12,14 @@ local function needs_signature(given, place)
   return needed, ("the policy asks it of %s"):format(level == "all" and "all scripts" or level .. " runs")
 end
 
+local folder -- of the script
+
+-- Where a module lies: "parts/helper.lua" beside the script, else its path.
+local function place_beside(path)
+  local is_beside = core.x.fold(path:sub(1, #folder)) == core.x.fold(folder)
+  return ((is_beside and path:sub(#folder + 1) or path):gsub("\\", "/"))
+end
+
 --- Judges a file that is about to be run (engine/admit.c): `role` "script" or "module", `place` "network" or "removable"
 -- when no access list protects it, else "". `path` is nil for what is typed. Raises when it may not run.
 function admission.file(path, bytes, role, place)
@@ -34,9 +42,9 @@ function admission.file(path, bytes, role, place)
   end
   if core.script.kind == "help" then return end -- only its manifest is asked for
   if role == "script" then
-    policy.signature = ok and signature or nil
+    policy.signature, folder = ok and signature or nil, path:match "^.*[\\/]"
   elseif policy.signature then
-    core.sign.check_belongs(path, signature, policy.signature)
+    core.sign.check_belongs(path, signature, policy.signature, place_beside(path))
   end
 end
 
@@ -84,7 +92,7 @@ local function unsigned_in(given, signature)
   local list = core.data.array {}
   for path in pairs(given.files) do
     local found = not path:find "%.minisig$" and verify_in(given, path)
-    if found == nil or found and not pcall(core.sign.check_belongs, path, found, signature) then list[#list + 1] = path end
+    if found == nil or found and not pcall(core.sign.check_belongs, path, found, signature, path) then list[#list + 1] = path end
   end
   table.sort(list)
   return list
@@ -101,7 +109,7 @@ function admission.package(given)
       core.fail(problem.target, problem.code, ("%s It must be signed: %s."):format(problem.message, why), problem.hint)
     end
     if i == 1 then signature, is_whole = found, found ~= nil end
-    if found and signature then core.sign.check_belongs(path, found, signature) end
+    if found and signature then core.sign.check_belongs(path, found, signature, path) end
     is_whole = is_whole and found ~= nil
   end
   local unsigned = is_whole and unsigned_in(given, signature)

@@ -64,16 +64,26 @@ local function sign_file(key, path, about, comment)
   return {file = path, comment = text:match "\ntrusted comment: ([^\n]*)"}
 end
 
+-- `shared`, with where a part of a playbook lies beside the script.
+local function about_part(shared, folder, path)
+  local about = table.move(shared, 1, #shared, 1, {})
+  about[#about + 1] = "module:" .. path:sub(#folder + 1):gsub("\\", "/")
+  return about
+end
+
 local function sign_all(given, key)
-  local signed, linter, playbook = data.array {}, core.lint.open(file.read), {}
+  local signed, linter, folder, shared = data.array {}, core.lint.open(file.read), nil, nil
   for _, path in ipairs(given.file) do
     path = core.ask(file.absolute, path)
-    local own, shared = about_script(path)
-    if path:lower():find "%.lua$" then playbook = shared else own = playbook end -- what is no script belongs to the one before it
+    local own, of_playbook = about_script(path)
+    local is_part = not own[1] and shared and shared[1] and core.x.fold(path):find(core.x.fold(folder), 1, true) == 1
+    if not is_part then folder, shared = path:match "^.*[\\/]", of_playbook end
     local files = {}
-    add_modules(path, path:match "^.*[\\/]", files, {})
-    for _, name in ipairs(files) do warn(linter, name) end
-    for i, name in ipairs(files) do signed[#signed + 1] = sign_file(key, name, i == 1 and own or shared, given.comment) end
+    add_modules(path, folder, files, {})
+    for i, name in ipairs(files) do
+      warn(linter, name)
+      signed[#signed + 1] = sign_file(key, name, i == 1 and not is_part and own or about_part(shared, folder, name), given.comment)
+    end
   end
   return signed
 end

@@ -128,8 +128,9 @@ function sign.verify_beside(name, bytes, keys)
 end
 
 --- Checks that a module belongs to a script: both signed with one key, and when the script's signature names playbook and
--- version, the module's names the same, so that parts of two versions cannot be mixed.
-function sign.check_belongs(name, module, script)
+-- version, the module's names the same and its `place` beside the script ("parts/helper.lua"), so that neither parts of two
+-- versions can be mixed nor two parts change places.
+function sign.check_belongs(name, module, script, place)
   if module.id ~= script.id then
     bad(name, ("It is signed with the key %s, but the script that requires it with %s."):format(
       sign.show_id(module.id), sign.show_id(script.id)), "sign both with one key")
@@ -140,6 +141,11 @@ function sign.check_belongs(name, module, script)
       bad(name, ("It was signed as part of %s '%s', but the script as %s '%s'."):format(field, mine or "", field, wanted),
         "sign the script again: `p80 sign` signs its modules with it")
     end
+  end
+  local signed = module.fields.module or module.fields.file or ""
+  if script.fields.playbook and core.x.fold(signed) ~= core.x.fold(place) then
+    bad(name, ("It was signed as '%s', but it lies beside the script as '%s'."):format(signed, place),
+      "put it back, or sign the script again: `p80 sign` signs its modules with it")
   end
 end
 

@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import select
 import struct
 import subprocess
@@ -130,6 +131,8 @@ def check_computed():
     write(os.path.abspath("maybe.lua"), 'local name = "parts." .. arg[1]\nlocal part = require(name)\nprint(part.key, require [[parts.helper]].key)\n')
     p80("sign", "maybe.lua", "--key", "p.key", says="warning: C:\\work1\\maybe.lua:2: Which module this requires cannot be told")
     p80("verify", "maybe.lua", "parts\\helper.lua", "--key", "p.pub")
+    p80("sign", "web.lua", "maybe.lua", "--key", "p.key", says="version:1.2.0\tmodule:maybe.lua")
+    p80("verify", "parts\\helper.lua", "--key", "p.pub", says="module:parts/helper.lua")
     write(os.path.abspath("sure.lua"), "return require [[parts.helper]] -- we require no other")
     p80("sign", "sure.lua", "--key", "p.key", never="warning")
 
@@ -223,6 +226,14 @@ def check_policy():
     p80("web.lua", code=4, says="but the script as playbook 'web'")
     p80("sign", "web.lua", "--key", "a.key")
     p80("web.lua", says="ran")
+    os.makedirs("other")
+    for end in ("", ".minisig"):
+        shutil.copy(f"parts/helper.lua{end}", f"other/helper.lua{end}")
+    write(os.path.abspath("loads.lua"), SCRIPT.replace("parts.", "other."))
+    p80("sign", "loads.lua", "--key", "a.key", says="module:other/helper.lua")
+    for end in ("", ".minisig"):
+        shutil.copy(f"parts/helper.lua{end}", f"other/helper.lua{end}")
+    p80("loads.lua", code=4, says="It was signed as 'parts/helper.lua', but it lies beside the script as 'other/helper.lua'")
     write(os.path.abspath("loads.lua"), "dofile 'plain.lua'")
     p80("sign", "loads.lua", "--key", "a.key")
     p80("loads.lua", code=4, says="There is no signature beside it")

@@ -221,6 +221,29 @@ function T:test_modules_need_what_scripts_need()
   lu.assertStrContains(module({"playbook:s", "version:2.0.0"}, "other"), "It is not what was signed")
 end
 
+-- Two parts of one version cannot change places, although both are signed.
+function T:test_a_module_lies_where_it_was_signed()
+  local policy = {policy = 1, keys = {{name = "T", key = PUBLIC}}}
+  for _, name in ipairs {"on", "off"} do lfs.mkdir(case.path(name)) end
+  local function module(name, fields, script_fields)
+    local core = open(policy)
+    core.admit(signed("s.lua", script_fields or {"playbook:s", "version:2.0.0"}), TEXT, "script", "")
+    local path = case.write(name, TEXT)
+    case.write(name .. ".minisig", core.sign.make(key, TEXT, {"file:" .. name:match "[^\\]*$", "playbook:s", "version:2.0.0", table.unpack(fields)}))
+    local ok, problem = pcall(core.admit, path, TEXT, "module", "")
+    return ok or problem.message
+  end
+  lu.assertTrue(module("on\\run.lua", {"module:on/run.lua"}))
+  lu.assertTrue(module("on\\run.lua", {"module:ON/Run.lua"}))
+  lu.assertTrue(module("run.lua", {}))
+  lu.assertStrContains(module("on\\run.lua", {"module:off/run.lua"}), "It was signed as 'off/run.lua', but it lies beside the script as 'on/run.lua'.")
+  lu.assertStrContains(module("on\\run.lua", {}), "It was signed as 'run.lua'")
+  lu.assertTrue(module("on\\run.lua", {"module:off/run.lua"}, {})) -- a script that minisign alone signed names no playbook
+  local outside = case.write("C:\\run.lua", TEXT)
+  case.later(function() os.remove(outside) os.remove(outside .. ".minisig") end)
+  lu.assertStrContains(module("C:\\run.lua", {"module:run.lua"}), "lies beside the script as 'C:/run.lua'")
+end
+
 -- Whatever the policy asks of scripts: a module has what the key's scripts may be granted.
 function T:test_a_signed_script_runs_no_unsigned_module()
   local core = open {policy = 1, keys = {{name = "T", key = PUBLIC, grants = {"fake.*"}}}, unsigned = {}}

@@ -169,15 +169,15 @@ function T:test_modules_belong()
     return core.sign.verify(name, TEXT, core.sign.make(key, TEXT, fields), keys)
   end
   local script = signed("s.lua", {"playbook:s", "version:1.0.0"})
-  core.sign.check_belongs("m.lua", signed("m.lua", {"playbook:s", "version:1.0.0"}), script)
-  core.sign.check_belongs("m.lua", signed("m.lua", {"playbook:s", "version:1.0.0"}), signed("plain.lua", {}))
+  core.sign.check_belongs("m.lua", signed("m.lua", {"playbook:s", "version:1.0.0"}), script, "m.lua")
+  core.sign.check_belongs("m.lua", signed("m.lua", {"playbook:s", "version:1.0.0"}), signed("plain.lua", {}), "m.lua")
   for _, fields in ipairs {{}, {"playbook:s", "version:0.9.0"}, {"playbook:t", "version:1.0.0"}} do
-    lu.assertStrContains(fakecore.failure(core.sign.check_belongs, "m.lua", signed("m.lua", fields), script), "but the script as")
+    lu.assertStrContains(fakecore.failure(core.sign.check_belongs, "m.lua", signed("m.lua", fields), script, "m.lua"), "but the script as")
   end
   local other = raw.generate()
   local stranger = core.sign.public_key("key", core.sign.public_text(other))
   local foreign = core.sign.verify("m.lua", TEXT, core.sign.make(other, TEXT, {}), {stranger})
-  lu.assertStrContains(fakecore.failure(core.sign.check_belongs, "m.lua", foreign, script), "sign both with one key")
+  lu.assertStrContains(fakecore.failure(core.sign.check_belongs, "m.lua", foreign, script, "m.lua"), "sign both with one key")
 end
 
 function T:test_secret_keys()
