@@ -135,6 +135,18 @@ local function same_endpoint(a, b) return a.port == b.port and a.address == b.ad
 
 local function is_empty(list) return list == nil or list[1] == nil end
 
+-- The ports that IIS serves now.
+local function ports_of_sites(machine)
+  local ports, service = {}, machine.services.W3SVC
+  for _, site in pairs(service and service.state == "running" and machine.sites or {}) do
+    for _, text in ipairs(site.state == "started" and site.bindings or {}) do
+      local port = text:match "^https? .+:(%d+):[^:]*$"
+      if port then ports[math.tointeger(tonumber(port))] = true end
+    end
+  end
+  return ports
+end
+
 -- Who registered which URL, as far as Windows says; the ports that those are on.
 local function add_urls(machine, kernel_ports)
   local state, ports, holders = win.http.state(), {}, {}
@@ -150,6 +162,7 @@ local function add_urls(machine, kernel_ports)
       ports[win.http.url(url) and win.http.url(url).port or 0] = true
     end
   end
+  for port in pairs(ports_of_sites(machine)) do ports[port] = true end
   for port in pairs(kernel_ports) do -- those of HTTP.SYS of which nobody tells the URL
     if not ports[port] and state.source ~= "stopped" and readable("port " .. port, win.http.server, port) then
       add_once(#holders == 1 and holders[1] or machine.http, "urls", ("http://+:%d/"):format(port), same_text)

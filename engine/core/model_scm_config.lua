@@ -52,16 +52,18 @@ config["scm.details"] = function(name)
   if not service then return nil, hint_for(name) end
   local failure, is_new = copy(service.failure or {}), not model.is_old()
   local details = {
-    description = service.description or "", failure = failure, protection = service.protection,
+    description = service.description or "", failure = failure,
+    protection = model.is_at_least(6, 3) and (service.protection or "none") or nil,
     sid_type = is_new and (service.sid_type or "none") or nil,
     privileges = is_new and copy(service.privileges or {}) or nil,
     preshutdown_timeout = is_new and (service.preshutdown_timeout or 180.0) or nil,
-    preferred_node = service.preferred_node, triggers = model.is_at_least(6, 1) and {} or nil,
+    triggers = model.is_at_least(6, 1) and {} or nil,
   }
   failure.reset_period, failure.reboot_message = failure.reset_period or 0, failure.reboot_message or ""
   failure.command, failure.actions = failure.command or "", failure.actions or {}
   for _, action in ipairs(failure.actions) do action.delay = (action.delay or 0) + 0.0 end
   if is_new and failure.on_non_crash == nil then failure.on_non_crash = false end
+  if model.is_at_least(6, 1) then details.preferred_node = service.preferred_node or false end
   for i, trigger in ipairs(details.triggers and service.triggers or {}) do
     details.triggers[i] = type(trigger.type) == "number" and copy(trigger) or raw_trigger(trigger)
   end

@@ -1,6 +1,6 @@
 -- What is kept of a service's configuration: "Plain" is stopped and has only what it was made with.
 local expect = require "expect"
-local same, fails, pick = expect.same, expect.fails, expect.pick
+local same, fails, agree, pick = expect.same, expect.fails, expect.agree, expect.pick
 local scm = win.scm
 
 local fresh = scm.details "Plain"
@@ -8,6 +8,8 @@ same("no failure actions", pick(fresh.failure, "reset_period", "command", "reboo
   reset_period = 0, command = "", reboot_message = "", actions = {}, on_non_crash = false,
 })
 same("nothing else", pick(fresh, "description", "sid_type", "privileges", "triggers"), {description = "", sid_type = "none", privileges = {}, triggers = {}})
+
+agree("all of them", fresh)
 
 local FAILURE <const> = {reset_period = 3600, actions = {{action = "restart", delay = 1.5}, {action = "none"}}}
 same("failure actions", scm.config("Plain", {failure = FAILURE}), true)

@@ -141,6 +141,32 @@ function T:test_secrets_are_left_out_and_that_is_said()
   lu.assertStrContains(table.concat(commands, "\n"), "--seconds 100")
 end
 
+function T:test_windows_server_2003_with_its_tasks_and_sites()
+  case.shim("NT52", "1")
+  for class, dll in pairs {task = [[C:\windows\system32\taskschd.dll]], scheduler = [[C:\windows\system32\mstask.dll]], metabase = "fake-iis"} do
+    fakecom.register(class, dll)
+    case.later(function() fakecom.register(class) end)
+  end
+  fakecom.write("W3SVC", {["1002"] = {"sz", "IIsWebService"}})
+  fakecom.write([[W3SVC\1]], {
+    ["1015"] = {"sz", "Shop"}, ["1016"] = {"dword", 2}, ["1017"] = {"dword", 1}, ["1023"] = {"multi_sz", {":8095:"}},
+    ["2021"] = {"multi_sz", {":8443:"}},
+  })
+  case.later(fakecom.clear)
+  case.service {name = "W3SVC"}
+  case.exits(case.p80 {"--allow", "task", "-e",
+    [[win.task.create("Nightly", {program = "C:\\x.exe", arguments = "/pw:hunter2", every = 3600, description = "d"})]]}, 0)
+  case.later(function() win.task.delete [[\Nightly]] end)
+  local file = case.path "machine.lua"
+  case.exits(case.p80 {"capture", file}, 0)
+  lu.assertNotStrContains(case.read(file), "hunter2")
+  local asked = [[local t = win.task.get "Nightly" t.next_run, t.actions[1].arguments = nil, nil
+    require "p80".report {win.host.version().major, win.task.version(), t, win.iis.sites()}]]
+  local here = case.exits(case.p80 {"--json", "-e", asked}, 0).json.result
+  lu.assertEquals(case.exits(case.p80 {"--json", "--model", file, "-e", asked}, 0).json.result, here)
+  lu.assertEquals({here[1], here[2], here[4][1].bindings[1].binding}, {5, 1, "*:8095:"})
+end
+
 -- ---- The same plan ----
 
 local SHIMS <const> = {P80_SHIM_SCM = "1", P80_SHIM_HTTP_CONFIG = "1"}
@@ -228,6 +254,20 @@ local function full_scene()
   end)
 end
 
+-- The same in a test of the team's own.
+local function check_in_a_test(count)
+  local path = case.write("own_test.lua", ([[
+    local lu, test = require "luaunit", require "test"
+    function test_the_book()
+      local m = test.load "machine.lua"
+      lu.assertEquals(#m:run("book.lua", {}, {check = true}):exits(3).changes, %d)
+      m:run("book.lua"):exits(0)
+      m:undo():exits(1) -- a program that was ended does not come back
+      lu.assertEquals(#m:run("book.lua", {}, {check = true}):exits(3).changes, %d - 1)
+    end]]):format(count, count))
+  case.exits(case.p80 {"test", path}, 0)
+end
+
 function T:test_the_plan_is_the_same_on_the_captured_machine()
   full_scene()
   local pid = win.tcp.listeners(8093)[1].pid
@@ -240,5 +280,6 @@ function T:test_the_plan_is_the_same_on_the_captured_machine()
     lu.assertTrue(#here.changes > 0, words[1])
     for i, change in ipairs(here.changes) do lu.assertEquals(there.changes[i], change, ("%s %d: %s"):format(words[1], i, change.label)) end
     lu.assertEquals(there, here, words[1])
+    if words[1] == book then check_in_a_test(#here.changes) end
   end
 end
