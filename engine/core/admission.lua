@@ -48,10 +48,10 @@ function admission.file(path, bytes, role, place)
   end
 end
 
--- Raises for the first of the grants that is not in `told`, the others with a comma before and behind each.
-local function check_told(grants, told, message, hint)
+-- Raises for the first of the grants that `is_told` does not know.
+local function check_told(grants, is_told, message, hint)
   for _, grant in ipairs(grants) do
-    if not told:find("," .. grant .. ",", 1, true) then core.fail(grant, code.P80_REFUSED, message, hint) end
+    if not is_told(grant) then core.fail(grant, code.P80_REFUSED, message, hint) end
   end
 end
 
@@ -59,12 +59,13 @@ end
 function admission.grants(list)
   local signed = policy.signature and policy.signature.fields
   if signed and (signed.playbook or signed.grants) then
-    check_told(list, (",%s,"):format(signed.grants or ""), "This grant is not among those that its signature names.",
-      "grants are constants; sign it again")
+    local told = (",%s,"):format(signed.grants or "")
+    check_told(list, function(grant) return told:find("," .. core.sign.in_list(grant) .. ",", 1, true) end,
+      "This grant is not among those that its signature names.", "grants are constants; sign it again")
   end
   if core.script.kind ~= "installed" then return end
   local record = core.installed.find((core.script.name:gsub("%.[lL][uU][aA]$", "")))
-  check_told(list, (",%s,"):format(table.concat(record and record.grants or {}, ",")),
+  check_told(list, function(grant) return record and core.data.contains(record.grants, grant) end,
     "This grant is not among those that were shown when the playbook was installed.", "grants are constants; install it again")
 end
 

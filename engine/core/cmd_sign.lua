@@ -41,7 +41,9 @@ local function about_script(path)
   if not m then return {}, {} end
   local shared = {"playbook:" .. m.name, "version:" .. m.version}
   local own = {shared[1], shared[2]}
-  if m.grants and m.grants[1] then own[3] = "grants:" .. table.concat(m.grants, ",") end
+  local grants = {}
+  for i, grant in ipairs(m.grants or {}) do grants[i] = core.sign.in_list(grant) end
+  if grants[1] then own[3] = "grants:" .. table.concat(grants, ",") end
   return own, shared
 end
 

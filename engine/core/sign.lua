@@ -153,6 +153,9 @@ end
 
 local function clean(text) return (text:gsub("[%c\x7F]", " ")) end
 
+--- A grant as the trusted comment names it, where commas part them.
+function sign.in_list(grant) return (clean(grant):gsub(",", "%%2C")) end
+
 --- The text of a signature of `bytes` with the opened secret key. `fields` is a list of "name:value".
 function sign.make(key, bytes, fields)
   local id = raw.public(key)
