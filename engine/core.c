@@ -118,12 +118,12 @@ static int host_full_path(lua_State *L) {
   return 1;
 }
 
-/* host.load_manifest(script[, texts]) -> true, or false and why: runs a script, which can change nothing, as far as
- * its manifest. With `texts` it is one of these, by its path, and so are its modules. */
+/* host.load_manifest(script[, texts]) -> 0, or the code of its error and why: runs a script, which can change
+ * nothing, as far as its manifest. With `texts` it is one of these, by its path, and so are its modules. */
 static int host_load_manifest(lua_State *L) {
   char problem[512] = "";
-  int ok = host_run_for_manifest(luaL_checkstring(L, 1), L, lua_istable(L, 2) ? 2 : 0, problem, sizeof problem);
-  lua_pushboolean(L, ok);
+  int failed = host_run_for_manifest(luaL_checkstring(L, 1), L, lua_istable(L, 2) ? 2 : 0, problem, sizeof problem);
+  lua_pushinteger(L, failed);
   lua_pushstring(L, problem);
   return 2;
 }

@@ -771,15 +771,17 @@ static int call_for_manifest(lua_State *L, double seconds, char *problem, size_t
   lua_sethook(L, end_late_manifest, LUA_MASKCOUNT, 10000);
   switch (setjmp(end)) {
     case DECLARED:
-      return 1;
+      return 0;
     case TOO_LATE:
       snprintf(problem, size, "it does not come to its manifest within %g seconds; --cpu-limit allows more", seconds);
-      return 0;
+      return ERROR_TIMEOUT;
     default:
-      if (lua_pcall(L, 3, 0, 0) == LUA_OK) return 1;
+      if (lua_pcall(L, 3, 0, 0) == LUA_OK) return 0;
       describe_error(L);
       snprintf(problem, size, "%s", luaL_tolstring(L, -1, NULL));
-      return 0;
+      lua_pop(L, 1);
+      if (luax_iserror(L, -1)) luax_field(L, lua_gettop(L), "code");
+      return lua_isinteger(L, -1) ? (int)lua_tointeger(L, -1) : ERROR_INVALID_FUNCTION;
   }
 }
 
@@ -787,7 +789,7 @@ static int call_for_manifest(lua_State *L, double seconds, char *problem, size_t
 int host_run_for_manifest(const char *word, lua_State *core, int files, char *problem, size_t size) {
   double seconds = options->cpu_limit < 0 ? 10 : options->cpu_limit;
   lua_State *L = new_playbook(1);
-  if (L == NULL) return 0;
+  if (L == NULL) return ERROR_NOT_ENOUGH_MEMORY;
   double outer_limit = interrupt_limit(2 * seconds);
   lua_pushcfunction(L, run_for_manifest);
   lua_pushstring(L, word);
@@ -795,12 +797,12 @@ int host_run_for_manifest(const char *word, lua_State *core, int files, char *pr
   lua_pushinteger(L, files);
   int top = lua_gettop(core);
   lua_State *before = interrupt_enter(L);
-  int ok = call_for_manifest(L, seconds, problem, size);
+  int failed = call_for_manifest(L, seconds, problem, size);
   interrupt_leave(before);
   lua_settop(core, top);
   manifest_end = NULL;
   lua_close(L);
   manifest_deadline = (ULONGLONG)-1;
   interrupt_limit(outer_limit);
-  return ok;
+  return failed;
 }

@@ -15,8 +15,8 @@ static const cli *own; /* what the command line says */
 /* Reads the command line at `index`, an array of words, which must stay there; without one it is p80's own. */
 static cli read_words(lua_State *L, int index) {
   cli read = *own;
-  read.model = NULL;
   if (lua_isnil(L, index)) return read;
+  read.model = NULL;
   int count = (int)luaL_len(L, index);
   const char **words = luax_buffer(L, ((size_t)count + 2) * sizeof *words);
   words[0] = "p80";

@@ -120,6 +120,7 @@ local function text_of(about)
   local lines = {("%s %s: %s"):format(about.name, about.version, about.summary)}
   local function add(...) lines[#lines + 1] = ("  " .. (...)):format(select(2, ...)) end
   add("signed by: %s", about.signer or "nobody")
+  if about.differs then add("! its files differ from those of this version that are installed") end
   if about.replaces then add("replaces: %s", about.replaces) end
   if #about.grants == 0 then add "changes nothing" end
   for _, grant in ipairs(about.grants) do
@@ -150,10 +151,12 @@ end
 local function install(args)
   installed.need_rights()
   local version = args.previous and read_previous(args.previous) or read_source(args.source)
-  local about = summarize(version, installed.find(version.name), args.previous)
+  local have, state = installed.find(version.name), installed.state_of(version.files, version.record)
+  local about = summarize(version, have, args.previous)
+  if have and have.version == state.version and installed.state(version.name).digest ~= state.digest then about.differs = true end
   local was_shown = ask(about, args.yes)
   core.grants.add("install", "install.playbook:" .. version.name)
-  about.changed = core.change("install.playbook", {name = version.name}, installed.state_of(version.files, version.record), version)
+  about.changed = core.change("install.playbook", {name = version.name}, state, version)
   core.result.report(about)
   local text = (was_shown or core.options.json) and "" or text_of(about)
   return text .. (not about.changed and not core.options.json and "It is installed already.\n" or "")

@@ -91,6 +91,9 @@ local function sign_all(given, key)
 end
 
 local function open_key(path)
+  if not lfs.attributes(path) then
+    core.fail(path, code.ERROR_FILE_NOT_FOUND, "There is no such key.", "--key names the secret key; `p80 sign --generate` makes one")
+  end
   local key, locked = core.ask(raw.open, path)
   if locked then core.ask(raw.unlock, key, ("Password of %s: "):format(path)) end
   return key

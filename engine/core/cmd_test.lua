@@ -65,10 +65,15 @@ end
 -- What `require "test"` gives in a file of this folder.
 local function library(folder)
   local test = {}
-  function test.machine(given) return machines.new(given, folder) end
+  local function new(given)
+    local ok, made = pcall(machines.new, given, folder)
+    if not ok then error(tostring(made), 3) end -- says where in the test
+    return made
+  end
+  function test.machine(given) return (new(given)) end
   function test.load(path)
     if not path:find "^%a:" and not path:find "^[\\/]" then path = folder .. "\\" .. path end
-    return machines.new(machines.load(path), folder)
+    return (new(machines.load(path)))
   end
   return test
 end

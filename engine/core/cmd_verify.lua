@@ -5,7 +5,7 @@ local file = core.win.file
 
 local function parser()
   local p = words.parser("verify", "Check the signatures of files: FILE.minisig, with the keys that this machine trusts or with --key.")
-  p:argument("file", "what was signed"):args "+"
+  p:argument("file", "what was signed; the name of an installed playbook stands for its script"):args "+"
   p:option("--key", "a public key: its file, or the line of 56 letters itself"):argname "<key>"
   p:epilog "Exit codes: 0 signed as it must be, 4 not, 2 wrong words."
   return p
@@ -22,7 +22,12 @@ local function keys_of(given)
 end
 
 local function verify(path, keys)
-  path = core.ask(file.absolute, path)
+  local mode = lfs.attributes(path, "mode")
+  local installed = not mode and core.installed.find(path)
+  path = installed and installed.path or core.ask(file.absolute, path)
+  if mode == "directory" then
+    core.fail(path, code.P80_BAD_ARGUMENTS, "This is a folder.", "name its files; `p80 install --check` judges a folder as a whole")
+  end
   local bytes = core.ask(file.read, path)
   if not bytes then core.fail(path, code.ERROR_FILE_NOT_FOUND, "There is no such file.") end
   local signature = core.sign.verify_beside(path, bytes, keys)

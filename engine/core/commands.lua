@@ -42,11 +42,25 @@ local function undo_text(report)
   return ("Run %d, last step first:\n"):format(report.run) .. table_text(rows, {"kind", "what", "outcome", has_reason and "why" or nil})
 end
 
+-- Warns when a service of p80 that runs will do again what was taken back.
+local function warn_of_services(run)
+  local header = host.model and {} or core.journal.read(run).header
+  if not header.script then return end
+  host.chunk "service_ours"(core, host).each(function(record, parsed)
+    local is_same = core.x.fold(parsed.script) == core.x.fold(header.script)
+    if is_same and core.win.scm.get(record.name).state ~= "stopped" then
+      core.result.warn(("the service %s runs %s, and may do it again; `p80 service remove %s` ends that"):format(
+        record.name, parsed.script, record.name))
+    end
+  end, function() end)
+end
+
 --- p80 undo [RUN] [--force]: takes a run back.
 function commands.undo(word)
   local run = word and math.tointeger(tonumber(word))
   if word and not run then core.check.bad("run", word, "the number of a run (`p80 runs` lists them)") end
   local report = core.undo.run(run, core.options.force)
+  pcall(warn_of_services, report.run) -- which may be gone meanwhile
   core.result.report(report)
   local problem
   for _, step in ipairs(report.steps) do problem = problem or step.problem end
@@ -120,13 +134,14 @@ function commands.help(name)
   local topics = reference()
   local text = topics.help(name)
   if text then return core.options.json and topic_document(topics, name, text) or text .. "\n" end
-  local m, why = core.playbook.manifest_of(name)
+  local m, why, failed = core.playbook.manifest_of(name)
   if m then return playbook_help(m, name) end
   core.about "help"
   why = tostring(why):gsub("(no playbook of this name);.*$", "%1")
   if why:sub(1, #name + 2) == name .. ": " then why = why:sub(#name + 3) end
   local meant = meant_topic(topics.names, name)
-  core.fail(name, code.ERROR_NOT_FOUND, ("There is no help for it: %s."):format(why),
+  local known = core.result.exit_for {code = failed} ~= 1 -- it ends as running it would
+  core.fail(name, known and failed or code.ERROR_NOT_FOUND, ("There is no help for it: %s."):format(why),
     meant and ("did you mean '%s'?"):format(meant)
       or "`p80 list` lists the playbooks, `p80 help win` the functions; a file is named with its .lua")
 end

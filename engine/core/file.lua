@@ -117,7 +117,8 @@ function core.refuse_own(path)
     for _, mark in ipairs(marks_of(at)) do
       if marks[mark] == "own" or marks[mark] and not below then
         core.fail(path, code.P80_REFUSED, marks[mark] == "own" and "This is in p80's own folder, which scripts do not change."
-          or "p80's own folder is in this one, which scripts therefore do not change.")
+          or "p80's own folder is in this one, which scripts therefore do not change.",
+          "no grant covers it; `p80 policy` and `p80 install` change what is there")
       end
     end
     below = true

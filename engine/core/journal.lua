@@ -83,8 +83,8 @@ function journal.begin(header)
   append(header)
 end
 
---- The number of the running journal, or nil when this run has changed nothing, or nothing of this machine.
-function journal.current() return not host.model and open and open.run or nil end
+--- The number of the running journal, or nil when this run has changed nothing, or nothing of this machine (--model).
+function journal.current() return not core.options.model and open and open.run or nil end
 
 --- Announces a step; returns its number.
 function journal.intent(kind, id, label, have, want)

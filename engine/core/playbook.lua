@@ -81,18 +81,18 @@ core.write("p80.playbook", function(manifest, field, other, hint)
   return args
 end)
 
---- Runs a bundled or other script only as far as its manifest; returns that, or nil and why not. With `texts` the script and
--- its modules are texts by path ("a/b.lua").
+--- Runs a bundled or other script only as far as its manifest; returns that, or nil, why not, and the code of the
+-- error. With `texts` the script and its modules are texts by path ("a/b.lua").
 function playbook.manifest_of(script, texts)
   local before, script_before = declared, core.script
   declared, core.script = nil, {name = script, kind = "help"}
-  local ok, problem = host.load_manifest(script, texts)
+  local failed, problem = host.load_manifest(script, texts)
   local found = declared
   declared, core.script = before, script_before
   if found then return found end
-  if ok then return nil, "it declares no manifest" end
+  if failed == 0 then return nil, "it declares no manifest" end
   local refused = tostring(problem):match "^([%l._]+) .*%(P80_REFUSED%)"
-  return nil, refused and ("it declares no manifest before %s"):format(refused) or problem
+  return nil, refused and ("it declares no manifest before %s"):format(refused) or problem, failed
 end
 
 --- p80.report(value): what the run found, for --json.

@@ -85,7 +85,7 @@ function p80.log(level, text) end
 function p80.log_file(path) end
 
 ---The number of this run in `p80 runs`, by which `p80 undo` takes it back.
----@return integer? run nil while it has changed nothing, and on a modelled machine
+---@return integer? run nil while it has changed nothing, and with --model
 ---@return boolean undoable whether some of it can be taken back
 function p80.run() end
 

@@ -84,7 +84,7 @@ function T:test_what_does_not_come_to_its_manifest_is_ended()
     "error(setmetatable({}, {__tostring = function() while true do end end}))",
   } do
     local result = about(code .. " " .. MANIFEST, "help")
-    lu.assertTrue(result.code == 1 and not result.timed_out, code .. case.describe(result))
+    lu.assertTrue(result.code == 6 and not result.timed_out, code .. case.describe(result))
     lu.assertNotNil(result.stderr:find(LATE, 1, true) or result.stderr:find "TIMEOUT", code .. case.describe(result))
   end
   for _, words in ipairs {{"install"}, {"policy"}, {"service", "install"}} do

@@ -223,6 +223,7 @@ function T:test_p80s_own_folder_is_for_no_script_whatever_its_name()
   for _, path in ipairs {HOME .. "\\policy.json:x", HOME .. "\\policy.json::$DATA", HOME .. ":x"} do
     local result = case.p80 {state = false, "--allow", "*", "-e", ("io.open([[%s]], 'w')"):format(path)}
     lu.assertStrContains(case.exits(result, 4).stderr, "p80's own folder", false, path)
+    lu.assertNotStrContains(result.stderr, "--allow")
   end
 end
 

@@ -278,6 +278,8 @@ function T:test_mistakes_in_a_machine_are_named()
     end
     function test_them()
       lu.assertStrContains(problem {services = {W3SVC = {stat = "running"}}}, "did you mean 'state'")
+      local _, e = pcall(function() local _ = test.machine {service = {}} end)
+      lu.assertStrMatches(e, "[^\n]*_test%.lua:%d+: .*") -- where it stands
       lu.assertStrContains(problem {services = {W3SVC = {state = "asleep"}}}, "machine.services.W3SVC.state")
       lu.assertStrContains(problem {service = {}}, "did you mean 'services'")
       lu.assertStrContains(problem {services = {X = {listens = {0}}}}, "machine.services.X.listens[1].port")

@@ -16,7 +16,7 @@ local function run(path, sddl, options)
   local paths = {root = "C:\\", folder = case.folder, script = script}
   local env = {P80_SHIM_SECURITY = paths[path] .. "|" .. sddl}
   if options.unelevated then env.P80_SHIM_UNELEVATED = "1" end
-  return case.p80 {env = env, state = false, script}
+  return case.p80 {env = env, state = false, script, options.help and "--help"}
 end
 
 local function runs(path, sddl, options)
@@ -28,6 +28,7 @@ local function refused(path, sddl, message)
   lu.assertStrContains(result.stderr, message)
   lu.assertStrContains(result.stderr, "P80_UNPROTECTED")
   lu.assertStrContains(result.stderr, "icacls")
+  if path == "script" then lu.assertStrContains(case.exits(run(path, sddl, {help = true}), 4).stderr, "There is no help for it") end
 end
 
 function T:test_owners()

@@ -21,6 +21,8 @@ function T:test_frees_port_80_at_start_and_whenever_it_is_taken()
     {"p80-free80", "running", "auto", "free80", {"--service", "Web"}, false})
   lu.assertEquals(row.watch, {"tcp:80", "services", "http"})
   lu.assertStrContains(win.scm.details("p80-free80").description, "playbook free80 1.0.0")
+  local warned = case.exits(case.p80 {"undo", "--check", state = false}, 3).stderr
+  lu.assertStrContains(warned, "the service p80-free80 runs free80, and may do it again; `p80 service remove p80-free80` ends that")
   assert_stops_in_time("p80-free80", function()
     case.start_service "p80-free80"
     case.wait("its rest", function() return status "free80".next_run == "when something changes" end)
