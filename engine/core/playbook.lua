@@ -92,7 +92,8 @@ function playbook.manifest_of(script, texts)
   if found then return found end
   if failed == 0 then return nil, "it declares no manifest" end
   local refused = tostring(problem):match "^([%l._]+) .*%(P80_REFUSED%)"
-  return nil, refused and ("it declares no manifest before %s"):format(refused) or problem, failed
+  if refused then return nil, ("it declares no manifest before %s"):format(refused) end
+  return nil, problem, failed
 end
 
 --- p80.report(value): what the run found, for --json.
