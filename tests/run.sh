@@ -21,7 +21,7 @@ for build in x64 x86 debug; do
   say "running the tests of $build"
   report=$PWD/build/$build/report.xml
   rm -f "$report"
-  ctest --test-dir "build/$build" --parallel 3 --output-on-failure --no-label-summary --output-junit "$report" \
+  ctest --test-dir "build/$build" --parallel 4 --output-on-failure --no-label-summary --output-junit "$report" \
     --tests-regex "${1:-.}" && good=yes || good=no
   tests=$(count tests "$report")
   failures=$(count failures "$report")
