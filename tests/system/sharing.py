@@ -218,7 +218,7 @@ def check_policy():
     p80("-", code=4, stdin="print(1)")
     write(os.path.abspath("plain.lua"), "print 'plain'")
     p80("plain.lua", code=4, says="There is no signature beside it")
-    p80("help", "plain.lua", code=1, says="There is no signature")
+    p80("help", "plain.lua", code=4, says="There is no signature")
     p80("--check", "free80.lua", "--port", "81")
     write(os.path.abspath("parts/helper.lua"), HELPER.replace("A", "B"))
     p80("web.lua", code=4, says="It is not what was signed")

@@ -76,7 +76,8 @@ function T:test_no_flood()
   lu.assertEquals(watch:wait(20).code, 0)
   local told, counted = 0, 0
   for _, change in ipairs(changes(watch)) do
-    if change.port == 8111 then told, counted = told + 1, counted + (change.count or 0) end
+    local is_meant = change.port == 8111 and change.pid ~= 0 -- Wine sometimes does not know yet whose a socket is
+    if is_meant then told, counted = told + 1, counted + (change.count or 0) end
   end
   lu.assertTrue(told == 5 and counted >= 1 and told + counted <= 10, ("%d told, %d counted"):format(told, counted))
 end
