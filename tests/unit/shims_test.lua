@@ -88,7 +88,10 @@ function T:test_dependents()
   lu.assertEquals(win.scm.get("A").dependents, {"C", "B"})
   lu.assertEquals(win.scm.get("C").dependencies, {"B", "A"})
   lu.assertEquals(select(2, pcall(win.scm.stop, "A")).code, 1051)
-  for _, name in ipairs {"C", "B", "A"} do win.scm.stop(name) end
+  for _, name in ipairs {"C", "B", "A"} do
+    win.scm.stop(name)
+    win.scm.wait(name, "stopped", {timeout = 10})
+  end
   lu.assertEquals(win.scm.get("A").state, "stopped")
   win.scm.start "C"
   lu.assertEquals(win.scm.get("A").state, "running")
