@@ -39,7 +39,8 @@ end
 
 function http.holders(...)
   x.check("http.holders").arguments(select("#", ...), 0, 0)
-  local found, silent = win.process.handles {name = [[\Device\Http\*]], type = "file"}
+  assert(win.process) -- brings x.handles
+  local found, silent = x.handles {name = [[\Device\Http\*]], type = "file"}
   local rows, by_pid = {}, {}
   for _, handle in ipairs(found) do
     local row = by_pid[handle.pid]

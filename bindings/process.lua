@@ -4,8 +4,8 @@ local process, win, x = ...
 -- C's own functions, which are nobody else's business.
 local list, get, image, check_pid = process.list, process.get, process.image, process.services
 local usage, windows, sessions, handles = process.usage, process.windows, process.sessions, process.handles
-local find = process.find
-process.usage, process.windows, process.sessions = nil, nil, nil
+local find, file_name = process.find, process.file_name
+process.usage, process.windows, process.sessions, process.file_name = nil, nil, nil, nil
 
 -- ---- Rows with more ----
 
@@ -107,13 +107,12 @@ local function kernel_name(name)
   return name
 end
 
-local function usual_name(row)
-  if row.name ~= row.object then return row.name end
-  for _, pair in ipairs(KERNEL_NAMES) do
-    local found = replaced_start(row.object, pair[2], pair[1])
-    if found then return found end
+local function usual_name(object)
+  local name = file_name(object)
+  for _, pair in ipairs(name == object and KERNEL_NAMES or {}) do
+    name = replaced_start(object, pair[2], pair[1]) or name
   end
-  return row.object
+  return name
 end
 
 -- The name of a process; false when it is gone.
@@ -123,6 +122,8 @@ local function name_of(pid)
   local row = x.about("process.handles", get, pid)
   return row and row.name or false
 end
+
+x.handles = handles -- the kernel's names alone, which are had for less
 
 function process.handles(...)
   x.check("process.handles").arguments(select("#", ...), 1, 1)
@@ -136,7 +137,7 @@ function process.handles(...)
   local names = {}
   for _, row in ipairs(rows) do
     if names[row.pid] == nil then names[row.pid] = name_of(row.pid) end
-    row.name, row.type, row.process = usual_name(row), row.type:lower(), names[row.pid] or nil
+    row.name, row.type, row.process = usual_name(row.object), row.type:lower(), names[row.pid] or nil
   end
   return rows, silent
 end

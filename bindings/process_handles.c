@@ -319,33 +319,34 @@ static const wchar_t *kernel_pattern(lua_State *L, const wchar_t *pattern) {
   return wcscat(whole, pattern + 2);
 }
 
-static void push_name(lua_State *L, const search *s, const candidate *c) {
-  const wchar_t *name = s->text + c->name;
-  size_t n = name[-1];
-  if (has_dos_prefix(name, n)) luax_pushwide(L, name + DOS_PREFIX, n - DOS_PREFIX);
-  else process_push_drive_path(L, name, n);
-  lua_setfield(L, -2, "name");
-  luax_pushwide(L, name, n);
-  lua_setfield(L, -2, "object");
-}
-
 static void push_rows(lua_State *L, const search *s) {
   lua_Integer n = 0;
   lua_newtable(L);
   for (LONG i = 0; i < s->count; i++) {
     const candidate *c = &s->candidates[i];
     if (c->name == 0) continue;
-    lua_createtable(L, 0, 5);
+    lua_createtable(L, 0, 4);
     luax_setinteger(L, "pid", c->pid);
     luax_setinteger(L, "handle", (lua_Integer)c->handle);
     luax_setwide(L, "type", s->types[c->type % MOST_TYPES]);
-    push_name(L, s, c);
+    luax_pushwide(L, s->text + c->name, s->text[c->name - 1]);
+    lua_setfield(L, -2, "object");
     lua_rawseti(L, -2, ++n);
   }
 }
 
-/* Raw win.process.handles({name=, pid=, type=}) -> rows, number of handles that did not answer; process.lua knows
- * other names than those of drives. */
+/* Raw win.process.file_name(object) -> the path of a file on a drive, of which `object` is the kernel's name; other
+ * names as they are. */
+int process_file_name(lua_State *L) {
+  size_t n;
+  const wchar_t *name = luax_checkwide(L, 1, "object", &n);
+  if (has_dos_prefix(name, n)) luax_pushwide(L, name + DOS_PREFIX, n - DOS_PREFIX);
+  else process_push_drive_path(L, name, n);
+  return 1;
+}
+
+/* Raw win.process.handles({name=, pid=, type=}) -> {pid=, handle=, type=, object=} of each, number of handles that
+ * did not answer. */
 int process_handles(lua_State *L) {
   static const char *const known[] = {"name", "pid", "type", NULL};
   wish w = {ANY_PROCESS, 0};

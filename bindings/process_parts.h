@@ -32,6 +32,7 @@ int process_windows(lua_State *L); /* process_details.c */
 int process_usage(lua_State *L);
 int process_sessions(lua_State *L);
 int process_handles(lua_State *L); /* process_handles.c */
+int process_file_name(lua_State *L);
 int process_run(lua_State *L);     /* process_run.c */
 int process_find(lua_State *L);
 int process_environment(lua_State *L);

@@ -91,6 +91,8 @@ process["process.sessions"] = function(ids)
   return names
 end
 
+process["process.file_name"] = function(object) return object end
+
 -- Only the handles of HTTP.SYS, which tell who uses it.
 process["process.handles"] = function(options)
   local check = model.check()
@@ -107,7 +109,7 @@ process["process.handles"] = function(options)
     for _, pid in ipairs(queue.controller and {queue.controller} or queue.pids) do
       local name <const> = [[\Device\Http\ReqQueue]]
       local is_wanted = not options.pid or options.pid == pid
-      if is_wanted then rows[#rows + 1] = {pid = pid, handle = 4, name = name, object = name, type = "File"} end
+      if is_wanted then rows[#rows + 1] = {pid = pid, handle = 4, object = name, type = "File"} end
     end
   end
   return rows, 0
