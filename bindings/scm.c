@@ -6,7 +6,8 @@
 #include "scm_parts.h"
 
 enum {
-  PAGE = 65536,               /* bytes of an enumeration's buffer: what Windows Server 2003 takes at most */
+  FIRST_PAGE = 8192,          /* bytes of an enumeration's first buffer: where it is enough, less is carried over */
+  PAGE = 65536,               /* of the next ones: what Windows Server 2003 takes at most */
   LARGEST_PAGE = 1024 * PAGE, /* the same for a system that hands out everything or nothing */
 };
 
@@ -117,10 +118,17 @@ typedef struct service_page {
   int attempts; /* to connect again */
 } service_page;
 
+static void enlarge_page(lua_State *L, service_page *page, DWORD size) {
+  lua_pop(L, 1);
+  luax_buffer(L, size);
+  page->size = size;
+}
+
 /* Fetches the next page into the buffer on top of the stack; returns whether more follow. Wine hands out no row when
  * not all of them fit, and says how much it takes.
  * https://learn.microsoft.com/windows/win32/api/winsvc/nf-winsvc-enumservicesstatusexw */
 static int fetch_page(lua_State *L, DWORD type, DWORD state, service_page *page) {
+  if (page->resume != 0 && page->size < PAGE) enlarge_page(L, page, PAGE);
   for (;;) {
     page->rows = lua_touserdata(L, -1);
     page->count = 0;
@@ -133,16 +141,15 @@ static int fetch_page(lua_State *L, DWORD type, DWORD state, service_page *page)
     if (code != ERROR_MORE_DATA) luax_fail(L, "services", code);
     if (page->count > 0) return 1;
     if (page->size >= LARGEST_PAGE) luax_fail(L, "services", code);
-    page->size = page->needed > page->size && page->needed < LARGEST_PAGE - PAGE ? page->needed + PAGE : LARGEST_PAGE;
-    lua_pop(L, 1);
-    luax_buffer(L, page->size);
+    int is_known = page->needed > page->size && page->needed < LARGEST_PAGE - PAGE;
+    enlarge_page(L, page, is_known ? page->needed + PAGE : LARGEST_PAGE);
   }
 }
 
 /* Pushes the buffer of a first page. */
 static service_page begin_pages(lua_State *L) {
-  luax_buffer(L, PAGE);
-  return (service_page){.size = PAGE};
+  luax_buffer(L, FIRST_PAGE);
+  return (service_page){.size = FIRST_PAGE};
 }
 
 /* Pushes (+1) the table of the names that were seen: as somebody wrote them -> as the SCM's database has them. */
