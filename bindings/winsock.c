@@ -2,20 +2,15 @@
 
 #include "winapi.h"
 
-static void close_winsock(UINT_PTR value) {
-  (void)value;
-  win32.WSACleanup();
-}
-
 static void close_socket(UINT_PTR value) { win32.closesocket((SOCKET)value); }
 
 void winsock_start(lua_State *L) {
+  static int is_started;
   WSADATA data;
   winapi_load(L, "ws2_32");
-  luax_handle *winsock = luax_newhandle(L, close_winsock);
-  int code = win32.WSAStartup(MAKEWORD(2, 2), &data);
+  int code = is_started ? 0 : win32.WSAStartup(MAKEWORD(2, 2), &data);
   if (code != 0) luax_fail(L, "Winsock", (DWORD)code);
-  winsock->value = 1;
+  is_started = 1;
 }
 
 luax_handle *winsock_newsocket(lua_State *L) { return luax_newhandle(L, close_socket); }

@@ -4,7 +4,7 @@
 
 #include "luax.h"
 
-/* Loads Winsock and starts it until the running function returns (+1). */
+/* Loads Winsock and starts it, once for the process. */
 void winsock_start(lua_State *L);
 /* An empty slot for a socket (+1). */
 luax_handle *winsock_newsocket(lua_State *L);
