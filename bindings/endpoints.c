@@ -268,7 +268,7 @@ static size_t place_of(const text_cache *cache, const unsigned char *address, si
   for (size_t i = 0; i < bytes; i += 4)
     hash = hash * 31 + ((size_t)address[i] << 24 | (size_t)address[i + 1] << 16 | (size_t)address[i + 2] << 8 |
                         (size_t)address[i + 3]);
-  return (hash ^ hash >> 16) & cache->mask;
+  return hash & cache->mask;
 }
 
 /* row[field] = the value at stack index `value`, for the row on top. */
