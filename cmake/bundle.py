@@ -1,10 +1,11 @@
-"""bundle.py LIST FOLDER: packs the Lua files of the program as its resources.
+"""bundle.py LIST FOLDER LUA: packs the Lua files of the program as its resources.
 
 LIST has a line "type name path" for each file. FOLDER gets bundle.rc and a packed file for each type: the length of all
 its text and the number of its files (4 bytes each, little-endian); for each file, by name, its length (4 bytes) and its
 name, which a zero byte ends; then the text of all of them as one stream of deflate (RFC 1951). Types of which most runs
-need little have their rest in a packed file of its own. What nobody reads in the program goes in without comments and
-indentation; its lines stay where they are.
+need little have their rest in a packed file of its own; what they do need goes in compiled, by the program LUA, which
+runs on this machine: its code is the same for all that p80 runs on. Of the rest, what nobody reads in the program goes
+in without comments and indentation; its lines stay where they are.
 
 A page (.html) becomes a Lua file that returns its text. The hashes by which its Content-Security-Policy allows its own
 style and script stand there as sha256-STYLE and sha256-SCRIPT (https://www.w3.org/TR/CSP3/#match-element-to-source-list).
@@ -14,15 +15,17 @@ import hashlib
 import os
 import re
 import struct
+import subprocess
 import sys
 import zlib
+
+PRECOMPILE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "precompile.lua")
 
 NEEDED_OFTEN = {  # by a run that changes something, such as that of free80
     "core": """init arguments codes data gate grants journal kinds manifest playbook policy result scm secrets types""",
     "win": "check endpoints host http http_netsh http_products http_url iis process scm tcp",
     "lib": "dkjson p80 ports",
 }
-READ_BY_PEOPLE = ("script", "api", "template")
 PART = re.compile(rb"""
     (?P<comment> --(?: \[(?P<c>=*)\[ .*? \](?P=c)\] | [^\n]* ))
   | \[(?P<s>=*)\[ .*? \](?P=s)\] | "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*'
@@ -46,6 +49,13 @@ def page_as_lua(data):
     return b"return [==[\n" + data + b"]==]\n"
 
 
+def compiled(kind, name, path, folder, lua):
+    code = f"{folder}/{kind}.{name}.luac"
+    subprocess.run([lua, PRECOMPILE, f"p80:{kind}/{name}.lua", path, code], check=True)
+    with open(code, "rb") as file:
+        return file.read()
+
+
 def deflate(data):
     packer = zlib.compressobj(9, zlib.DEFLATED, -15, 9)
     return packer.compress(data) + packer.flush()
@@ -63,20 +73,20 @@ def write_changed(path, data):
             file.write(data)
 
 
-def main(list_path, folder):
+def main(list_path, folder, lua):
     os.makedirs(folder, exist_ok=True)
     types = {}
     with open(list_path, encoding="utf-8") as file:
         entries = sorted(line.split(" ", 2) for line in file.read().splitlines())
     for kind, name, path in entries:
         with open(path, "rb") as file:
-            text = file.read()
+            data = file.read()
+        is_rest = kind in NEEDED_OFTEN and name not in NEEDED_OFTEN[kind].split()
         if path.endswith(".html"):
-            text = page_as_lua(text)
-        elif kind not in READ_BY_PEOPLE:
-            text = lean(text)
-        often = NEEDED_OFTEN.get(kind)
-        types.setdefault(kind if often is None or name in often.split() else kind + "_rest", []).append((name, text))
+            data = page_as_lua(data)
+        elif kind in NEEDED_OFTEN:
+            data = lean(data) if is_rest else compiled(kind, name, path, folder, lua)
+        types.setdefault(kind + "_rest" if is_rest else kind, []).append((name, data))
     for kind, names in NEEDED_OFTEN.items():
         assert set(names.split()) == {name for name, _ in types[kind]}, kind
     for kind, files in types.items():

@@ -98,7 +98,7 @@ void bundle_push(lua_State *L, const char *folder, const char *name) {
   const char *text = bundle_text(L, folder, name, &size);
   if (text == NULL) luaL_error(L, "p80.exe lacks its bundled %s/%s.lua", folder, name);
   lua_pushfstring(L, "@p80:%s/%s.lua", folder, name);
-  if (luaL_loadbufferx(L, text, size, lua_tostring(L, -1), "t") != LUA_OK) lua_error(L);
+  if (luaL_loadbufferx(L, text, size, lua_tostring(L, -1), NULL) != LUA_OK) lua_error(L);
   lua_remove(L, -2);
 }
 

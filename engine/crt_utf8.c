@@ -577,7 +577,7 @@ static FILE *open_pipe(HANDLE pipe, const char *mode) {
 }
 
 FILE *p80_popen(const char *command, const char *mode) {
-  HANDLE ours, theirs;
+  HANDLE ours = NULL, theirs = NULL;
   int reading = mode[0] == 'r';
   child *new = malloc(sizeof *new);
   if (new == NULL || make_pipe(&ours, &theirs, reading) != 0) {
