@@ -8,6 +8,7 @@
 #include "console.h"
 #include "luax.h"
 
+static DWORD runner;                             /* the thread in which all states run */
 static CRITICAL_SECTION lock;                    /* guards what follows against the threads that interrupt */
 static lua_State *running;                       /* the state or coroutine that runs */
 static lua_State *outermost;                     /* the main coroutine of the first state */
@@ -46,17 +47,25 @@ static void on_first_hook(lua_State *L, lua_Debug *ar) {
   else on_hook(L, ar);
 }
 
-/* lua_sethook may be called at any time, from another thread, too. */
+/* lua_sethook may be called at any time, as in the handler of a signal: while the state's own thread stands still. */
 static void hook(lua_State *L) {
   if (L && why && lua_gethook(L) != on_hook) /* which has its count already */
     lua_sethook(L, on_first_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
 }
 
+/* A thread that is told to stand still may do so some time later, but at the latest when it is asked where it stands.
+ * https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-suspendthread */
 static void interrupt(int cause) {
+  CONTEXT context = {.ContextFlags = CONTEXT_CONTROL};
+  HANDLE thread = OpenThread(THREAD_SUSPEND_RESUME | THREAD_GET_CONTEXT, FALSE, runner);
   EnterCriticalSection(&lock);
   why = cause;
+  SuspendThread(thread);
+  GetThreadContext(thread, &context);
   hook(running);
+  ResumeThread(thread);
   LeaveCriticalSection(&lock);
+  if (thread) CloseHandle(thread);
 }
 
 static lua_State *run(lua_State *L) {
@@ -144,6 +153,7 @@ static BOOL WINAPI on_console_event(DWORD event) {
 }
 
 void interrupt_catch(void) {
+  runner = GetCurrentThreadId();
   InitializeCriticalSection(&lock);
   luax_interrupt = CreateEventW(NULL, TRUE, FALSE, NULL);
   SetConsoleCtrlHandler(on_console_event, TRUE);
