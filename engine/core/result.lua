@@ -151,10 +151,17 @@ end
 -- Whether an error is one that the script meant to end with: error(text, 0), which says nowhere where it was raised.
 local function is_meant(problem) return type(problem) == "string" and not problem:find "^[^\n]-:%d+: " end
 
+-- Where to look for what was meant by a function that there is not.
+local function advice_on(problem)
+  if type(problem) ~= "string" or not problem:find "attempt to call a nil value %(%a+ '" then return "" end
+  local path = core.script.path
+  return path and ('p80: `p80 lint "%s"` says what may be meant\n'):format(path) or "p80: `p80 help win` says what there is\n"
+end
+
 local function error_text(problem, traceback)
   local text = ("p80: %s\n"):format(tostring(problem))
   if is_meant(problem) and not core.options.verbose then return text end
-  return traceback and traceback ~= "" and text .. traceback .. "\n" or text
+  return (traceback and traceback ~= "" and text .. traceback .. "\n" or text) .. advice_on(problem)
 end
 
 local DOCUMENT = {"p80", "script", "check", "run", "exit", "failed", "changed", "restart_needed", "changes", "warnings", "result",

@@ -147,6 +147,14 @@ function T:test_errors_have_their_message_traceback_and_code()
   lu.assertStrContains(case.exits(case.p80 {"-e", "error(setmetatable({}, {__tostring = function() return 'mine' end}))"}, 1).stderr, "mine")
 end
 
+function T:test_a_function_that_there_is_not()
+  local path = case.write("misspelt.lua", 'win.scm.strat "x"')
+  lu.assertStrContains(case.exits(case.p80 {path}, 1).stderr, ('`p80 lint "%s"`'):format(path))
+  lu.assertStrContains(case.exits(case.p80 {"lint", path}, 1).stdout, "did you mean 'win.scm.start'?")
+  lu.assertStrContains(case.exits(case.p80 {"-e", "win.scm.strat()"}, 1).stderr, "`p80 help win`")
+  lu.assertNotStrContains(case.exits(case.p80 {"-e", "local t = {}; t[1]()"}, 1).stderr, "p80 help")
+end
+
 function T:test_where_no_event_log_can_be_read()
   local result = case.exits(case.p80 {"-e", 'win.event.read "System"'}, 1)
   lu.assertStrContains(result.stderr, "ERROR_CALL_NOT_IMPLEMENTED")
