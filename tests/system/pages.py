@@ -13,9 +13,7 @@ A block that begins with "only on Windows" is not run; p80's commands in it are 
 
 import json
 import os
-import pty
 import re
-import select
 import shlex
 import shutil
 import socket
@@ -25,8 +23,11 @@ import tempfile
 import time
 import zipfile
 
-NEVER, PATIENCE = 60, 20  # seconds
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "../lib"))
+from typed import Terminal  # noqa: E402
+
+NEVER, PATIENCE = 60, 20  # seconds
 PASSWORD = "geheim"
 PROMPT = r"C:\\(work|admin)> (.*)"
 WINDOWS_ONLY = r"(?:#|rem) only on Windows\n"
@@ -48,35 +49,20 @@ def run_plainly(command, folder):
         return done.returncode, out.read().decode()
 
 
-def shown(raw):
-    """What a terminal shows of these bytes."""
-    spaced = re.sub(r"\x1b\[(\d+)C", lambda match: " " * int(match[1]), raw.decode("utf-8", "replace"))
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", spaced)
-
-
 def run_typing(command, folder, stop_after):
     """On a terminal, where the password is typed whenever it is asked for, and Ctrl-C when `stop_after` has been printed."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(folder)
-        os.execvp(command[0], command)
-    raw, answered, end = b"", 0, time.monotonic() + NEVER
-    while time.monotonic() < end:
-        if select.select([terminal], [], [], 0.2)[0]:
-            try:
-                raw += os.read(terminal, 65536)
-            except OSError:
-                break
-        elif len(re.findall(r"(?:Password|same again)[^:\n]*:", shown(raw))) > answered:  # and it is quiet
+    terminal, answered, end = Terminal(command, folder), 0, time.monotonic() + NEVER
+    while not terminal.ended and time.monotonic() < end:
+        if terminal.read(0.2):
+            continue
+        if len(re.findall(r"(?:Password|same again)[^:\n]*:", terminal.text)) > answered:  # and it is quiet
             time.sleep(0.5)  # Wine's terminal echoes until the read behind the prompt has begun
-            os.write(terminal, PASSWORD.encode() + b"\r")
+            terminal.type(PASSWORD + "\r")
             answered += 1
-        elif stop_after and stop_after in shown(raw):
-            os.write(terminal, b"\x03")
+        elif stop_after and stop_after in terminal.text:
+            terminal.type("\x03")
             stop_after = None
-    else:
-        os.kill(pid, 9)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown(raw)
+    return terminal.exit_code(5), terminal.text
 
 
 def be_a_machine(commands, answers):

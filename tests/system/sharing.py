@@ -3,18 +3,16 @@
 
 Debian's minisign runs natively beside p80: each makes keys and signs, the other checks. Files and folders that everybody may
 write, and links, are real ones: Wine shows the modes of files here as access lists."""
-import fcntl
 import json
 import os
-import pty
 import re
 import shutil
-import select
-import struct
 import subprocess
 import sys
-import termios
 import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from typed import Terminal  # noqa: E402
 
 build, loader = sys.argv[1], sys.argv[2]
 C = os.path.join(os.environ["WINEPREFIX"], "drive_c")
@@ -72,26 +70,16 @@ def minisign(*words, code=0, stdin=""):
 
 def typed(answers, *command):
     """Runs a command in a terminal and types an answer to each prompt -> what it showed, its exit code."""
-    pid, file = pty.fork()
-    if pid == 0:
-        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 160, 0, 0))
-        os.execvp(command[0], command)
-    shown, raw, waiting, end = "", b"", list(answers), time.monotonic() + 40
-    while time.monotonic() < end:
-        if select.select([file], [], [], 0.2)[0]:
-            try:
-                raw += os.read(file, 65536)
-            except OSError:
-                break
-        text = re.sub(r"\x1b\[(\d+)C", lambda match: " " * int(match[1]), raw.decode("utf-8", "replace"))
-        shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", text)
-        if waiting and re.search(waiting[0][0], shown):
+    terminal, waiting, end = Terminal(command), list(answers), time.monotonic() + 40
+    while not terminal.ended and time.monotonic() < end:
+        terminal.read(0.2)
+        if waiting and re.search(waiting[0][0], terminal.text):
             time.sleep(0.7)  # Wine's terminal echoes until the read behind the prompt has begun
-            os.write(file, waiting.pop(0)[1].encode())
-    else:
-        os.kill(pid, 9)
-        fail(f"{' '.join(command)} does not end; the terminal shows\n{shown}")
-    return shown, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            terminal.type(waiting.pop(0)[1])
+    code = terminal.exit_code(5)
+    if code is None:
+        fail(f"{' '.join(command)} does not end; the terminal shows\n{terminal.text}")
+    return terminal.text, code
 
 
 def set_policy(text):

@@ -3,47 +3,30 @@
 
 Wine has a console only in a terminal. Left out are Ctrl-C and Ctrl-Z while a line is typed: Wine's console does not end
 a read for them, as Windows' does."""
-import fcntl
 import os
-import pty
 import re
-import select
-import struct
 import subprocess
 import sys
-import termios
 import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from typed import Terminal  # noqa: E402
 
 build, loader = sys.argv[1], sys.argv[2]
 NEVER = 30  # seconds after which what is awaited is taken to never come
 CTRL_C, UP = "\x03", "\x1b[A"
 
 
-class Terminal:
-    """A program in a terminal of its own."""
+class Prompt(Terminal):
+    """p80 in a terminal of its own."""
 
     def __init__(self, *words):
-        self.seen = self.at = 0
-        self.text = ""
-        self.pid, self.file = pty.fork()
-        if self.pid == 0:
-            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 200, 160, 0, 0))  # nothing scrolls or wraps
-            os.execvp(loader, [loader, build + "/p80.exe", *words])
+        super().__init__([loader, build + "/p80.exe", *words])
+        self.at = 0
 
     def type(self, keys):
         self.at = len(self.text)
-        os.write(self.file, keys.encode())
-
-    def read(self, seconds):
-        if not select.select([self.file], [], [], seconds)[0]:
-            return False
-        try:
-            more = os.read(self.file, 65536)
-        except OSError:  # it has ended
-            return False
-        text = re.sub(r"\x1b\[(\d+)C", lambda match: " " * int(match[1]), more.decode("utf-8", "replace"))
-        self.text += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", text)
-        return True
+        super().type(keys)
 
     def await_text(self, pattern, seconds=NEVER):
         """Waits until `pattern` is in what came since the last keys."""
@@ -57,18 +40,13 @@ class Terminal:
         self.type(line + "\r")
         self.await_text(pattern)
 
-    def exit_code(self):
-        end = time.monotonic() + NEVER
-        while time.monotonic() < end:
-            self.read(0.1)
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                return os.waitstatus_to_exitcode(status)
-        self.fail("it does not end")
+    def exit_code(self, seconds=NEVER):
+        code = super().exit_code(seconds)
+        self.check(code is not None, "it does not end")
+        return code
 
     def fail(self, why):
         print(f"terminal: {why}; the terminal shows:\n{self.text}", file=sys.stderr)
-        os.kill(self.pid, 9)
         sys.exit(1)
 
     def check(self, condition, why):
@@ -77,7 +55,7 @@ class Terminal:
 
 
 def start_repl(*words):
-    t = Terminal(*words, "-i")
+    t = Prompt(*words, "-i")
     t.await_text(r"p80 .*Lua 5\.4.*\n> $")
     time.sleep(0.5)  # until Wine has made the terminal a console
     return t
@@ -127,7 +105,7 @@ def test_history_of_an_earlier_session():
 
 def test_ctrl_c_ends_a_script():
     for code in ("print 'begun' while true do end", "print 'begun' require 'p80'.sleep(600)"):
-        t = Terminal("-e", code)
+        t = Prompt("-e", code)
         t.await_text("begun")
         time.sleep(0.3)
         t.type(CTRL_C)
@@ -136,7 +114,7 @@ def test_ctrl_c_ends_a_script():
 
 
 def test_ctrl_c_is_how_a_watch_ends():
-    t = Terminal("watch")
+    t = Prompt("watch")
     t.await_text("Ctrl-C ends it")
     time.sleep(0.3)
     t.type(CTRL_C)
@@ -145,7 +123,7 @@ def test_ctrl_c_is_how_a_watch_ends():
 
 
 def test_a_second_ctrl_c_ends_what_catches_the_first():
-    t = Terminal("-e", "print 'begun' pcall(function() while true do end end) print 'caught' while true do end")
+    t = Prompt("-e", "print 'begun' pcall(function() while true do end end) print 'caught' while true do end")
     t.await_text("begun")
     time.sleep(0.3)
     t.type(CTRL_C)
@@ -168,7 +146,7 @@ end)
 
 def test_finally_runs_to_its_end_after_ctrl_c():
     for body in ("while true do end", "p80.sleep(600)", "while true do pcall(p80.sleep, 0.01) end"):
-        t = Terminal("-e", FINALLY.replace("BODY", body))
+        t = Prompt("-e", FINALLY.replace("BODY", body))
         t.await_text("begun")
         time.sleep(0.3)
         t.type(CTRL_C)
@@ -186,7 +164,7 @@ error("it was " .. args.key)
 
 
 def test_a_secret_is_asked_for_and_never_shown():
-    t = Terminal("-e", SECRETIVE)
+    t = Prompt("-e", SECRETIVE)
     t.await_text(r"x: key \(the key\):")
     time.sleep(0.5)
     t.enter("", r"x: key \(the key\):")
@@ -204,7 +182,7 @@ def test_install_asks_for_what_a_playbook_may_change():
     with open(script, "w", encoding="utf-8") as file:
         file.write(GRANTED)
     for answer, code in (("", 4), ("n", 4), ("Yes", 0)):
-        t = Terminal("install", "C:\\asked.lua")
+        t = Prompt("install", "C:\\asked.lua")
         t.await_text(r"\+ may change scm.state:W3SVC(.|\n)*Install it\? \[y/N\]")
         time.sleep(0.3)
         t.type(answer + "\r")
