@@ -1,6 +1,7 @@
 #include "guard.h"
 
 #include <lauxlib.h>
+#include <limits.h>
 #include <lualib.h>
 #include <stdio.h>
 #include <string.h>
@@ -233,8 +234,9 @@ static int query_setlocale(lua_State *L) {
 static int finishing_exit(lua_State *L) {
   void (*finish)(lua_State *, int) = NULL;
   memcpy(&finish, lua_touserdata(L, lua_upvalueindex(2)), sizeof finish);
-  if (lua_isboolean(L, 1)) finish(L, lua_toboolean(L, 1) ? 0 : 1);
-  else finish(L, (int)luaL_optinteger(L, 1, 0));
+  lua_Integer code = lua_isboolean(L, 1) ? !lua_toboolean(L, 1) : luaL_optinteger(L, 1, 0);
+  luaL_argcheck(L, code > INT_MIN && code <= UINT_MAX, 1, "an exit code of Windows has 32 bits");
+  finish(L, (int)code);
   return 0;
 }
 

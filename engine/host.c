@@ -4,6 +4,7 @@
 #include <io.h>
 #include <lauxlib.h>
 #include <lfs.h>
+#include <limits.h>
 #include <lualib.h>
 #include <setjmp.h>
 #include <stdio.h>
@@ -278,19 +279,21 @@ static int call_finish(lua_State *L) {
   return gate_call(L, "finish", 3);
 }
 
-/* Ends the run in `L` with its error on top, if it failed, or with the exit code that the script asked for (-1:
- * none). Prints what there is to say; returns the exit code. */
+enum { NO_CODE = INT_MIN }; /* nobody asked for an exit code */
+
+/* Ends the run in `L` with its error on top, if it failed, or with the exit code that the script asked for. Prints what
+ * there is to say; returns the exit code. */
 static int finish(lua_State *L, int failed, int code) {
   interrupt_leave(NULL);
   if (failed) describe_error(L);
   gate_shut();
   if (!failed && !core_is_open() && !options->json && !options->check && !model_is_on()) {
     restore_output();
-    return code < 0 ? 0 : code;
+    return code == NO_CODE ? 0 : code;
   }
   int problem = lua_gettop(L);
   lua_pushcfunction(L, call_finish);
-  if (code >= 0) lua_pushinteger(L, code);
+  if (code != NO_CODE) lua_pushinteger(L, code);
   else lua_pushnil(L);
   lua_pushboolean(L, failed);
   if (failed) lua_pushvalue(L, problem);
@@ -328,7 +331,7 @@ static void end_late_run(lua_State *L, lua_Debug *ar) {
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   luax_pusherror(L, NULL, script.name, ERROR_TIMEOUT, "It does not end.", NULL);
   keep_traceback(L);
-  leave(finish(L, 1, -1));
+  leave(finish(L, 1, NO_CODE));
 }
 
 static int call_accept(lua_State *L) { return gate_call(L, "accept", 0); }
@@ -360,11 +363,11 @@ static int admit_words(lua_State *L) {
 }
 
 static int run(lua_State *L, int arguments) {
-  if (!admit_words(L)) return finish(L, 1, -1);
+  if (!admit_words(L)) return finish(L, 1, NO_CODE);
   if (!accept_allows(L)) return finish(L, 1, 2);
   limit_time();
   interrupt_enter(L);
-  return finish(L, call_protected(L, arguments, 0) != LUA_OK, -1);
+  return finish(L, call_protected(L, arguments, 0) != LUA_OK, NO_CODE);
 }
 
 /* ---- What runs ---- */
@@ -500,7 +503,7 @@ static int load_given(lua_State *L) {
 static int run_script(lua_State *L) {
   lua_pushcfunction(L, load_given);
   lua_pushstring(L, options->script);
-  if (lua_pcall(L, 1, 3, 0) != LUA_OK) return finish(L, 1, -1);
+  if (lua_pcall(L, 1, 3, 0) != LUA_OK) return finish(L, 1, NO_CODE);
   lua_insert(L, -3); /* the name stays below */
   int ok = lua_toboolean(L, -1);
   lua_pop(L, 1);
@@ -569,13 +572,13 @@ static int run_command(lua_State *L) {
   if (call_protected(L, 1 + words, 2) != LUA_OK) {
     lua_pushnil(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &traceback_key); /* the user's words, not a script, were at fault */
-    return finish(L, 1, -1);
+    return finish(L, 1, NO_CODE);
   }
   const char *text = lua_tostring(L, -2);
-  int code = lua_isnil(L, -1) ? -1 : (int)lua_tointeger(L, -1);
+  int code = lua_isnil(L, -1) ? NO_CODE : (int)lua_tointeger(L, -1);
   restore_output();
   print(stdout, text);
-  if (!options->changes) return code < 0 ? 0 : code;
+  if (!options->changes) return code == NO_CODE ? 0 : code;
   return finish(L, 0, code);
 }
 
@@ -586,7 +589,7 @@ static int run_kit(lua_State *L, const char *name) {
   kit_push(L, options, machine());
   int words = push_words(L);
   interrupt_enter(L);
-  if (call_protected(L, 1 + words, 2) != LUA_OK) return finish(L, 1, -1);
+  if (call_protected(L, 1 + words, 2) != LUA_OK) return finish(L, 1, NO_CODE);
   restore_output();
   print(stdout, luaL_optstring(L, -2, ""));
   return (int)lua_tointeger(L, -1);

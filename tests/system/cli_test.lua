@@ -173,9 +173,13 @@ function T:test_nothing_had_to_change()
 end
 
 function T:test_os_exit_passes_through()
-  for given, code in pairs {["7"] = 7, ["true"] = 0, ["false"] = 1, [""] = 0, ["3010"] = 3010} do
-    case.exits(case.p80 {"-e", ("os.exit(%s)"):format(given)}, code)
-  end
+  local codes = {["7"] = 7, ["true"] = 0, ["false"] = 1, [""] = 0, ["3010"] = 3010, ["-1"] = 0xFFFFFFFF,
+    ["0x80070005"] = 0x80070005}
+  for given, code in pairs(codes) do case.exits(case.p80 {"-e", ("os.exit(%s)"):format(given)}, code) end
+  local result = case.exits(case.p80 {"--json", "-e", "os.exit(-1)"}, 0xFFFFFFFF)
+  lu.assertEquals({result.json.exit, result.json.failed}, {-1, true})
+  result = case.exits(case.p80 {"-e", "os.exit(1 << 40)"}, 1)
+  lu.assertStrContains(result.stderr, "an exit code of Windows has 32 bits")
 end
 
 function T:test_json_is_exactly_one_document_whatever_the_script_prints()
