@@ -202,6 +202,8 @@ function T:test_the_kernel_for_nobody()
   case.holder {"--tcp", "80", "--reply", "iis"}
   set_owner(4)
   touches_nothing {"an unknown kernel listener (System)", "nothing here tells", "never touches PID 4"}
+  local advised = case.exits(free80 {"--check"}, 1).stdout:match '`p80 %-e "(.-)"`'
+  lu.assertNotEquals(case.exits(case.p80 {"-e", advised}, 0).stdout, "")
   set_owner(0)
   lu.assertStrContains(case.exits(free80 {"--check"}, 1).stdout, "an unknown listener: nobody says whose it is")
   lu.assertTrue(held())
