@@ -419,7 +419,9 @@ end
 
 local module = {}
 
+-- A second result, as win.http.holders has one, is no options.
 function module.show(value, options)
+  if type(options) ~= "table" then options = nil end
   local ok, text = pcall(show, value, checked(options))
   if ok then return text end
   return "<" .. type(value) .. ">"

@@ -200,7 +200,7 @@ end
 
 function TestShow:test_options_of_any_kind()
   for _, options in ipairs {
-    {width = 0}, {width = -5}, {width = "x"}, {width = 1e308}, {rows = 0}, {rows = -1}, {rows = 0.5},
+    {width = 0}, {width = -5}, {width = "x"}, {width = 1e308}, {rows = 0}, {rows = -1}, {rows = 0.5}, 0, "REG_SZ", true,
   } do
     lu.assertIsString(show({{a = 1}, {a = 2}}, options))
   end
