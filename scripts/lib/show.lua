@@ -305,6 +305,7 @@ local show
 local function field(value, room, options)
   local text = scalar(value)
   if text then return text end
+  pcall(pairs, value) -- `win` and its subjects open what they have
   if next(value) == nil then return "{}" end
   local columns = rawlen(value) > 1 and columns_of(value, options.rows)
   local below = columns and grid(value, columns, options.width - 2, options.rows)
@@ -403,6 +404,7 @@ end
 show = function(value, options)
   local text = own_text(value) or scalar(value)
   if text then return text end
+  pcall(pairs, value) -- `win` and its subjects open what they have
   if next(value) == nil then return "{}" end
   if is_list(value) then return records(value, options) or list(value, options) end
   return record(value, options)

@@ -198,6 +198,15 @@ function TestShow:test_table_for_reports()
   lu.assertEquals(widest(show.table({{a = ("x"):rep(300), b = 1}}, {"a", "b"}, {width = 50})), 50)
 end
 
+function TestShow:test_what_opens_when_it_is_used()
+  local lazy = setmetatable({}, {__pairs = function(t)
+    rawset(t, "part", 1)
+    return next, t
+  end})
+  lu.assertEquals(show(lazy), "part = 1")
+  lu.assertEquals(show(setmetatable({}, {__pairs = function() error "no" end})), "{}")
+end
+
 function TestShow:test_options_of_any_kind()
   for _, options in ipairs {
     {width = 0}, {width = -5}, {width = "x"}, {width = 1e308}, {rows = 0}, {rows = -1}, {rows = 0.5}, 0, "REG_SZ", true,
