@@ -41,8 +41,8 @@ const char cli_usage[] =
     "--allow. `p80 undo` takes a run back. `p80 help sign` explains a command.\n"
     "\n"
     "exit codes: 0 done, 1 failed, 2 usage or syntax, 3 --check found changes to\n"
-    "            make, 4 refused by grants, 5 needs elevation, 6 timed out,\n"
-    "            3010 done but a restart is needed\n";
+    "            make, 4 refused by grants, policy or signature, 5 needs elevation,\n"
+    "            6 timed out, 3010 done but a restart is needed\n";
 
 const char *const cli_options[] = {"--check",     "--dry-run",      "--what-if",  "--json",    "--allow", "--timeout",
                                    "--cpu-limit", "--memory-limit", "--state",    "--report",  "--model", "--quiet",
@@ -198,12 +198,21 @@ static void ask_help(cli *out, const char **argv, int i, const char *more) {
   out->word_count = about && more ? 2 : 1;
 }
 
+/* Whether `word` is an option that a script may have, too, but code, which has no manifest, has not. */
+static int is_too_late(cli *out, const char *word) {
+  int is_code = out->command == CLI_CODE || out->command == CLI_REPL || out->command == CLI_STDIN;
+  return is_code && (strcmp(word, "-e") == 0 || takes_value(out, word));
+}
+
 /* The words behind a script, code or "-": p80's switches are taken out up to "--". */
 static void take_words(cli *out, int argc, const char **argv, int first) {
   int kept = first, i = first, asked_help = 0;
   for (; i < argc && strcmp(argv[i], "--") != 0; i++) {
     if (out->command == CLI_SCRIPT && asks_help(argv[i])) asked_help = 1;
-    else if (!take_switch(out, argv[i])) argv[kept++] = argv[i];
+    else if (is_too_late(out, argv[i])) {
+      wrong(out, "'%.80s' comes too late behind -e, -i or -; behind -- it is a word for the code", argv[i]);
+      return;
+    } else if (!take_switch(out, argv[i])) argv[kept++] = argv[i];
   }
   if (i < argc) i++;
   for (; i < argc; i++) argv[kept++] = argv[i];

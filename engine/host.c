@@ -281,8 +281,8 @@ static int call_finish(lua_State *L) {
 
 enum { NO_CODE = INT_MIN }; /* nobody asked for an exit code */
 
-/* Ends the run in `L` with its error on top, if it failed, or with the exit code that the script asked for. Prints what
- * there is to say; returns the exit code. */
+/* Ends the run in `L` with its error on top, if it failed, or with the exit code that the script asked for. Prints
+ * what there is to say; returns the exit code. */
 static int finish(lua_State *L, int failed, int code) {
   interrupt_leave(NULL);
   if (failed) describe_error(L);

@@ -455,8 +455,8 @@ local RELEASE = {
       advise "nothing proves that it is HTTP.SYS; --service NAME stops one that uses it all the same"
     end
     if holder.pid == 0 then return false end
-    advise([[p80 never touches PID 4: `p80 -e "print(require 'show'(win.driver.third_party()))"` shows the drivers that are ]]
-      .. "not Microsoft's; stop the service of the one that holds it")
+    advise([[p80 never touches PID 4: `p80 -e "print(require 'show'(win.driver.third_party()))"` shows the drivers ]]
+      .. "that are not Microsoft's; stop the service of the one that holds it")
     return false
   end,
   service = function(holder)

@@ -17,7 +17,9 @@ end
 function T:test_misspelt_options_and_missing_values_are_usage_errors()
   for words, expected in pairs {
     [{"--chekc", "x.lua"}] = "--check", [{"--allow"}] = "--allow needs a value", [{"--timeout", "soon"}] = "'soon'",
-    [{"--timeout=-1", "x"}] = "'-1'", [{"--timeout", "nan", "x"}] = "'nan'", [{"-e"}] = "-e needs Lua code", [{"show"}] = "which playbook",
+    [{"--timeout=-1", "x"}] = "'-1'", [{"--timeout", "nan", "x"}] = "'nan'", [{"-e"}] = "-e needs Lua code",
+    [{"-e", "", "--allow", "*"}] = "'--allow' comes too late", [{"-e", "", "-e", "error()"}] = "'-e' comes too late",
+    [{"show"}] = "which playbook",
     [{"runs", "extra"}] = "extra", [{"undo", "1", "2"}] = "'2'", [{"--zzzzzzzz"}] = "--zzzzzzzz",
   } do
     local result = case.exits(case.p80(words), 2)

@@ -70,6 +70,10 @@ static void test_scripts(void) {
 static void test_lone(void) {
   cli c = parse("-e|print(1)|a|--json");
   CHECK(c.command == CLI_CODE && strcmp(c.code, "print(1)") == 0 && c.json && words_are(&c, "a"));
+  CHECK(parse("-e|x|-e|y").command == CLI_WRONG && parse("-e|x|--state|S").command == CLI_WRONG);
+  CHECK(parse("-i|--allow=a").command == CLI_WRONG && parse("-|--timeout|1").command == CLI_WRONG);
+  c = parse("-e|x|--|-e|--state");
+  CHECK(c.command == CLI_CODE && words_are(&c, "-e|--state"));
   c = parse("-e|");
   CHECK(c.command == CLI_CODE && c.code[0] == 0);
   c = parse("-|x");
