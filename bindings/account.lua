@@ -71,14 +71,17 @@ end
 
 local TYPES <const> = {
   A = "allow", D = "deny", OA = "object_allow", OD = "object_deny", AU = "audit", AL = "alarm", OU = "object_audit",
-  OL = "object_alarm", ML = "mandatory_label", XA = "callback_allow", XD = "callback_deny", ZA = "callback_object_allow",
-  XU = "callback_audit", RA = "resource_attribute", SP = "scoped_policy", TL = "trust_label", FL = "access_filter",
+  OL = "object_alarm", ML = "mandatory_label", XA = "callback_allow", XD = "callback_deny",
+  ZA = "callback_object_allow", XU = "callback_audit", RA = "resource_attribute", SP = "scoped_policy",
+  TL = "trust_label", FL = "access_filter",
 }
 local FLAGS <const> = {
   CI = "container_inherit", OI = "object_inherit", NP = "no_propagate", IO = "inherit_only", ID = "inherited",
   SA = "audit_success", FA = "audit_failure", TP = "trust_protected", CR = "critical",
 }
-local LIST_FLAGS <const> = {P = "protected", AR = "auto_inherit_requested", AI = "auto_inherited", NO_ACCESS_CONTROL = "none"}
+local LIST_FLAGS <const> = {
+  P = "protected", AR = "auto_inherit_requested", AI = "auto_inherited", NO_ACCESS_CONTROL = "none",
+}
 local RIGHTS <const> = {
   GA = "generic_all", GR = "generic_read", GW = "generic_write", GX = "generic_execute", RC = "read_control",
   SD = "delete", WD = "write_dac", WO = "write_owner", CC = "create_child", DC = "delete_child", LC = "list_children",
@@ -152,8 +155,9 @@ local function list_of(text)
   return list
 end
 
---- The parts of a security descriptor by their letters: what follows "<letter>:" up to the next one, outside of parentheses
--- (the condition of an entry may have any letter before a colon); nil when it does not begin with one, or has one twice.
+--- The parts of a security descriptor by their letters: what follows "<letter>:" up to the next one, outside of
+-- parentheses (the condition of an entry may have any letter before a colon); nil when it does not begin with one,
+-- or has one twice.
 function x.sddl_parts(sddl)
   local parts, at = {}, 1
   while at <= #sddl do
@@ -235,7 +239,9 @@ function account.sddl(...)
   if type(description) ~= "table" then check.bad("description", description, "a table as account.describe gives") end
   check.options(description, {"owner", "group", "dacl", "sacl"})
   local parts = {}
-  for _, part in ipairs {{"O", "owner", sid_of}, {"G", "group", sid_of}, {"D", "dacl", list_text}, {"S", "sacl", list_text}} do
+  for _, part in ipairs {
+    {"O", "owner", sid_of}, {"G", "group", sid_of}, {"D", "dacl", list_text}, {"S", "sacl", list_text},
+  } do
     local value = description[part[2]]
     if value ~= nil then parts[#parts + 1] = part[1] .. ":" .. part[3](check, part[2], value) end
   end

@@ -188,7 +188,9 @@ local function all_rows(op)
   for _, service in ipairs(win.scm.list {type = "driver"}) do rows[#rows + 1] = service_row(service, by_name) end
   for _, module in ipairs(modules) do
     if not module.is_taken then
-      rows[#rows + 1] = {name = base_name(module.path), path = module.path, loaded = true, base = module.base, size = module.size}
+      rows[#rows + 1] = {
+        name = base_name(module.path), path = module.path, loaded = true, base = module.base, size = module.size,
+      }
     end
   end
   table.sort(rows, function(a, b)
@@ -247,7 +249,9 @@ local function foreign(row)
   if row.signature == "untrusted" then return "its signature is not trusted" end
   if row.signature == "unknown" and not row.company then return "its file cannot be read" end
   if row.company and not is_microsoft(row.company) then return "its company is " .. row.company end
-  if row.signature == "signed" and not is_microsoft(row.signer) then return "it is signed by " .. tostring(row.signer) end
+  if row.signature == "signed" and not is_microsoft(row.signer) then
+    return "it is signed by " .. tostring(row.signer)
+  end
   if row.signature == "signed" and not row.company then return "it names no company" end
 end
 

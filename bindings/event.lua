@@ -50,7 +50,8 @@ end
 -- ---- One row ----
 
 local TYPES <const> = {
-  [0] = "information", [1] = "error", [2] = "warning", [4] = "information", [8] = "audit_success", [16] = "audit_failure",
+  [0] = "information", [1] = "error", [2] = "warning", [4] = "information",
+  [8] = "audit_success", [16] = "audit_failure",
 }
 local AUDIT_FAILURE <const>, AUDIT_SUCCESS <const> = 0x10000000000000, 0x20000000000000
 
@@ -83,8 +84,10 @@ end
 -- ---- Reading ----
 
 local LEVEL_PATHS <const> = {
-  critical = "Level=1", error = "Level=2", warning = "Level=3", information = "(Level=0 or Level=4)", verbose = "Level=5",
-  audit_success = ("band(Keywords,%d)"):format(AUDIT_SUCCESS), audit_failure = ("band(Keywords,%d)"):format(AUDIT_FAILURE),
+  critical = "Level=1", error = "Level=2", warning = "Level=3",
+  information = "(Level=0 or Level=4)", verbose = "Level=5",
+  audit_success = ("band(Keywords,%d)"):format(AUDIT_SUCCESS),
+  audit_failure = ("band(Keywords,%d)"):format(AUDIT_FAILURE),
 }
 
 -- The query of the new API; it has no way to write both kinds of quotes in one text.
@@ -100,7 +103,8 @@ local function xpath(options)
 end
 
 local function is_wanted(row, options)
-  return (not options.source or row.source:lower() == options.source:lower()) and (not options.id or row.id == options.id)
+  return (not options.source or row.source:lower() == options.source:lower())
+    and (not options.id or row.id == options.id)
     and (not options.level or row.level == options.level)
 end
 
@@ -129,15 +133,17 @@ local function ask(log, f, ...)
   local ok, result = pcall(f, ...)
   if ok then return result end
   if type(result) ~= "table" then error(result, 0) end
-  local hint = result.code == ERROR_CALL_NOT_IMPLEMENTED and "this system has no event logs that can be read (Wine has none); "
-    .. "what p80 itself has changed is in `p80 runs`"
+  local hint = result.code == ERROR_CALL_NOT_IMPLEMENTED
+    and "this system has no event logs that can be read (Wine has none); "
+      .. "what p80 itself has changed is in `p80 runs`"
   x.fail("event.read", log, result.code, result.message, hint or result.hint)
 end
 
 function event.read(...)
   local check, log, options = x.check "event.read", ...
   check.arguments(select("#", ...), 0, 2)
-  log, options = log == nil and "System" or check.text("log", log), check.options(options, {"source", "id", "level", "since", "max"})
+  log, options = log == nil and "System" or check.text("log", log),
+    check.options(options, {"source", "id", "level", "since", "max"})
   local max = check_options(check, options)
   require_log(log)
   local rows, cursor <close> = {}, ask(log, open, log, xpath(options))

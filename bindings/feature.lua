@@ -14,18 +14,19 @@ local SUBCOMPONENTS <const> = [[HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\S
 -- https://learn.microsoft.com/iis/install/installing-iis-7/understanding-setup-in-iis
 local OTHER_NAMES <const> = {
   w3svc = "IIS-WebServer", directorybrowse = "IIS-DirectoryBrowsing", serversideinclude = "IIS-ServerSideIncludes",
-  iisclientcertificatemappingauthentication = "IIS-IISCertificateMappingAuthentication", authorization = "IIS-URLAuthorization",
-  adminservice = "IIS-ManagementService", legacysnapin = "IIS-LegacySnapIn", processmodel = "WAS-ProcessModel",
-  netfxenvironment = "WAS-NetFxEnvironment", wasconfigurationapi = "WAS-ConfigurationAPI",
-  ftpserver = "IIS-FTPServer", certprovider = "IIS-CertProvider",
+  iisclientcertificatemappingauthentication = "IIS-IISCertificateMappingAuthentication",
+  authorization = "IIS-URLAuthorization", adminservice = "IIS-ManagementService", legacysnapin = "IIS-LegacySnapIn",
+  processmodel = "WAS-ProcessModel", netfxenvironment = "WAS-NetFxEnvironment",
+  wasconfigurationapi = "WAS-ConfigurationAPI", ftpserver = "IIS-FTPServer", certprovider = "IIS-CertProvider",
 }
 local SAME_NAMES <const> = {
-  "StaticContent", "DefaultDocument", "HttpErrors", "HttpRedirect", "ASPNET", "ASPNET45", "ASP", "CGI", "NetFxExtensibility",
-  "NetFxExtensibility45", "ISAPIExtensions", "ISAPIFilter", "HttpLogging", "LoggingLibraries", "RequestMonitor", "HttpTracing",
-  "CustomLogging", "ODBCLogging", "BasicAuthentication", "WindowsAuthentication", "DigestAuthentication",
-  "ClientCertificateMappingAuthentication", "RequestFiltering", "IPSecurity", "HttpCompressionStatic",
-  "HttpCompressionDynamic", "ManagementConsole", "ManagementScriptingTools", "WMICompatibility", "LegacyScripts",
-  "Metabase", "WebSockets", "ApplicationInit", "WebDAV", "FTPSvc", "FTPExtensibility", "HostableWebCore",
+  "StaticContent", "DefaultDocument", "HttpErrors", "HttpRedirect", "ASPNET", "ASPNET45", "ASP", "CGI",
+  "NetFxExtensibility", "NetFxExtensibility45", "ISAPIExtensions", "ISAPIFilter", "HttpLogging", "LoggingLibraries",
+  "RequestMonitor", "HttpTracing", "CustomLogging", "ODBCLogging", "BasicAuthentication", "WindowsAuthentication",
+  "DigestAuthentication", "ClientCertificateMappingAuthentication", "RequestFiltering", "IPSecurity",
+  "HttpCompressionStatic", "HttpCompressionDynamic", "ManagementConsole", "ManagementScriptingTools",
+  "WMICompatibility", "LegacyScripts", "Metabase", "WebSockets", "ApplicationInit", "WebDAV", "FTPSvc",
+  "FTPExtensibility", "HostableWebCore",
 }
 
 local names = {} -- by component in lower case

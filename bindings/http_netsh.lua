@@ -175,7 +175,9 @@ function http.read_servicestate(...)
   local check = x.check "http.read_servicestate"
   check.arguments(select("#", ...), 1, 2)
   if type(text) ~= "string" then check.bad("text", text, "text") end
-  if controllers ~= nil and type(controllers) ~= "table" then check.bad("controllers", controllers, "an array of pids") end
+  if controllers ~= nil and type(controllers) ~= "table" then
+    check.bad("controllers", controllers, "an array of pids")
+  end
   local is_controller, lines, queues, sessions = {}, {}, {}, {}
   for _, pid in ipairs(controllers or {}) do is_controller[pid] = true end
   for line in text:gmatch "[^\r\n]+" do lines[#lines + 1] = read_line(line) end

@@ -12,7 +12,8 @@ local NUMBERS <const> = {
   {"AllowRestrictedChars", 0, 0, 1, nil,
     "accept characters U+0000 to U+001F and U+007F to U+009F in URLs, where they are escaped in hexadecimal"},
   {"DisableServerHeader", 0, 0, 2, nil,
-    "the Server header: 0 in every response, 1 not in those that HTTP.SYS makes itself, 2 only where the application gives one"},
+    "the Server header: 0 in every response, 1 not in those that HTTP.SYS makes itself, "
+    .. "2 only where the application gives one"},
   {"EnableAggressiveMemoryUsage", 0, 0, 1, nil,
     "refuse connections only below 8 MB of nonpaged memory instead of 20 MB"},
   {"EnableNonUTF8", 1, 0, 1, nil, "accept URLs in ANSI or DBCS besides UTF-8"},

@@ -59,7 +59,9 @@ function iis.get(...)
   local check, wanted = x.check "iis.get", ...
   check.arguments(select("#", ...), 1, 1)
   local is_name = type(wanted) == "string" and utf8.len(wanted) and not wanted:find "\0"
-  if not is_name and math.type(wanted) ~= "integer" then check.bad("site", wanted, "the name or the number of a site") end
+  if not is_name and math.type(wanted) ~= "integer" then
+    check.bad("site", wanted, "the name or the number of a site")
+  end
   for _, row in ipairs(iis.sites()) do
     if row.id == wanted or type(wanted) == "string" and row.name:lower() == wanted:lower() then return row end
   end

@@ -62,7 +62,8 @@ local function new_matcher(wanted, options)
   return function(text) return fold(text):find(wanted, 1, true) ~= nil end
 end
 
--- Calls visit(path, info) for a key and what is below it, never through a link; keys that may not be read go to `closed`.
+-- Calls visit(path, info) for a key and what is below it, never through a link;
+-- keys that may not be read go to `closed`.
 local function walk(at, key, tree, visit, closed)
   local names = {}
   local ok, problem = pcall(function()
@@ -122,7 +123,8 @@ function x.reg(read)
       {version = options.version, exact = options.exact, encode = function(text) return x.encode(text, "ansi") end})
     if bytes then return bytes end
     x.fail("reg.export", lacking_key, ERROR_NO_UNICODE_TRANSLATION,
-      ("The code page of this Windows lacks a character in '%s'."):format(lacking == "" and "(Default)" or lacking), "version 5 has them all")
+      ("The code page of this Windows lacks a character in '%s'."):format(lacking == "" and "(Default)" or lacking),
+      "version 5 has them all")
   end
 
   --- win.reg.find(key, text [, {where=, exact=, case=, type=, tree=, view=}]) -> {row, ...}, {key, ...} or nil
@@ -147,9 +149,13 @@ function x.reg(read)
     end
     local function visit(path, info)
       local name = path ~= key and path:match "[^\\]*$"
-      if name and (not where or where == "keys") and not options.type and matches(name) then found[#found + 1] = {key = path} end
+      if name and (not where or where == "keys") and not options.type and matches(name) then
+        found[#found + 1] = {key = path}
+      end
       for _, row in ipairs(where ~= "keys" and not info.link and info.values > 0 and at.values(path) or {}) do
-        if is_hit(row) then found[#found + 1] = {key = path, name = row.name, type = row.type, value = row.value, raw = row.raw} end
+        if is_hit(row) then
+          found[#found + 1] = {key = path, name = row.name, type = row.type, value = row.value, raw = row.raw}
+        end
       end
     end
     if not at.info(key) then return nil end
@@ -168,7 +174,9 @@ function x.reg(read)
     check.opt_boolean("tree", options.tree)
     local at = viewed(asking("reg.compare", read), options.view)
     local differences = {}
-    local function differ(key, name, a, b) differences[#differences + 1] = {key = key, name = name, left = a, right = b} end
+    local function differ(key, name, a, b)
+      differences[#differences + 1] = {key = key, name = name, left = a, right = b}
+    end
     local function compare(key, a, b)
       local left_info, right_info = at.info(left .. a), at.info(right .. b)
       if not left_info and not right_info then return end

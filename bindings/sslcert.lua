@@ -96,7 +96,9 @@ local function registry_row(kind, path, name)
   local place = type(values.HostnamePort) == "string" and values.HostnamePort:gsub("%z", "") or name
   local row = parse(kind .. "=" .. (kind == "ccs" and place:match "[^:]*$" or place))
   if not row then return nil end
-  for key, value in pairs(named(number(values.DefaultSslCertCheckMode), number(values.DefaultFlags))) do row[key] = value end
+  for key, value in pairs(named(number(values.DefaultSslCertCheckMode), number(values.DefaultFlags))) do
+    row[key] = value
+  end
   row.hash = type(values.SslCertHash) == "string" and hex(values.SslCertHash) or nil
   row.appid, row.store = guid(values.AppId), values.SslCertStoreName or "MY"
   row.revocation_freshness_time = number(values.DefaultSslRevocationFreshnessTime)
@@ -131,7 +133,8 @@ function sslcert.get(...)
   check.arguments(select("#", ...), 1, 1)
   local key, fault = parse(check.text("binding", binding))
   if not key then
-    x.fail(op, binding ~= "" and binding or "binding", ERROR_INVALID_PARAMETER, ("This is no binding: %s."):format(fault),
+    x.fail(op, binding ~= "" and binding or "binding", ERROR_INVALID_PARAMETER,
+      ("This is no binding: %s."):format(fault),
       "write it like 0.0.0.0:443, www.contoso.com:443, ccs=443 or scopedccs=www.contoso.com:443")
   end
   if win.http.is_running() then

@@ -111,7 +111,8 @@ local function check_options(check, options)
     check.bad("options", options, "either user= (an account's name or SID) or sddl=")
   end
   if options.sddl and (options.listen ~= nil or options.delegate ~= nil) then
-    x.fail("http.urlacl.sddl", "options", ERROR_INVALID_PARAMETER, "listen= and delegate= go with user=; sddl= says it all.")
+    x.fail("http.urlacl.sddl", "options", ERROR_INVALID_PARAMETER,
+      "listen= and delegate= go with user=; sddl= says it all.")
   end
 end
 
@@ -120,7 +121,8 @@ local function ask(f, ...)
   local ok, result = pcall(f, ...)
   if ok then return result end
   if type(result) ~= "table" then error(result, 0) end
-  x.fail("http.urlacl.sddl", result.target == "account" and "user" or result.target, result.code, result.message, result.hint)
+  x.fail("http.urlacl.sddl", result.target == "account" and "user" or result.target,
+    result.code, result.message, result.hint)
 end
 
 function urlacl.sddl(...)
