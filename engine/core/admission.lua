@@ -1,14 +1,18 @@
--- What may run on this machine: whose signatures are asked for, and whether a script, its modules or a package have them.
+-- What may run on this machine: whose signatures are asked for, and whether a script,
+-- its modules or a package have them.
 local core, host = ...
 local code, policy = core.code, core.policy
 local admission = {}
 
 -- Whether signatures are asked of a file here, and why: in words.
 local function needs_signature(given, place)
-  if place ~= "" then return true, place == "network" and "it lies on another machine" or "it lies on a removable drive" end
+  if place ~= "" then
+    return true, place == "network" and "it lies on another machine" or "it lies on a removable drive"
+  end
   if not given or given.signatures == "none" then return false end
   local level = given.signatures
-  local needed = level == "all" or level == "elevated" and core.win.host.elevated() or level == "unattended" and not host.attended()
+  local needed = level == "all" or level == "elevated" and core.win.host.elevated()
+    or level == "unattended" and not host.attended()
   return needed, ("the policy asks it of %s"):format(level == "all" and "all scripts" or level .. " runs")
 end
 
@@ -20,8 +24,8 @@ local function place_beside(path)
   return ((is_beside and path:sub(#folder + 1) or path):gsub("\\", "/"))
 end
 
---- Judges a file that is about to be run (engine/admit.c): `role` "script" or "module", `place` "network" or "removable"
--- when no access list protects it, else "". `path` is nil for what is typed. Raises when it may not run.
+--- Judges a file that is about to be run (engine/admit.c): `role` "script" or "module", `place` "network" or
+-- "removable" when no access list protects it, else "". `path` is nil for what is typed. Raises when it may not run.
 function admission.file(path, bytes, role, place)
   core.about(nil)
   local given = policy.checked()
@@ -38,7 +42,8 @@ function admission.file(path, bytes, role, place)
   local ok, signature = pcall(core.sign.verify_beside, path, bytes, policy.keys())
   if not ok and needed then
     if type(signature) ~= "table" then error(signature, 0) end
-    core.fail(signature.target, signature.code, ("%s It must be signed: %s."):format(signature.message, why), signature.hint)
+    core.fail(signature.target, signature.code,
+      ("%s It must be signed: %s."):format(signature.message, why), signature.hint)
   end
   if core.script.kind == "help" then return end -- only its manifest is asked for
   if role == "script" then
@@ -55,7 +60,8 @@ local function check_told(grants, is_told, message, hint)
   end
 end
 
---- Judges the grants of the running script, whose manifest may differ from the one that was shown to who signed or installed it.
+--- Judges the grants of the running script, whose manifest may differ from the one that was shown to who
+-- signed or installed it.
 function admission.grants(list)
   local signed = policy.signature and policy.signature.fields
   if signed and (signed.playbook or signed.grants) then
@@ -66,7 +72,8 @@ function admission.grants(list)
   if core.script.kind ~= "installed" then return end
   local record = core.installed.find((core.script.name:gsub("%.[lL][uU][aA]$", "")))
   check_told(list, function(grant) return record and core.data.contains(record.grants, grant) end,
-    "This grant is not among those that were shown when the playbook was installed.", "grants are constants; install it again")
+    "This grant is not among those that were shown when the playbook was installed.",
+    "grants are constants; install it again")
 end
 
 -- Whether a signature says to be by a trusted key.
@@ -81,7 +88,9 @@ end
 -- The signature of one file of a package, or nil and why there is none.
 local function verify_in(given, path)
   local text = given.files[path .. ".minisig"]
-  if not text then return nil, {target = path, code = code.P80_BAD_SIGNATURE, message = "There is no signature beside it."} end
+  if not text then
+    return nil, {target = path, code = code.P80_BAD_SIGNATURE, message = "There is no signature beside it."}
+  end
   local ok, found = pcall(core.sign.verify, path, given.files[path], text, policy.keys())
   if ok then return found end
   if type(found) ~= "table" or claims_trust(path, text) then error(found, 0) end
@@ -93,14 +102,17 @@ local function unsigned_in(given, signature)
   local list = core.data.array {}
   for path in pairs(given.files) do
     local found = not path:find "%.minisig$" and verify_in(given, path)
-    if found == nil or found and not pcall(core.sign.check_belongs, path, found, signature, path) then list[#list + 1] = path end
+    if found == nil or found and not pcall(core.sign.check_belongs, path, found, signature, path) then
+      list[#list + 1] = path
+    end
   end
   table.sort(list)
   return list
 end
 
---- Judges a package (core.package.read) that is to be installed as its files will be when they run. Returns the signature of
--- its script and modules, or nil, and the other files, which that does not cover. Raises when it may not run here, or is not what a trusted key signed.
+--- Judges a package (core.package.read) that is to be installed as its files will be when they run. Returns the
+-- signature of its script and modules, or nil, and the other files, which that does not cover. Raises when it may not
+-- run here, or is not what a trusted key signed.
 function admission.package(given)
   local needed, why = needs_signature(policy.checked(), given.place)
   local signature, is_whole

@@ -1,5 +1,5 @@
--- A playbook's arguments, from one declaration: what is typed, what an arguments file gives, help, and a form that other
--- programs read.
+-- A playbook's arguments, from one declaration: what is typed, what an arguments file gives, help, and a form that
+-- other programs read.
 local core, host = ...
 local check, code, data, types = core.check, core.code, core.data, core.types
 local arguments = {}
@@ -86,10 +86,15 @@ end
 function arguments.help(m)
   local lines = {make_parser(m, true):get_help() .. secrets_text(m), ""}
   local function add(...) lines[#lines + 1] = (...):format(select(2, ...)) end
-  add("Version %s%s%s.", m.version, m.author and " by " .. m.author or "", m.license and ", licence " .. m.license or "")
+  add("Version %s%s%s.", m.version,
+    m.author and " by " .. m.author or "", m.license and ", licence " .. m.license or "")
   if m.p80 then add("Needs p80 %s or newer.", m.p80) end
   if m.windows then add("Needs Windows %s or newer.", m.windows) end
-  if m.grants and #m.grants > 0 then add("May change: %s.", table.concat(m.grants, ", ")) else add "Changes nothing." end
+  if m.grants and #m.grants > 0 then
+    add("May change: %s.", table.concat(m.grants, ", "))
+  else
+    add "Changes nothing."
+  end
   if m.reports then add("Reports: %s", m.reports) end
   add "Every playbook also takes --check (say what would change, change nothing) and --json."
   return table.concat(lines, "\n") .. "\n"
@@ -155,7 +160,9 @@ local function filed(m, file)
   local text, known = read_file(file), arguments.names(m)
   local given, place, problem = host.lib "dkjson".decode(text, 1, nil, nil, nil)
   if problem or text:find("%S", place) then bad_file(file, "Line %d is no JSON.", line_at(text, place)) end
-  if type(given) ~= "table" or given[1] ~= nil then bad_file(file, "A JSON object expected, with arguments by name.") end
+  if type(given) ~= "table" or given[1] ~= nil then
+    bad_file(file, "A JSON object expected, with arguments by name.")
+  end
   for name, value in pairs(given) do
     local arg = (m.args or {})[name]
     if not arg then
@@ -171,7 +178,8 @@ end
 
 local function fail_missing(name, arg)
   if arg.type ~= "secret" then return ("missing option '%s'"):format(arguments.option(name)) end
-  return ("the secret '%s' is missing; run p80 at a console to be asked, or put it into a file for --args-file"):format(name)
+  return ("the secret '%s' is missing; run p80 at a console to be asked, or put it into a file for --args-file")
+    :format(name)
 end
 
 -- Adds the values that are still missing; returns what is wrong, or nil.

@@ -5,7 +5,8 @@ local WITHHELD <const> = "***"
 
 -- In a name, at its end, and alone.
 local WITHIN <const> = {
-  "passw", "passphrase", "pwd", "secret", "token", "credential", "connectionstring", "authorization", "cookie", "privatekey",
+  "passw", "passphrase", "pwd", "secret", "token", "credential", "connectionstring",
+  "authorization", "cookie", "privatekey",
 }
 local AT_END <const> = {"key", "pass"}
 local ALONE <const> = {p = true, pw = true, rp = true, jp = true, pin = true, sas = true, auth = true, sig = true}

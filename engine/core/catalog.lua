@@ -15,8 +15,8 @@ local function bundled(name)
   return entry(name, "bundled", m or {}, {signer = "p80", problem = not m and problem or nil})
 end
 
--- Whether the key that an installed version was signed with is trusted still; nil when nobody signed it. Older records have the
--- key's name alone.
+-- Whether the key that an installed version was signed with is trusted still; nil when nobody signed it. Older records
+-- have the key's name alone.
 local function is_trusted(record)
   for _, key in ipairs(record.signer and core.policy.keys() or {}) do
     if record.key == core.sign.show_id(key.id) or not record.key and record.signer == key.name then return true end

@@ -320,7 +320,8 @@ end
 
 -- What win.http.parameters and win.feature read.
 local ALWAYS <const> = {
-  [[HKLM\SYSTEM\CurrentControlSet\Services\HTTP\Parameters]], [[HKLM\SYSTEM\CurrentControlSet\Services\HTTPFilter\Parameters]],
+  [[HKLM\SYSTEM\CurrentControlSet\Services\HTTP\Parameters]],
+  [[HKLM\SYSTEM\CurrentControlSet\Services\HTTPFilter\Parameters]],
   [[HKLM\SOFTWARE\Microsoft\InetStp\Components]],
   [[HKLM\SOFTWARE\Microsoft\Windows\CurrentVersion\Setup\Oc Manager\Subcomponents]],
 }

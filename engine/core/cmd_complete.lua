@@ -59,8 +59,8 @@ local function for_script(script, before)
   return before == "--args-file" and {} or options
 end
 
--- What may stand behind a command, for those of which that is known: `rest` are the words behind it, up to the one that is
--- asked for.
+-- What may stand behind a command, for those of which that is known: `rest` are the words behind it, up to the one
+-- that is asked for.
 local BEHIND = {show = core.catalog.names}
 
 function BEHIND.help()
@@ -104,7 +104,9 @@ end
 return function(first, ...)
   if first == "--powershell" then return POWERSHELL end
   local at, words = math.tointeger(tonumber(first)), {...}
-  if first == "--help" and core.options.json then return core.data.document({name = "complete", text = HELP}, {"name"}) .. "\n" end
+  if first == "--help" and core.options.json then
+    return core.data.document({name = "complete", text = HELP}, {"name"}) .. "\n"
+  end
   if not at or at < 0 then return HELP, first ~= "--help" and 2 or nil end
   local begun, found = (words[at + 1] or ""):lower(), {}
   for _, word in ipairs(candidates(words, at + 1)) do

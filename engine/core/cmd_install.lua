@@ -4,9 +4,9 @@ local code, data, installed, package = core.code, core.data, core.installed, cor
 
 local function parser()
   local p = core.words.parser("install",
-    "Copies a playbook and its modules into the folder of this machine's playbooks, so that `p80 NAME` runs it. What the "
-    .. "version before could not change is shown and asked about. The replaced version is kept; `p80 undo` or --previous "
-    .. "brings it back.")
+    "Copies a playbook and its modules into the folder of this machine's playbooks, so that `p80 NAME` runs it. What "
+    .. "the version before could not change is shown and asked about. The replaced version is kept; `p80 undo` or "
+    .. "--previous brings it back.")
   p:argument("source", "a .lua file (its modules are taken from beside it), a folder, or a .zip"):args "?"
   p:option("--previous", "brings back the version before the installed one"):argname "NAME"
   p:flag("-y --yes", "agrees to what it may change; needed where nobody can be asked")
@@ -58,17 +58,21 @@ local function read_source(source)
   local signature, unsigned = core.admission.package(given)
   local m = manifest_of(given)
   return {name = m.name, files = given.files, signature = signature, unsigned = unsigned, record = {
-    version = m.version, summary = m.summary, author = m.author, license = m.license, grants = m.grants or {}, source = source,
-    signer = signature and signature.key.name, key = signature and core.sign.show_id(signature.id),
+    version = m.version, summary = m.summary, author = m.author, license = m.license, grants = m.grants or {},
+    source = source, signer = signature and signature.key.name, key = signature and core.sign.show_id(signature.id),
   }}
 end
 
 local function read_previous(name)
   local previous = not core.manifest.name_problem(name) and installed.previous(name)
   if previous then
-    local given = {name = previous.record.name, script = previous.record.name .. ".lua", files = previous.files, place = ""}
+    local given = {
+      name = previous.record.name, script = previous.record.name .. ".lua", files = previous.files, place = "",
+    }
     local signature, unsigned = core.admission.package(given)
-    return {name = given.name, files = given.files, signature = signature, unsigned = unsigned, record = previous.record}
+    return {
+      name = given.name, files = given.files, signature = signature, unsigned = unsigned, record = previous.record,
+    }
   end
   core.fail(name, code.ERROR_NOT_FOUND, "There is no previous version of a playbook of this name.")
 end
@@ -110,9 +114,10 @@ local function summarize(version, have, is_previous)
   local record = version.record
   local before = have and have.grants or {}
   return {
-    name = version.name, version = record.version, summary = record.summary, signer = record.signer, replaces = have and have.version,
-    grants = data.array(record.grants), added = without(record.grants, before), removed = without(before, record.grants),
-    limited = limited(version), unsigned = version.unsigned, lessened = data.array(is_previous and {} or lessened(record, have)),
+    name = version.name, version = record.version, summary = record.summary, signer = record.signer,
+    replaces = have and have.version, grants = data.array(record.grants), added = without(record.grants, before),
+    removed = without(before, record.grants), limited = limited(version), unsigned = version.unsigned,
+    lessened = data.array(is_previous and {} or lessened(record, have)),
   }
 end
 
@@ -153,7 +158,9 @@ local function install(args)
   local version = args.previous and read_previous(args.previous) or read_source(args.source)
   local have, state = installed.find(version.name), installed.state_of(version.files, version.record)
   local about = summarize(version, have, args.previous)
-  if have and have.version == state.version and installed.state(version.name).digest ~= state.digest then about.differs = true end
+  if have and have.version == state.version and installed.state(version.name).digest ~= state.digest then
+    about.differs = true
+  end
   local was_shown = ask(about, args.yes)
   core.grants.add("install", "install.playbook:" .. version.name)
   about.changed = core.change("install.playbook", {name = version.name}, state, version)
@@ -166,7 +173,8 @@ return function(...)
   local args, help = core.words.parse(parser(), {...})
   if not args then return help end
   if (args.source == nil) == (args.previous == nil) then
-    core.fail(nil, code.P80_BAD_ARGUMENTS, "What is to be installed?", "p80 install FILE|FOLDER|ZIP, or p80 install --previous NAME")
+    core.fail(nil, code.P80_BAD_ARGUMENTS, "What is to be installed?",
+      "p80 install FILE|FOLDER|ZIP, or p80 install --previous NAME")
   end
   return install(args)
 end

@@ -5,10 +5,12 @@ local words, data = core.words, core.data
 local LARGEST <const> = 4 << 20
 
 local function parser()
-  local p = words.parser("lint", "Find mistakes in scripts without running them: syntax, undeclared globals, unknown functions and "
+  local p = words.parser("lint",
+    "Find mistakes in scripts without running them: syntax, undeclared globals, unknown functions and "
     .. "options, wrong manifests, grants and arguments that are missing or never used.")
   p:argument("file", "a script, or a folder: all scripts in it"):args "+"
-  p:epilog "A comment `lint: ok` keeps its line from being reported. Exit codes: 0 nothing found, 1 something, 2 a file cannot be read."
+  p:epilog("A comment `lint: ok` keeps its line from being reported. "
+    .. "Exit codes: 0 nothing found, 1 something, 2 a file cannot be read.")
   return p
 end
 

@@ -13,14 +13,17 @@ end
 
 local function check_name(file, name)
   local problem = core.manifest.name_problem(name)
-  if not problem and core.data.contains(host.commands, name:lower()) then problem = "p80 has a command of this name." end
+  if not problem and core.data.contains(host.commands, name:lower()) then
+    problem = "p80 has a command of this name."
+  end
   if not problem and host.source("script", name) then problem = "p80 has a playbook of this name." end
   if problem then core.fail(file, code.P80_BAD_ARGUMENTS, problem) end
 end
 
 local function check_free(path)
   if lfs.attributes(path, "mode") then
-    core.fail(path, code.ERROR_ALREADY_EXISTS, "It exists, and is never overwritten.", "take another name, or move it away")
+    core.fail(path, code.ERROR_ALREADY_EXISTS, "It exists, and is never overwritten.",
+      "take another name, or move it away")
   end
 end
 
@@ -38,7 +41,9 @@ end
 local function write(path, text)
   local file, problem = io.open(path, "wb")
   local ok = file and file:write(text) and file:close()
-  if not ok then core.fail(path, code.ERROR_ACCESS_DENIED, ("It cannot be written: %s."):format(problem or "the disk is full")) end
+  if not ok then
+    core.fail(path, code.ERROR_ACCESS_DENIED, ("It cannot be written: %s."):format(problem or "the disk is full"))
+  end
 end
 
 local function without_ending(file) return (file:gsub("%.[lL][uU][aA]$", "")) end
@@ -63,12 +68,16 @@ end
 local function next_steps(file, has_test)
   local tests = (file:match "^.*[\\/:]" or "") .. "tests"
   local steps = {
-    {file .. " --check", "says what would change"}, {"lint " .. file, "finds mistakes"}, {"help " .. file, "what it says of itself"},
+    {file .. " --check", "says what would change"},
+    {"lint " .. file, "finds mistakes"},
+    {"help " .. file, "what it says of itself"},
     has_test and {"test " .. tests, "tries it on modelled machines"} or nil,
   }
   local lines, width = {"Next:"}, 0
   for _, step in ipairs(steps) do width = math.max(width, #step[1]) end
-  for i, step in ipairs(steps) do lines[i + 1] = ("  p80 %s%s  %s"):format(step[1], (" "):rep(width - #step[1]), step[2]) end
+  for i, step in ipairs(steps) do
+    lines[i + 1] = ("  p80 %s%s  %s"):format(step[1], (" "):rep(width - #step[1]), step[2])
+  end
   return table.concat(lines, "\n") .. "\n"
 end
 

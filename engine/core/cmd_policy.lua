@@ -5,13 +5,16 @@ local words, data, code, policy = core.words, core.data, core.code, core.policy
 local ORDER <const> = {"policy", "signatures", "typed", "keys", "name", "key", "grants", "unsigned", "deny"}
 
 local function parser()
-  local p = words.parser("policy", "Show the policy of this machine; what a script may do under it, and why; or write it.")
+  local p = words.parser("policy",
+    "Show the policy of this machine; what a script may do under it, and why; or write it.")
   p:argument("what", "a script; or init: write a first policy; or trust, distrust: a key"):args "?"
-  p:argument("key", "a public key: its file or the line of 56 letters itself; of distrust also its name or number"):args "?"
+  p:argument("key",
+    "a public key: its file or the line of 56 letters itself; of distrust also its name or number"):args "?"
   p:option("--name", "of trust: whose key it is"):argname "<name>"
   p:option("--grant", "of trust: the most that scripts of the key are granted, such as 'scm.*' (may be repeated)")
     :argname "<grant>":count "*"
-  p:epilog "The file is policy.json in the state folder; administrators alone may write it. docs/sharing.md explains its fields."
+  p:epilog("The file is policy.json in the state folder; administrators alone may write it. "
+    .. "docs/sharing.md explains its fields.")
   return p
 end
 
@@ -35,8 +38,10 @@ local function as_data(given)
   for i, key in ipairs(given.keys) do
     keys[i] = {name = key.name, id = core.sign.show_id(key.id), key = key.text, grants = texts(key.grants)}
   end
-  return {path = given.path, signatures = given.signatures, typed = given.typed, keys = keys, grants = texts(given.grants),
-    unsigned = texts(given.unsigned), deny = texts(given.deny)}
+  return {
+    path = given.path, signatures = given.signatures, typed = given.typed, keys = keys,
+    grants = texts(given.grants), unsigned = texts(given.unsigned), deny = texts(given.deny),
+  }
 end
 
 local SIGNATURES <const> = {
@@ -46,17 +51,21 @@ local SIGNATURES <const> = {
 
 local AS_ANY <const> = "as any script"
 
-local function listed(list, otherwise) return list and (list[1] and table.concat(list, ", ") or "nothing") or otherwise end
+local function listed(list, otherwise)
+  return list and (list[1] and table.concat(list, ", ") or "nothing") or otherwise
+end
 
 local function show()
   local given = policy.checked()
   if core.options.json then return reported(given and as_data(given)) end
   if not given then
-    return "This machine has no policy: what manifests and --allow ask for is granted, signed or not.\n`p80 policy init` writes one.\n"
+    return "This machine has no policy: what manifests and --allow ask for is granted, signed or not.\n"
+      .. "`p80 policy init` writes one.\n"
   end
   local shown = as_data(given)
   local lines = {
-    given.path, "signatures: " .. SIGNATURES[given.signatures], "-e, -i, -:   " .. (given.typed and "may run" or "may not run"),
+    given.path, "signatures: " .. SIGNATURES[given.signatures],
+    "-e, -i, -:   " .. (given.typed and "may run" or "may not run"),
     "any script: " .. listed(shown.grants), "unsigned:   " .. listed(shown.unsigned, AS_ANY),
     "denied:     " .. listed(shown.deny),
   }
@@ -73,7 +82,8 @@ local function signature_of(path)
   if not bytes then return nil, "it is part of p80" end
   local ok, signature = pcall(core.sign.verify_beside, path, bytes, policy.keys())
   if ok then return signature, ("signed by %s (key %s)"):format(signature.key.name, core.sign.show_id(signature.id)) end
-  return nil, "not signed with a trusted key: " .. (type(signature) == "table" and signature.message:gsub("%.$", "") or tostring(signature))
+  return nil, "not signed with a trusted key: "
+    .. (type(signature) == "table" and signature.message:gsub("%.$", "") or tostring(signature))
 end
 
 local function explain(script)
@@ -87,10 +97,14 @@ local function explain(script)
   path = path and core.win.file.absolute(path) or found.path
   local signature, signed = signature_of(path)
   local m, why = core.playbook.manifest_of(script)
-  local report = {script = path or script, signed = signed, runs = m ~= nil or tostring(why):find "^it declares no manifest" ~= nil, why = why}
+  local report = {
+    script = path or script, signed = signed,
+    runs = m ~= nil or tostring(why):find "^it declares no manifest" ~= nil, why = why,
+  }
   report.grants = data.array {}
   for i, grant in ipairs(m and m.grants or {}) do
-    for _, row in ipairs(core.policy_explain(("grants[%d]"):format(i), grant, path and "file" or "bundled", signature)) do
+    local rows = core.policy_explain(("grants[%d]"):format(i), grant, path and "file" or "bundled", signature)
+    for _, row in ipairs(rows) do
       report.grants[#report.grants + 1] = row
     end
   end
@@ -98,7 +112,9 @@ local function explain(script)
   local text = ("%s: %s.\n%s\n"):format(report.script, signed,
     report.runs and "It may run here." or "It may not run here: " .. tostring(why))
   if not given then text = text .. "This machine has no policy.\n" end
-  if report.grants[1] then return text .. host.lib "show".table(report.grants, {"grant", "verdict", "why"}, {width = host.width}) .. "\n" end
+  if report.grants[1] then
+    return text .. host.lib "show".table(report.grants, {"grant", "verdict", "why"}, {width = host.width}) .. "\n"
+  end
   return text .. (m and "It asks for no grants.\n" or "")
 end
 
@@ -112,8 +128,13 @@ end
 local function done(changed, text) return core.options.json and "" or changed and not core.checking and text or "" end
 
 local function init()
-  if policy.get() then core.fail(policy.path, code.ERROR_ALREADY_EXISTS, "This machine has a policy.", "`p80 policy` shows it") end
-  local content = {policy = 1, signatures = "none", typed = true, keys = data.array {}, grants = data.array {"*"}, deny = data.array {}}
+  if policy.get() then
+    core.fail(policy.path, code.ERROR_ALREADY_EXISTS, "This machine has a policy.", "`p80 policy` shows it")
+  end
+  local content = {
+    policy = 1, signatures = "none", typed = true,
+    keys = data.array {}, grants = data.array {"*"}, deny = data.array {},
+  }
   return done(write(content), "The policy is written. It restricts nothing yet: `p80 policy` shows where it is.\n")
 end
 
@@ -137,10 +158,13 @@ local function trust(given)
   check_given(given, "p80 policy trust KEY.pub --name NAME")
   local key = key_text(given.key)
   if given.name and policy.is_own_name(given.name) then
-    core.fail("--name", code.P80_BAD_ARGUMENTS, "What p80 brings along is listed as signed by p80.", "give the name of whose key it is")
+    core.fail("--name", code.P80_BAD_ARGUMENTS, "What p80 brings along is listed as signed by p80.",
+      "give the name of whose key it is")
   end
   for i, grant in ipairs(given.grant) do core.grants.parse(("--grant %d"):format(i), grant) end
-  if not policy.checked() then core.fail(nil, code.ERROR_NOT_FOUND, "This machine has no policy.", "`p80 policy init` writes one") end
+  if not policy.checked() then
+    core.fail(nil, code.ERROR_NOT_FOUND, "This machine has no policy.", "`p80 policy init` writes one")
+  end
   local content = policy.content()
   content.keys = data.array(content.keys or {})
   local id, entry = core.sign.show_id(key.id), nil
@@ -162,7 +186,8 @@ end
 
 -- Whether the word means this trusted key: its name, its number, the key itself or its file.
 local function means(word, key, public)
-  return word:lower() == key.name:lower() or word:upper() == core.sign.show_id(key.id) or public and public.key == key.key
+  return word:lower() == key.name:lower() or word:upper() == core.sign.show_id(key.id)
+    or public and public.key == key.key
 end
 
 local function fail_distrust(word, keys)
@@ -181,7 +206,8 @@ local function distrust(given)
     if means(word, key, public) then found[#found + 1] = i end
   end
   if #found > 1 then
-    core.fail(word, code.P80_BAD_ARGUMENTS, ("%d keys have this name."):format(#found), "give the number of one, as `p80 policy` shows it")
+    core.fail(word, code.P80_BAD_ARGUMENTS, ("%d keys have this name."):format(#found),
+      "give the number of one, as `p80 policy` shows it")
   elseif #found == 0 then
     if not is_key then fail_distrust(word, keys) end
     return done(true, "No such key is trusted.\n")
@@ -189,7 +215,9 @@ local function distrust(given)
   local content = policy.content()
   table.remove(content.keys, found[1])
   local key = keys[found[1]]
-  return done(write(content), ("The key %s (%s) is trusted no more; `p80 list` shows what it signed.\n"):format(core.sign.show_id(key.id), key.name))
+  return done(write(content),
+    ("The key %s (%s) is trusted no more; `p80 list` shows what it signed.\n")
+      :format(core.sign.show_id(key.id), key.name))
 end
 
 return function(...)
@@ -199,7 +227,8 @@ return function(...)
   if given.what == "trust" then return trust(given) end
   local is_distrust = given.what == "distrust"
   if given.key and not is_distrust or given.name or given.grant[1] then
-    core.fail(given.what or "policy", code.P80_BAD_ARGUMENTS, "A key, --name and --grant go behind trust.", "p80 policy trust KEY.pub --name NAME")
+    core.fail(given.what or "policy", code.P80_BAD_ARGUMENTS, "A key, --name and --grant go behind trust.",
+      "p80 policy trust KEY.pub --name NAME")
   end
   if is_distrust then return distrust(given) end
   return given.what and explain(given.what) or show()

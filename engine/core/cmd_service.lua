@@ -12,8 +12,8 @@ local function wrong(target, message, hint) fail(target, code.P80_BAD_ARGUMENTS,
 
 -- ---- Command lines ----
 
--- One word of a command line in which Windows replaces %NAME%: no such name may stand there, so each % is kept away from
--- the others by quotes, which programs take off.
+-- One word of a command line in which Windows replaces %NAME%: no such name may stand there, so each % is kept away
+-- from the others by quotes, which programs take off.
 local function quote(word)
   if not word:find("%", 1, true) then return raw.process.join {"x", word}:sub(3) end
   return '"' .. word:gsub('(\\*)"', '%1%1\\"'):gsub("(\\*)$", "%1%1"):gsub("(\\*)%%", '%1%1"%%"') .. '"'
@@ -31,9 +31,15 @@ local function run_options(args)
   for _, list in ipairs {host.options.allow, args.allow or {}} do
     for _, grant in ipairs(list) do table.move({"--allow", grant}, 1, 2, #words + 1, words) end
   end
-  local limits = {timeout = args.timeout or host.options.timeout, cpu_limit = host.options.cpu_limit, memory_limit = host.options.memory_limit}
+  local limits = {
+    timeout = args.timeout or host.options.timeout,
+    cpu_limit = host.options.cpu_limit,
+    memory_limit = host.options.memory_limit,
+  }
   for _, key in ipairs {"timeout", "cpu_limit", "memory_limit"} do
-    if limits[key] then table.move({core.arguments.option(key), ("%.14g"):format(limits[key])}, 1, 2, #words + 1, words) end
+    if limits[key] then
+      table.move({core.arguments.option(key), ("%.14g"):format(limits[key])}, 1, 2, #words + 1, words)
+    end
   end
   if host.options.verbose then words[#words + 1] = "--verbose" end
   return words
@@ -43,7 +49,9 @@ end
 local function service_words(plan, once)
   local words = table.move(plan.options, 1, #plan.options, 1, {})
   if plan.state then table.move({"--state", plan.state}, 1, 2, #words + 1, words) end
-  for _, word in ipairs {"service", "--", "run", "--name", plan.name, "--recover", plan.recover} do words[#words + 1] = word end
+  for _, word in ipairs {"service", "--", "run", "--name", plan.name, "--recover", plan.recover} do
+    words[#words + 1] = word
+  end
   if plan.gap then table.move({"--gap", ("%.14g"):format(plan.gap)}, 1, 2, #words + 1, words) end
   if once then words[#words + 1] = "--once"
   elseif #plan.watch > 0 then table.move({"--watch", table.concat(plan.watch, ",")}, 1, 2, #words + 1, words) end
@@ -146,7 +154,9 @@ local function privileges(plan)
   return privileges_of(granted)
 end
 
-local RESTARTS <const> = {{action = "restart", delay = 5}, {action = "restart", delay = 30}, {action = "restart", delay = 300}}
+local RESTARTS <const> = {
+  {action = "restart", delay = 5}, {action = "restart", delay = 30}, {action = "restart", delay = 300},
+}
 
 -- The settings of the service, as far as this Windows knows them, and what it does not know.
 local function service_settings(plan)
@@ -170,7 +180,9 @@ local function service_settings(plan)
 end
 
 local function grant(name)
-  for _, kind in ipairs {"scm.service", "scm.config", "scm.details", "scm.state"} do core.grants.add("service", ("%s:%s"):format(kind, name)) end
+  for _, kind in ipairs {"scm.service", "scm.config", "scm.details", "scm.state"} do
+    core.grants.add("service", ("%s:%s"):format(kind, name))
+  end
   core.grants.add("service", "event.source:" .. name)
   core.grants.add("service", "task:" .. ours.task_path(name))
 end
@@ -200,7 +212,8 @@ local function put_task(plan)
   core.call("event.register", plan.name)
   core.call("task.create", ours.task_path(plan.name), {
     program = host.program, arguments = line:match '^"[^"]*" (.*)$', at = "startup",
-    description = ("Runs the p80 playbook %s %s (%s) when Windows starts."):format(plan.manifest.name, plan.manifest.version, plan.script),
+    description = ("Runs the p80 playbook %s %s (%s) when Windows starts."):format(
+      plan.manifest.name, plan.manifest.version, plan.script),
   })
   return data.array {}
 end
@@ -216,8 +229,8 @@ local function say_lacks(lacks)
   return #texts > 0 and ("On this Windows the service %s.\n"):format(table.concat(texts, ", ")) or ""
 end
 
--- Makes the service, or the task. A task of that name, or a service, goes only when the other is there and has started. If any of
--- that fails, what was made goes, and the old one works as before.
+-- Makes the service, or the task. A task of that name, or a service, goes only when the other is there and has started.
+-- If any of that fails, what was made goes, and the old one works as before.
 local function replace(plan, as_task, start)
   local service, task = ours.service(plan.name), ours.task(plan.name)
   local done, result = pcall(function()
@@ -279,9 +292,10 @@ local function service_row(record, parsed)
   local said = files.load(record.name) or {}
   local run = said.run or {}
   return {
-    name = record.name, as = "service", state = record.state, start = record.start, script = parsed.script, words = parsed.words,
-    watch = parsed.watch, last_run = run.started, reason = run.reason, outcome = run.outcome, failed = run.failed, exit = run.exit,
-    runs = said.runs, next_run = next_run(record, said), log = files.log_path(record.name),
+    name = record.name, as = "service", state = record.state, start = record.start, script = parsed.script,
+    words = parsed.words, watch = parsed.watch, last_run = run.started, reason = run.reason, outcome = run.outcome,
+    failed = run.failed, exit = run.exit, runs = said.runs, next_run = next_run(record, said),
+    log = files.log_path(record.name),
   }
 end
 
@@ -289,14 +303,15 @@ local function task_row(task, parsed)
   local name = task.path:match "[^\\]*$"
   local run = (files.load(name) or {}).run or {}
   return {
-    name = name, as = "task", state = task.state, start = task.enabled and "startup" or "disabled", script = parsed.script,
-    words = parsed.words, last_run = run.started or task.last_run, outcome = run.outcome, failed = run.failed,
-    exit = run.exit or task.last_result, next_run = "when Windows starts", log = files.log_path(name),
+    name = name, as = "task", state = task.state, start = task.enabled and "startup" or "disabled",
+    script = parsed.script, words = parsed.words, last_run = run.started or task.last_run, outcome = run.outcome,
+    failed = run.failed, exit = run.exit or task.last_result, next_run = "when Windows starts",
+    log = files.log_path(name),
   }
 end
 
-local ORDER <const> = {"name", "as", "state", "start", "script", "words", "watch", "last_run", "reason", "outcome", "failed",
-  "exit", "runs", "next_run", "log"}
+local ORDER <const> = {"name", "as", "state", "start", "script", "words", "watch", "last_run", "reason", "outcome",
+  "failed", "exit", "runs", "next_run", "log"}
 
 local function describe(row)
   local lines = {}
@@ -316,14 +331,18 @@ local function status(args)
       local task, parsed_task = ours.task(name)
       rows[#rows + 1] = record and service_row(record, parsed) or task and task_row(task, parsed_task) or nil
     end
-    if #rows == 0 then fail(args.name, code.ERROR_NOT_FOUND, "There is no service or task of p80 of this name.", "`p80 service status` lists them") end
+    if #rows == 0 then
+      fail(args.name, code.ERROR_NOT_FOUND, "There is no service or task of p80 of this name.",
+        "`p80 service status` lists them")
+    end
   else
     ours.each(function(...) rows[#rows + 1] = service_row(...) end, function(...) rows[#rows + 1] = task_row(...) end)
   end
   core.result.report(rows)
   if #rows == 0 then return "There is no service or task of p80.\n" end
   if args.name then return describe(rows[1]) end
-  return host.lib "show".table(rows, {"name", "as", "state", "script", "last_run", "outcome", "next_run"}, {width = host.width}) .. "\n"
+  return host.lib "show".table(rows,
+    {"name", "as", "state", "script", "last_run", "outcome", "next_run"}, {width = host.width}) .. "\n"
 end
 
 -- ---- Running ----

@@ -4,14 +4,16 @@ local raw, words, data, code = host.sign, core.words, core.data, core.code
 local file = core.win.file
 
 local function parser()
-  local p = words.parser("sign", "Sign scripts, each with the modules beside it that it requires, in minisign's format; or make a key.")
+  local p = words.parser("sign",
+    "Sign scripts, each with the modules beside it that it requires, in minisign's format; or make a key.")
   p:argument("file", "a script, or any other file, which is signed as a part of the playbook named before it"):args "*"
   p:option("--key", "the secret key: minisign's own, or one that --generate made"):argname "<file>":default "p80.key"
   p:option("--comment", "a further word in the trusted comment"):argname "<text>"
   p:flag("--generate", "make a new pair of keys: --key and --public")
   p:option("--public", "the public key that --generate writes"):argname "<file>":default "p80.pub"
   p:flag("--no-password", "make a key without a password, for programs that sign")
-  p:epilog "The signature of FILE is FILE.minisig; `p80 verify` and `minisign -V` check it. Passwords are typed at the console."
+  p:epilog("The signature of FILE is FILE.minisig; `p80 verify` and `minisign -V` check it. "
+    .. "Passwords are typed at the console.")
   return p
 end
 
@@ -28,7 +30,9 @@ local function add_modules(path, folder, list, seen)
   for _, name in ipairs(core.package.names(read(path))) do
     local base = folder .. name:gsub("%.", "\\")
     for _, module in ipairs {base .. ".lua", base .. "\\init.lua"} do
-      if not seen[module:lower()] and lfs.attributes(module, "mode") == "file" then add_modules(module, folder, list, seen) end
+      if not seen[module:lower()] and lfs.attributes(module, "mode") == "file" then
+        add_modules(module, folder, list, seen)
+      end
     end
   end
 end
@@ -84,7 +88,8 @@ local function sign_all(given, key)
     add_modules(path, folder, files, {})
     for i, name in ipairs(files) do
       warn(linter, name)
-      signed[#signed + 1] = sign_file(key, name, i == 1 and not is_part and own or about_part(shared, folder, name), given.comment)
+      signed[#signed + 1] = sign_file(key, name,
+        i == 1 and not is_part and own or about_part(shared, folder, name), given.comment)
     end
   end
   return signed
@@ -92,7 +97,8 @@ end
 
 local function open_key(path)
   if not lfs.attributes(path) then
-    core.fail(path, code.ERROR_FILE_NOT_FOUND, "There is no such key.", "--key names the secret key; `p80 sign --generate` makes one")
+    core.fail(path, code.ERROR_FILE_NOT_FOUND, "There is no such key.",
+      "--key names the secret key; `p80 sign --generate` makes one")
   end
   local key, locked = core.ask(raw.open, path)
   if locked then core.ask(raw.unlock, key, ("Password of %s: "):format(path)) end
@@ -101,15 +107,19 @@ end
 
 local function sign(given)
   if #given.file == 0 then
-    core.fail(nil, code.P80_BAD_ARGUMENTS, "Which file?", "p80 sign FILE --key SECRET.key; `p80 sign --help` shows what there is")
+    core.fail(nil, code.P80_BAD_ARGUMENTS, "Which file?",
+      "p80 sign FILE --key SECRET.key; `p80 sign --help` shows what there is")
   end
   local key <close> = open_key(given.key)
   local id = core.sign.show_id((raw.public(key)))
   local signed = sign_all(given, key)
-  if core.options.json then return data.document({key = id, signed = signed}, {"key", "signed", "file", "comment"}) .. "\n" end
+  if core.options.json then
+    return data.document({key = id, signed = signed}, {"key", "signed", "file", "comment"}) .. "\n"
+  end
   local lines = {}
   for i, one in ipairs(signed) do
-    lines[i] = ("%s %s with the key %s: %s\n"):format(core.checking and "Would sign" or "Signed", one.file, id, one.comment)
+    lines[i] = ("%s %s with the key %s: %s\n"):format(
+      core.checking and "Would sign" or "Signed", one.file, id, one.comment)
   end
   return table.concat(lines)
 end
@@ -118,7 +128,8 @@ end
 local function generate(given)
   for _, path in ipairs {given.key, given.public} do
     if lfs.attributes(path) then
-      core.fail(path, code.ERROR_ALREADY_EXISTS, "It exists, and keys are not written over.", "name other files with --key and --public")
+      core.fail(path, code.ERROR_ALREADY_EXISTS, "It exists, and keys are not written over.",
+        "name other files with --key and --public")
     end
   end
   if core.checking then return ("Would make %s and %s.\n"):format(given.key, given.public) end
@@ -128,10 +139,11 @@ local function generate(given)
   core.ask(raw.save, key, given.key, sddl, "untrusted comment: p80 secret key", not given.no_password)
   core.ask(file.write, given.public, text)
   if core.options.json then
-    return data.document({key = given.key, public = given.public, text = text:match "\n(.-)\n"}, {"key", "public", "text"}) .. "\n"
+    return data.document({key = given.key, public = given.public, text = text:match "\n(.-)\n"},
+      {"key", "public", "text"}) .. "\n"
   end
-  return ("%s is the secret key: keep it to yourself.\n%s is the public key, for those who run what you sign:\n%s"):format(
-    given.key, given.public, text:match "\n(.*)$")
+  return ("%s is the secret key: keep it to yourself.\n%s is the public key, for those who run what you sign:\n%s")
+    :format(given.key, given.public, text:match "\n(.*)$")
 end
 
 return function(...)

@@ -4,7 +4,8 @@ local code, installed = core.code, core.installed
 
 local function parser()
   local p = core.words.parser("uninstall",
-    "Takes an installed playbook away. The version is kept; `p80 undo` or `p80 install --previous NAME` brings it back.")
+    "Takes an installed playbook away. The version is kept; "
+    .. "`p80 undo` or `p80 install --previous NAME` brings it back.")
   p:argument("name", "the playbook's name, as `p80 list` shows it")
   p:flag("-y --yes", "also when a service or a task of p80 runs it")
   return p
@@ -28,7 +29,8 @@ end
 local function check_runners(name)
   local found = runners(name)
   if not found[1] then return end
-  core.fail(name, code.P80_REFUSED, ("It is run by the %s, and could not be then."):format(table.concat(found, " and the ")),
+  core.fail(name, code.P80_REFUSED,
+    ("It is run by the %s, and could not be then."):format(table.concat(found, " and the ")),
     ("`p80 service remove %s` first, or say --yes"):format(found[1]:match "%S+$"))
 end
 
@@ -38,7 +40,8 @@ return function(...)
   installed.need_rights()
   local found = installed.find(args.name)
   if not found then
-    core.fail(args.name, code.ERROR_NOT_FOUND, "No playbook of this name is installed.", "`p80 list` shows what there is")
+    core.fail(args.name, code.ERROR_NOT_FOUND, "No playbook of this name is installed.",
+      "`p80 list` shows what there is")
   end
   if not args.yes then check_runners(found.name or args.name) end
   core.grants.add("uninstall", "install.playbook:" .. args.name)

@@ -4,7 +4,8 @@ local words, data, code = core.words, core.data, core.code
 local file = core.win.file
 
 local function parser()
-  local p = words.parser("verify", "Check the signatures of files: FILE.minisig, with the keys that this machine trusts or with --key.")
+  local p = words.parser("verify",
+    "Check the signatures of files: FILE.minisig, with the keys that this machine trusts or with --key.")
   p:argument("file", "what was signed; the name of an installed playbook stands for its script"):args "+"
   p:option("--key", "a public key: its file, or the line of 56 letters itself"):argname "<key>"
   p:epilog "Exit codes: 0 signed as it must be, 4 not, 2 wrong words."
@@ -26,7 +27,8 @@ local function verify(path, keys)
   local installed = not mode and core.installed.find(path)
   path = installed and installed.path or core.ask(file.absolute, path)
   if mode == "directory" then
-    core.fail(path, code.P80_BAD_ARGUMENTS, "This is a folder.", "name its files; `p80 install --check` judges a folder as a whole")
+    core.fail(path, code.P80_BAD_ARGUMENTS, "This is a folder.",
+      "name its files; `p80 install --check` judges a folder as a whole")
   end
   local bytes = core.ask(file.read, path)
   if not bytes then core.fail(path, code.ERROR_FILE_NOT_FOUND, "There is no such file.") end

@@ -8,7 +8,8 @@ local function table_text(rows, columns) return host.lib "show".table(rows, colu
 local function status(record)
   if record.unreadable then return "unreadable" end
   if record.taken_back_by then
-    return ("taken back by %d%s"):format(record.taken_back_by, record.lasting and (" but for %d"):format(record.lasting) or "")
+    return ("taken back by %d%s"):format(record.taken_back_by,
+      record.lasting and (" but for %d"):format(record.lasting) or "")
   end
   if not record.ended then return "unfinished" end
   return record.exit == 0 and "done" or ("exit %s"):format(record.exit)
@@ -24,7 +25,9 @@ function commands.runs()
       status = status(record), undoes = header.undoes,
     }
   end
-  if core.options.json then return data.document(rows, {"run", "started", "script", "changes", "status", "undoes"}) .. "\n" end
+  if core.options.json then
+    return data.document(rows, {"run", "started", "script", "changes", "status", "undoes"}) .. "\n"
+  end
   if #rows == 0 then return "No run has changed anything here.\n" end
   return table_text(rows, {"run", "started", "script", "changes", "status"})
 end
@@ -36,10 +39,13 @@ local function undo_text(report)
   local has_reason = false
   for i, step in ipairs(report.steps) do
     has_reason = has_reason or (step.reason or "") ~= ""
-    rows[i] = {kind = step.kind, what = step.label, outcome = OUTCOMES[step.outcome] or step.outcome, why = step.reason or ""}
+    rows[i] = {
+      kind = step.kind, what = step.label, outcome = OUTCOMES[step.outcome] or step.outcome, why = step.reason or "",
+    }
   end
   if #rows == 0 then return ("Run %d changed nothing.\n"):format(report.run) end
-  return ("Run %d, last step first:\n"):format(report.run) .. table_text(rows, {"kind", "what", "outcome", has_reason and "why" or nil})
+  return ("Run %d, last step first:\n"):format(report.run)
+    .. table_text(rows, {"kind", "what", "outcome", has_reason and "why" or nil})
 end
 
 -- Warns when a service of p80 that runs will do again what was taken back.
@@ -100,7 +106,10 @@ local function meant_topic(topics, name)
   return core.x.nearest(name, names)
 end
 
-local PLAYBOOK = {"name", "origin", "version", "summary", "author", "license", "category", "grants", "signer", "trusted", "args", "option", "type"}
+local PLAYBOOK = {
+  "name", "origin", "version", "summary", "author", "license", "category", "grants", "signer",
+  "trusted", "args", "option", "type",
+}
 
 -- What a playbook says of itself, for other programs.
 local function declaration(m, found)
@@ -112,7 +121,8 @@ end
 local function playbook_help(m, name)
   local found = core.catalog.find(name)
   if core.options.json then return declaration(m, found) end
-  local signer = found and found.origin == "installed" and ("Installed; signed by %s.\n"):format(signer_of(found) or "nobody") or ""
+  local signer = found and found.origin == "installed"
+    and ("Installed; signed by %s.\n"):format(signer_of(found) or "nobody") or ""
   return core.arguments.help(m) .. signer
 end
 
@@ -124,8 +134,9 @@ local function topic_document(topics, name, text)
   if not f then return data.document({name = name, text = text}, TOPIC) .. "\n" end
   local lib = host.lib "reference"
   return data.document({
-    name = f.name, signature = lib.signature(f), text = f.text, arguments = data.array(lib.arguments(f)), returns = data.array(f.returns),
-    errors = f.errors, rights = f.rights, changes = f.changes, windows = f.windows, see = f.see,
+    name = f.name, signature = lib.signature(f), text = f.text, arguments = data.array(lib.arguments(f)),
+    returns = data.array(f.returns), errors = f.errors, rights = f.rights, changes = f.changes, windows = f.windows,
+    see = f.see,
   }, TOPIC) .. "\n"
 end
 
@@ -152,7 +163,9 @@ function commands.show(name)
   if not found then
     local meant, hint = core.x.nearest(name, core.catalog.names()), "`p80 list` lists them"
     if meant then hint = ("did you mean '%s'?"):format(meant) end
-    if data.contains(host.commands, name) or reference().help(name) then hint = ("`p80 help %s` explains that"):format(name) end
+    if data.contains(host.commands, name) or reference().help(name) then
+      hint = ("`p80 help %s` explains that"):format(name)
+    end
     core.fail(name, code.ERROR_NOT_FOUND, "There is no playbook of this name.", hint)
   end
   found.source = core.catalog.source(found)

@@ -1,7 +1,8 @@
 -- Plain data: comparison, copies, and the form in which it is written as JSON.
 local data = {}
 
-local json = setmetatable({}, {__index = function(_, name) return require "dkjson"[name] end}) -- when it is first needed
+-- Opened when it is first needed.
+local json = setmetatable({}, {__index = function(_, name) return require "dkjson"[name] end})
 
 --- Whether two values are deeply equal.
 function data.equal(a, b)

@@ -34,7 +34,9 @@ core.resource {
 
 local function check_source(name)
   check.text("source", name)
-  if name == "" or #name > 255 or name:find "\\" then check.bad("source", name, "a name of 1 to 255 bytes without \\") end
+  if name == "" or #name > 255 or name:find "\\" then
+    check.bad("source", name, "a name of 1 to 255 bytes without \\")
+  end
   return name
 end
 
@@ -64,13 +66,16 @@ end)
 
 -- ---- Events ----
 
--- What p80's own events are about, with the IDs of engine/p80.mc. These stay as they are for ever: people filter by them.
+-- What p80's own events are about, with the IDs of engine/p80.mc. These stay as they are for ever:
+-- people filter by them.
 local KINDS <const> = {
   note = {1, "information"}, start = {100, "information"}, done = {101, "information"}, change = {102, "information"},
   undo = {103, "information"}, failure = {110, "error"}, refusal = {111, "warning"}, restart = {112, "warning"},
   flapping = {113, "warning"}, calm = {114, "information"}, cut_off = {115, "warning"},
 }
-local WORDS <const> = {"note", "start", "done", "change", "undo", "failure", "refusal", "restart", "flapping", "calm", "cut_off"}
+local WORDS <const> = {
+  "note", "start", "done", "change", "undo", "failure", "refusal", "restart", "flapping", "calm", "cut_off",
+}
 local TYPE_OF <const> = {error = 1, warning = 2, information = 4, audit_success = 8, audit_failure = 16}
 local LEVELS <const> = {"error", "warning", "information", "audit_success", "audit_failure"}
 

@@ -56,8 +56,9 @@ core.write("feature.remove", function(...)
   if result.code == RESTART_NEEDED then
     core.result.restart_needed()
   elseif result.code ~= 0 then
-    core.fail(name, result.code, ("%s ended with exit code %d (0x%X). %s"):format(plan.program, result.code, result.code,
-      tail(result.stderr ~= "" and result.stderr or result.stdout)))
+    core.fail(name, result.code,
+      ("%s ended with exit code %d (0x%X). %s"):format(plan.program, result.code, result.code,
+        tail(result.stderr ~= "" and result.stderr or result.stdout)))
   elseif raw.plan_remove(name) then
     core.fail(name, code.P80_NOT_TAKEN)
   end

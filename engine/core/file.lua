@@ -7,7 +7,8 @@ local LARGEST <const> = 8 * 1024 * 1024 -- what the journal keeps of one file, b
 
 local function check_size(path, bytes)
   if #bytes <= LARGEST then return bytes end
-  core.fail(path, code.ERROR_FILE_TOO_LARGE, ("%d bytes are more than the %d that can be taken back."):format(#bytes, LARGEST),
+  core.fail(path, code.ERROR_FILE_TOO_LARGE,
+    ("%d bytes are more than the %d that can be taken back."):format(#bytes, LARGEST),
     "io.open writes larger files, which `p80 undo` leaves alone")
 end
 
@@ -89,8 +90,8 @@ end
 
 -- ---- What is p80's own: the state folder, with policy, journals and playbooks ----
 
--- What a file or folder is known by: its path, and, when it is there, what tells it from all others whatever its path. A pipe
--- would be used up by asking.
+-- What a file or folder is known by: its path, and, when it is there, what tells it from all others whatever its path.
+-- A pipe would be used up by asking.
 local function marks_of(path)
   return {fold(path), not path:lower():find [[^\\[.?]\pipe\]] and host.store.identity(path) or nil}
 end
@@ -116,8 +117,9 @@ function core.refuse_own(path)
   upwards(path, function(at)
     for _, mark in ipairs(marks_of(at)) do
       if marks[mark] == "own" or marks[mark] and not below then
-        core.fail(path, code.P80_REFUSED, marks[mark] == "own" and "This is in p80's own folder, which scripts do not change."
-          or "p80's own folder is in this one, which scripts therefore do not change.",
+        core.fail(path, code.P80_REFUSED,
+          marks[mark] == "own" and "This is in p80's own folder, which scripts do not change."
+            or "p80's own folder is in this one, which scripts therefore do not change.",
           "no grant covers it; `p80 policy` and `p80 install` change what is there")
       end
     end

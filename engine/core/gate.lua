@@ -10,7 +10,7 @@
 --     lost = function(restored, before) ... end, -- what taking back could not restore, in words, or nil
 --     part_of = "service",                    -- what it is gone with, and cannot be brought back without
 --     undo = false,                           -- when it cannot be taken back
---     journal = false,                        -- when it is a record itself: not journaled, and no run waits for another
+--     journal = false,                        -- when it is a record itself: not journaled, no run waits for another
 --     whole = true,                           -- when `want` is always the whole state
 --     planned = function(id, want) ... end,   -- told what --check plans, for reads that list such things
 --   }
@@ -99,7 +99,8 @@ local function carry_out(declaration, id, want, have, options)
   if read then after = now end -- may be nil: absent
   problem = not taken and problem or nil
   if not read or taken or not data.equal(have, after) then note(declaration, id, have, after, taken, problem) end
-  if step and read then journal.outcome(step, taken, now, problem) end -- without one, undo knows that it may be in any state
+  -- Without an outcome, undo knows that it may be in any state.
+  if step and read then journal.outcome(step, taken, now, problem) end
   if not set or not read then error(problem, 0) end
   if not taken then core.fail(label, core.code.P80_NOT_TAKEN) end
 end

@@ -7,7 +7,9 @@ local fold = core.x.fold
 local granted = {} -- {kind=, label=}: patterns
 
 local kinds = {} -- every kind that there is
-for _, subject in ipairs(core.kinds.subjects) do table.move(core.kinds[subject], 1, #core.kinds[subject], #kinds + 1, kinds) end
+for _, subject in ipairs(core.kinds.subjects) do
+  table.move(core.kinds[subject], 1, #core.kinds[subject], #kinds + 1, kinds)
+end
 
 -- Devices are named by grants that begin as their paths do: "file.write" is about files.
 local function is_device(text) return text:find [[^\\[.?]\]] ~= nil end

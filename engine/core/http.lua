@@ -79,7 +79,8 @@ core.write("http.iplisten.add", function(...)
   local id = address_id(...)
   local changed = change("http.iplisten", id, {listed = true})
   if changed and raw.iplisten.is_local(id.address) == false then
-    core.result.warn(("http.iplisten.add '%s': this machine does not have the address; HTTP.SYS cannot listen on it"):format(id.address))
+    core.result.warn(("http.iplisten.add '%s': this machine does not have the address; HTTP.SYS cannot listen on it")
+      :format(id.address))
   end
   return changed
 end)
@@ -220,7 +221,8 @@ local function binding_id(binding)
   check.text("binding", binding)
   local key, fault = raw.sslcert.binding(binding)
   if not key then
-    core.fail(binding ~= "" and binding or "binding", code.ERROR_INVALID_PARAMETER, ("This is no binding: %s."):format(fault),
+    core.fail(binding ~= "" and binding or "binding", code.ERROR_INVALID_PARAMETER,
+      ("This is no binding: %s."):format(fault),
       "write it like 0.0.0.0:443, www.contoso.com:443, ccs=443 or scopedccs=www.contoso.com:443")
   end
   return {binding = key.binding}, key
@@ -236,11 +238,14 @@ local function check_field(name, value, usual)
   check.text(name, value)
   if name == "hash" then
     local hex = value:gsub("\u{200E}", ""):gsub("%s", ""):lower() -- as Windows' certificate dialog lets copy it
-    if not hex:find "^%x+$" or #hex % 2 ~= 0 or #hex > 128 then check.bad(name, value, "a hash in hexadecimal digits") end
+    if not hex:find "^%x+$" or #hex % 2 ~= 0 or #hex > 128 then
+      check.bad(name, value, "a hash in hexadecimal digits")
+    end
     return hex
   elseif name == "appid" then
     local digits = value:match "^{?([%x-]+)}?$"
-    if not digits or not digits:find("^" .. ("%x"):rep(8) .. ("%-" .. ("%x"):rep(4)):rep(3) .. "%-" .. ("%x"):rep(12) .. "$") then
+    local pattern = "^" .. ("%x"):rep(8) .. ("%-" .. ("%x"):rep(4)):rep(3) .. "%-" .. ("%x"):rep(12) .. "$"
+    if not digits or not digits:find(pattern) then
       check.bad(name, value, "a GUID such as {4dc3e181-e14b-4a21-b022-59fc669b0914}")
     end
     return "{" .. digits:lower() .. "}"
@@ -263,7 +268,9 @@ end
 -- What Windows itself would refuse with a bare "parameter is incorrect".
 local function check_record(key, fields)
   local is_central = key.kind == "ccs" or key.kind == "scopedccs"
-  if is_central and fields.hash then check.bad("hash", fields.hash, "no hash (the central store has the certificate)") end
+  if is_central and fields.hash then
+    check.bad("hash", fields.hash, "no hash (the central store has the certificate)")
+  end
   if not is_central and not fields.hash then check.bad("hash", nil, "the certificate's hash in hexadecimal digits") end
   if not fields.appid then check.bad("appid", nil, "the application's GUID (any that tells whose binding it is)") end
 end
@@ -430,7 +437,8 @@ local function change_parameter(row, want)
   local made = want and missing_keys(row.key) or {}
   local changed = core.change("http.parameters", {name = row.name, made = made[1] and made}, want)
   if changed then
-    core.result.warn(("http.parameters '%s': HTTP.SYS heeds this when the HTTP service is started the next time"):format(row.name))
+    core.result.warn(("http.parameters '%s': HTTP.SYS heeds this when the HTTP service is started the next time")
+      :format(row.name))
   end
   return changed
 end

@@ -61,7 +61,8 @@ local function refuse_taken(text, site)
     local state = gate.state("iis.binding", {name = other.name, id = other.id})
     for _, known in ipairs(state and state.bindings or {}) do
       if known:lower() == text:lower() then
-        core.fail(site, code.ERROR_ALREADY_EXISTS, ("The site '%s' has this binding already: %s."):format(other.name, text))
+        core.fail(site, code.ERROR_ALREADY_EXISTS,
+          ("The site '%s' has this binding already: %s."):format(other.name, text))
       end
     end
   end

@@ -75,8 +75,8 @@ core.playbook = part "playbook"
 
 -- What a run needs only sometimes.
 local LATE <const> = {}
-for name in ([[admission arguments catalog commands installed lint log manifest package policy policy_explain policy_file policy_limits
-  report_shapes sddl secrets sign types undo words]]):gmatch "%S+" do LATE[name] = true end
+for name in ([[admission arguments catalog commands installed lint log manifest package policy policy_explain
+  policy_file policy_limits report_shapes sddl secrets sign types undo words]]):gmatch "%S+" do LATE[name] = true end
 setmetatable(core, {__index = function(_, name)
   if not LATE[name] then return nil end
   core[name] = part(name)
@@ -181,7 +181,8 @@ core.finish = core.result.finish
 
 --- Why there is no script of this name.
 function core.missing(name)
-  return ("%s: there is no such file, and no playbook of this name; %s"):format(name, core.catalog.hint(name, host.commands))
+  return ("%s: there is no such file, and no playbook of this name; %s"):format(
+    name, core.catalog.hint(name, host.commands))
 end
 
 --- Judges a script or module that the engine has read and is about to run. Raises when it may not.

@@ -7,7 +7,8 @@ local function kept(name, want)
   local previous = installed.previous(name)
   if previous and data.equal(installed.state_of(previous.files, previous.record), want) then return previous end
   core.fail(name, core.code.P80_NO_UNDO,
-    ("Version %s is not kept any more: only the one before the present one is."):format(want.version), "install it again from where it came")
+    ("Version %s is not kept any more: only the one before the present one is."):format(want.version),
+    "install it again from where it came")
 end
 
 core.resource {

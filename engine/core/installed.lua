@@ -6,8 +6,8 @@
 --   NAME.new        a version that is whole: in force as soon as NAME is not there
 --   NAME.old        the version before the previous one, on its way out
 --
--- A folder is renamed or removed, never changed, so that a kill at any moment leaves one whole version in force; recover()
--- clears away the rest without changing which.
+-- A folder is renamed or removed, never changed, so that a kill at any moment leaves one whole version in force;
+-- recover() clears away the rest without changing which.
 local core, host = ...
 local code, data, package = core.code, core.data, core.package
 local file, store = core.win.file, host.store
@@ -15,7 +15,9 @@ local installed = {}
 
 local FOLDER <const> = "playbooks"
 local RECORD <const> = package.RECORD
-local ORDER <const> = {"name", "version", "summary", "author", "license", "grants", "signer", "key", "source", "installed", "files"}
+local ORDER <const> = {
+  "name", "version", "summary", "author", "license", "grants", "signer", "key", "source", "installed", "files",
+}
 local PATIENCE <const> = 2 -- seconds in which a scanner may let go of a file
 
 --- The folder of all of them, which need not exist.
@@ -86,8 +88,9 @@ local function describe(name, folder)
   return found
 end
 
---- What is known of the installed playbook `name` without running it, or nil: {name=, version=, summary=, author=, license=,
--- grants=, signer=, key=, source=, installed=, folder=, path=, previous=}. Names are compared as those of files are.
+--- What is known of the installed playbook `name` without running it, or nil: {name=, version=, summary=,
+-- author=, license=, grants=, signer=, key=, source=, installed=, folder=, path=, previous=}. Names are compared
+-- as those of files are.
 function installed.find(name)
   if core.manifest.name_problem(name) then return nil end
   local folder = in_force(name)
@@ -125,7 +128,8 @@ end
 --- Raises unless this run may change them, or only checks.
 function installed.need_rights()
   if core.checking or core.win.host.elevated() then return end
-  core.fail(nil, code.ERROR_ACCESS_DENIED, "Playbooks are installed in a folder of the administrators.", "run p80 elevated (as administrator)")
+  core.fail(nil, code.ERROR_ACCESS_DENIED, "Playbooks are installed in a folder of the administrators.",
+    "run p80 elevated (as administrator)")
 end
 
 local function remove_tree(folder)
@@ -161,7 +165,8 @@ local function rename(from, to)
 end
 
 local function recover(name)
-  local live, new, previous, old = path_of(name), path_of(name, ".new"), path_of(name, ".previous"), path_of(name, ".old")
+  local live, new, previous, old = path_of(name), path_of(name, ".new"),
+    path_of(name, ".previous"), path_of(name, ".old")
   clear(path_of(name, ".part"))
   if exists(new) then
     if exists(live) then remove_tree(new) else rename(new, live) end

@@ -62,8 +62,8 @@ function journal.lock()
   return true
 end
 
--- Warns of the last run when it was cut off: nobody else is changing the machine, so that it is not under way. Later runs
--- find this one as the last.
+-- Warns of the last run when it was cut off: nobody else is changing the machine, so that it is not under way. Later
+-- runs find this one as the last.
 local function report_cut_off(run, header)
   local ok, record = pcall(journal.read, run)
   if not ok or record.ended or not record.header or header.undoes == run then return end
@@ -130,7 +130,8 @@ end
 
 local function is_line(line)
   return type(line) == "table" and (math.type(line.journal) == "integer" or line.ended ~= nil
-    or math.type(line.step) == "integer" and (line.kind == nil or type(line.kind) == "string" and type(line.id) == "table"))
+    or math.type(line.step) == "integer"
+      and (line.kind == nil or type(line.kind) == "string" and type(line.id) == "table"))
 end
 
 --- Reads a run: {run=, header=, steps={{kind=, id=, have=, want=, done=, taken=, now=}, ...}, ended=, exit=, torn=}.

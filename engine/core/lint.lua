@@ -129,7 +129,8 @@ function Unit:check_functions()
     local members = path and key.tag == "String" and not index.is_target and self:members(path)
     if members and not members[key[1]] then
       local near = values.near(key[1], names_of(members))
-      local hint = self.book.tables[path] and ("`p80 help %s` lists what there is"):format(path) or "scripts do not have it"
+      local hint = self.book.tables[path] and ("`p80 help %s` lists what there is"):format(path)
+        or "scripts do not have it"
       self:report(key, "function", ("There is no %s.%s."):format(path, key[1]),
         near and ("did you mean '%s.%s'?"):format(path, near) or hint)
     end
@@ -175,14 +176,15 @@ function Unit:check_requires()
   end
   for _, id in ipairs(self.names.ids) do
     if self:meaning(id) == "require" and not (is_followed[id] or values.is_alias(id) or id.is_target) then
-      self:report(id, "require", "Which module this requires cannot be told from the text, so `p80 sign` and `p80 install FILE` leave it out.",
+      self:report(id, "require",
+        "Which module this requires cannot be told from the text, so `p80 sign` and `p80 install FILE` leave it out.",
         'write require "NAME" for each that it may be')
     end
   end
 end
 
--- Adds the units of the modules that `unit` requires, and that these require, to `list`, and what is wrong with the text
--- of one to `faults`. open(name) -> unit, or nil and the fault, if there is one.
+-- Adds the units of the modules that `unit` requires, and that these require, to `list`, and what is wrong with the
+-- text of one to `faults`. open(name) -> unit, or nil and the fault, if there is one.
 local function add_modules(unit, list, open, faults)
   for _, one in ipairs(unit:own_modules()) do
     local module, fault = open(one[2])
@@ -216,8 +218,8 @@ end
 
 local function new_unit(path, parsed, book, types)
   local unit = setmetatable({
-    path = path, tree = parsed.tree, column = parsed.column, book = book, types = types, names = find_names(parsed.tree),
-    findings = {}, silent = {}, written = {}, asked = {}, told = {}, faulty = {},
+    path = path, tree = parsed.tree, column = parsed.column, book = book, types = types,
+    names = find_names(parsed.tree), findings = {}, silent = {}, written = {}, asked = {}, told = {}, faulty = {},
     uses = {args = {}, grants = {}, whole = {}},
   }, Unit)
   for _, comment in ipairs(parsed.comments) do

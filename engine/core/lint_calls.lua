@@ -45,7 +45,8 @@ end
 function Unit:report_item(item, key, fields, what, where)
   local may_have = "it may have " .. table.concat(fields, ", ")
   if type(key) == "string" then
-    self:report_fault(item[1], what, where == "" and key or where, unknown_field(what, where, key), meant(key, fields) or may_have)
+    self:report_fault(item[1], what, where == "" and key or where,
+      unknown_field(what, where, key), meant(key, fields) or may_have)
   elseif item.tag ~= "Pair" and item.tag ~= "Dots" then
     self:report_fault(item, what, where, ("%s takes fields by name."):format(where == "" and what or where), may_have)
   end
@@ -78,7 +79,8 @@ function Unit:check_required(node, alternatives, what)
   end
   for _, name in ipairs(alternatives[1].required) do
     if not given[name] then
-      self:report(node, "option", ("%s needs the field '%s'."):format(what, name), "`p80 help " .. what .. "` tells of it")
+      self:report(node, "option", ("%s needs the field '%s'."):format(what, name),
+        "`p80 help " .. what .. "` tells of it")
     end
   end
 end
@@ -113,7 +115,8 @@ local function described(alternatives)
   local parts, words, seen = {}, {}, {}
   for _, alternative in ipairs(alternatives) do
     local part = alternative.basic and AS_WORDS[alternative.basic] or alternative.array and "an array"
-      or (alternative.fields or alternative.map) and "a table" or type(alternative.literal) == "number" and tostring(alternative.literal)
+      or (alternative.fields or alternative.map) and "a table"
+      or type(alternative.literal) == "number" and tostring(alternative.literal)
     if type(alternative.literal) == "string" then words[#words + 1] = alternative.literal end
     if part and not seen[part] then parts[#parts + 1] = part end
     if part then seen[part] = true end
@@ -134,7 +137,8 @@ function Unit:report_value(node, value, alternatives, what, where)
   local expected, words = described(alternatives)
   local given = constant(value)
   local hint = type(given) == "string" and words[1] and suggestion(given, words) or expected .. " expected"
-  given = type(given) == "string" and ("'%s'"):format(given) or given ~= nil and tostring(given) or AS_WORDS[BASIC[value.tag]]
+  given = type(given) == "string" and ("'%s'"):format(given)
+    or given ~= nil and tostring(given) or AS_WORDS[BASIC[value.tag]]
   self:report_fault(node, what, where, ("%s is no value for %s."):format(given:gsub("^%l", string.upper), of), hint)
 end
 
@@ -193,9 +197,11 @@ function Unit:check_count(call, path, first, f)
   if count and given - 1 + count < least_of(f) then given, is_open = given - 1 + count, false end
   local least, most = least_of(f), #f.params
   if given < least and not is_open and #f.overloads == 0 then
-    self:report(call, "function", ("%s needs '%s'."):format(path, f.params[given + 1]), ("`p80 help %s` tells of it"):format(path))
+    self:report(call, "function", ("%s needs '%s'."):format(path, f.params[given + 1]),
+      ("`p80 help %s` tells of it"):format(path))
   elseif given > most + (is_open and 1 or 0) and f.params[most] ~= "..." then
-    self:report(call[first + most], "function", ("%s takes no more than %d argument%s."):format(path, most, most == 1 and "" or "s"),
+    self:report(call[first + most], "function",
+      ("%s takes no more than %d argument%s."):format(path, most, most == 1 and "" or "s"),
       "take out what is too much")
   end
 end
@@ -226,7 +232,8 @@ function Unit:check_method(call)
   local path, name = self:meaning(call[1]), call[2][1]
   local members = path and self:members(path)
   if members and members[name] then
-    self:report(call[2], "function", ("%s.%s is called with a colon."):format(path, name), ("write %s.%s(...)"):format(path, name))
+    self:report(call[2], "function", ("%s.%s is called with a colon."):format(path, name),
+      ("write %s.%s(...)"):format(path, name))
   end
 end
 
@@ -350,7 +357,8 @@ end
 function Unit:check_loops()
   for _, list in ipairs(self.names.loops) do
     if #list == 1 and self:is_table(list[1]) then
-      self:report(list[1], "function", "A table is nothing that a loop can call.", "for _, item in ipairs(...) do goes through an array")
+      self:report(list[1], "function", "A table is nothing that a loop can call.",
+        "for _, item in ipairs(...) do goes through an array")
     end
   end
 end

@@ -1,8 +1,8 @@
 -- What grants a call needs: needs_of(path, call, first, book) -> an array of needs, each
 --   {kinds = {any of these}, labels = {[kind] = what the grant is for, as far as that is constant}, is_sure =}
 -- A key that is created if it is missing also has `levels`, the keys from above down to it that may be, and
--- `if_missing`; what is about other things than one of a name has `beside`, that name. `first` is the place of the first
--- argument in the call; without a call it is all that the function may need.
+-- `if_missing`; what is about other things than one of a name has `beside`, that name. `first` is the place of the
+-- first argument in the call; without a call it is all that the function may need.
 local core, values = ...
 local constant, value_of = values.constant, values.value_of
 
@@ -93,7 +93,9 @@ local function stops(call, first)
   local name, options = constant(call[first]), call[first + 1] and value_of(call[first + 1])
   local with = options and options.tag == "Table" and values.field(options, "dependents")
   local needs = {one("scm.state", name)}
-  if name and with and constant(with) then needs[2] = {kinds = {"scm.state"}, labels = {}, beside = name, is_sure = true} end
+  if name and with and constant(with) then
+    needs[2] = {kinds = {"scm.state"}, labels = {}, beside = name, is_sure = true}
+  end
   return needs
 end
 EXACT["win.scm.stop"], EXACT["win.scm.restart"] = stops, stops
@@ -152,7 +154,9 @@ local function label_of(kind, path, call, first)
   if type(name) ~= "string" then return nil end
   if kind:find "^scm%." then return name end
   if kind == "reg.security" then return key_of(call[first]) end
-  if kind == "file.write" and path ~= "lfs.lock_dir" then return name:find "^%a:[\\/]" and name:gsub("/", "\\") or nil end
+  if kind == "file.write" and path ~= "lfs.lock_dir" then
+    return name:find "^%a:[\\/]" and name:gsub("/", "\\") or nil
+  end
 end
 
 return function(path, call, first, book)

@@ -24,7 +24,9 @@ local function parts_of(manifest)
   local whole, parts = {}, {}
   local function add(node, wrapped, index)
     local value, is_known = values.literal(node)
-    if is_known and value ~= nil then parts[#parts + 1] = {value = core.data.overlay(SOUND, wrapped(value)), index = index} end
+    if is_known and value ~= nil then
+      parts[#parts + 1] = {value = core.data.overlay(SOUND, wrapped(value)), index = index}
+    end
   end
   for _, item in ipairs(manifest) do
     local key = item.tag == "Pair" and constant(item[1])
@@ -32,7 +34,9 @@ local function parts_of(manifest)
     if node and node.tag == "Table" and (key == "args" or key == "grants") then
       for i, one in ipairs(node) do
         local name = key == "grants" and 1 or one.tag == "Pair" and constant(one[1])
-        if name then add(one.tag == "Pair" and one[2] or one, function(value) return {[key] = {[name] = value}} end, i) end
+        if name then
+          add(one.tag == "Pair" and one[2] or one, function(value) return {[key] = {[name] = value}} end, i)
+        end
       end
     elseif key then
       local value, is_known = values.literal(node)
@@ -60,7 +64,8 @@ end
 
 -- Who installs or signs a playbook agrees to the grants that it had then.
 function Unit:report_unknown(node)
-  self:report(node, "grant", "The grants of the manifest are not constants.", "write out all that it may ever need: others are refused")
+  self:report(node, "grant", "The grants of the manifest are not constants.",
+    "write out all that it may ever need: others are refused")
 end
 
 function Unit:check_manifest_call(call)
@@ -135,7 +140,9 @@ local function identity(node)
   return type(name) == "string" and core.x.fold(name) or node.var
 end
 
-local ASKS_FOR_KEY = {["win.reg.exists"] = true, ["win.reg.info"] = true, ["win.reg.keys"] = true, ["win.reg.values"] = true}
+local ASKS_FOR_KEY = {
+  ["win.reg.exists"] = true, ["win.reg.info"] = true, ["win.reg.keys"] = true, ["win.reg.values"] = true,
+}
 
 function Unit:find_grants()
   local calls = {}
@@ -147,7 +154,8 @@ function Unit:find_grants()
   for _, list in ipairs {self.names.ids, self.names.indexes} do
     for _, node in ipairs(list) do
       local path, how = self:meaning(node), calls[node] or {}
-      local needs = path and not node.is_target and not is_alias(node) and needs_of(path, how[1], how[2], self.book) or {}
+      local needs = path and not node.is_target and not is_alias(node)
+        and needs_of(path, how[1], how[2], self.book) or {}
       for _, need in ipairs(needs) do
         need.unit, need.node, need.path, need.call = self, node, path, how[1]
         self.uses.grants[#self.uses.grants + 1] = need
@@ -196,7 +204,9 @@ end
 local function covers_others(grants, use)
   local kind = use.kinds[1]
   for _, grant in ipairs(grants) do
-    if kind:find(grant.kind) and core.x.fold(grant.text) ~= core.x.fold(("%s:%s"):format(kind, use.beside)) then return true end
+    if kind:find(grant.kind) and core.x.fold(grant.text) ~= core.x.fold(("%s:%s"):format(kind, use.beside)) then
+      return true
+    end
   end
   return false
 end
@@ -228,8 +238,9 @@ local function report_key(use, key)
   local unit, what = use.unit, key or "any"
   if unit.told[what] or use.if_missing and unit:has_asked_for(use.if_missing) then return end
   unit.told[what] = true
-  unit:report(use.node, "grant", ("%s needs the grant '%s', too, when that key is missing."):format(use.path,
-    grant_text("reg.key", key)), "add it to the manifest's grants" .. (use.if_missing and ", or ask win.reg.exists first" or ""))
+  unit:report(use.node, "grant",
+    ("%s needs the grant '%s', too, when that key is missing."):format(use.path, grant_text("reg.key", key)),
+    "add it to the manifest's grants" .. (use.if_missing and ", or ask win.reg.exists first" or ""))
 end
 
 -- Whether a call stands before the manifest that would give it its grant.
@@ -249,13 +260,15 @@ function Unit:check_use(grants, use)
     if key then report_key(use, key) end
   elseif use.beside then
     if is_granted(grants, use.kinds, {[use.kinds[1]] = use.beside}) and not covers_others(grants, use) then
-      use.unit:report(use.node, "grant", ("%s with dependents stops other services, too, for which there is no grant."):format(use.path),
+      use.unit:report(use.node, "grant",
+        ("%s with dependents stops other services, too, for which there is no grant."):format(use.path),
         "name them in the manifest's grants, or take dependents out")
     end
   elseif not is_granted(grants, use.kinds, use.labels) and use.is_sure then
     if use.if_missing then return report_key(use) end
     local kind = use.kinds[1]
-    use.unit:report(use.node, "grant", ("%s needs the grant '%s'."):format(use.path, grant_text(kind, use.labels[kind])),
+    use.unit:report(use.node, "grant",
+      ("%s needs the grant '%s'."):format(use.path, grant_text(kind, use.labels[kind])),
       "add it to the manifest's grants")
   end
 end
@@ -268,7 +281,8 @@ local function wrong_start(kind, pattern)
   end
   local is_path = kind == "process.run" or kind == "file.write"
   if is_path and (not pattern:find [[^%a:\]] and not pattern:find [[^\\]] or pattern:find "/") then
-    return kind == "process.run" and [[the whole path, as in process.run:*\netsh.exe]] or [[the whole path, as in file.write:C:\Temp\*]]
+    return kind == "process.run" and [[the whole path, as in process.run:*\netsh.exe]]
+      or [[the whole path, as in file.write:C:\Temp\*]]
   end
 end
 
@@ -278,7 +292,8 @@ function Unit:check_patterns(grants)
     local kind, pattern = grant.text:match "^([^:]+):(.+)$"
     local start = kind and wrong_start(kind, pattern)
     if start then
-      self:report(grant.node, "grant", ("The grant '%s' fits nothing."):format(grant.text), "its pattern begins with " .. start)
+      self:report(grant.node, "grant", ("The grant '%s' fits nothing."):format(grant.text),
+        "its pattern begins with " .. start)
       grant.is_used = true
     end
   end

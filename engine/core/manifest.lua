@@ -3,7 +3,9 @@ local core, host = ...
 local check, types = core.check, core.types
 local manifest = {}
 
-local FIELDS = {"name", "version", "summary", "author", "license", "p80", "windows", "args", "grants", "reports", "recover", "watch"}
+local FIELDS = {
+  "name", "version", "summary", "author", "license", "p80", "windows", "args", "grants", "reports", "recover", "watch",
+}
 local ARG_FIELDS = {"type", "default", "help", "values", "required", "least", "most", "of"}
 local RECOVER = {"report", "undo", "complete"}
 local WATCH = {"tcp", "services", "http"}
@@ -144,7 +146,9 @@ end
 local function check_p80(m)
   if m.p80 == nil then return end
   checked_version("p80", m.p80, "0.1.0")
-  if is_older(numbers(host.version), numbers(m.p80)) then too_old(m.name, "p80", m.p80, host.version, "update p80.exe on this machine") end
+  if is_older(numbers(host.version), numbers(m.p80)) then
+    too_old(m.name, "p80", m.p80, host.version, "update p80.exe on this machine")
+  end
 end
 
 --- Raises P80_TOO_OLD on a Windows that is older than the manifest asks for.
@@ -185,7 +189,9 @@ end
 
 --- Checks a manifest; returns it. Raises P80_BAD_MANIFEST that names the field, P80_TOO_OLD if it needs a newer p80.
 function manifest.check(m)
-  if type(m) ~= "table" then bad("playbook", "A table expected: p80.playbook {name = ..., version = ..., summary = ...}.") end
+  if type(m) ~= "table" then
+    bad("playbook", "A table expected: p80.playbook {name = ..., version = ..., summary = ...}.")
+  end
   check_p80(m)
   checked_fields("playbook", m, FIELDS)
   for _, field in ipairs {"name", "version", "summary"} do

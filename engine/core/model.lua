@@ -48,10 +48,10 @@ end
 -- ---- What stands for C ----
 
 local FILE <const> = {
-  scm = "scm scm_config", tcp = "net", udp = "net", process = "process", reg = "reg", iis = "iis", http = "http http_state",
-  ["http.iplisten"] = "http", ["http.urlacl"] = "http", ["http.sslcert"] = "http", ["http.timeout"] = "http",
-  ["http.cache"] = "http", ["http.setting"] = "http", host = "host", account = "host", file = "host",
-  task = "task", event = "event",
+  scm = "scm scm_config", tcp = "net", udp = "net", process = "process", reg = "reg", iis = "iis",
+  http = "http http_state", ["http.iplisten"] = "http", ["http.urlacl"] = "http", ["http.sslcert"] = "http",
+  ["http.timeout"] = "http", ["http.cache"] = "http", ["http.setting"] = "http", host = "host", account = "host",
+  file = "host", task = "task", event = "event",
 }
 
 local parts = {}
@@ -78,13 +78,14 @@ end
 
 -- How many arguments those of C's functions take, at least and at most, that playbooks call.
 local TAKES <const> = [[
-0 0 host.version host.edition host.architecture host.name host.elevated host.boot_time account.current iis.store iis.sites
-    http.urlacl.list http.iplisten.list task.version task.list process.environment
+0 0 host.version host.edition host.architecture host.name host.elevated host.boot_time account.current iis.store
+    iis.sites http.urlacl.list http.iplisten.list task.version task.list process.environment
 0 1 scm.list tcp.list udp.list process.list
 0 2 tcp.listeners udp.listeners http.servicestate
 1 1 scm.get scm.status scm.details scm.name_of account.by_sid account.by_name task.get file.read file.is_link file.final
     http.iplisten.is_local process.image process.command_line process.services process.handles
-1 2 scm.security tcp.probe http.server reg.values reg.keys reg.exists reg.info reg.tree reg.security process.get process.find
+1 2 scm.security tcp.probe http.server reg.values reg.keys reg.exists reg.info reg.tree reg.security process.get
+    process.find
 1 3 reg.get
 2 3 scm.wait
 ]]

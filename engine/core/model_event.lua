@@ -16,8 +16,9 @@ end
 -- An event as C has it.
 local function row_of(one, record)
   return {
-    record = record, time = one.time, id = one.id, message_id = one.id, type = TYPE[one.level], level = LEVEL[one.level],
-    category = 0, source = one.source, computer = machine.name, strings = model.copy(one.strings),
+    record = record, time = one.time, id = one.id, message_id = one.id, type = TYPE[one.level],
+    level = LEVEL[one.level], category = 0, source = one.source, computer = machine.name,
+    strings = model.copy(one.strings),
   }
 end
 

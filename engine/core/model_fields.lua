@@ -1,6 +1,6 @@
--- What may be in a modelled machine: the fields of each kind of thing and what they take. Returns the kinds of the whole
--- and of an endpoint: kind(name, value) raises for what is wrong, and names the field. model_machine.lua fills in what is
--- left out.
+-- What may be in a modelled machine: the fields of each kind of thing and what they take. Returns the kinds of the
+-- whole and of an endpoint: kind(name, value) raises for what is wrong, and names the field. model_machine.lua fills in
+-- what is left out.
 local x, win, check = ...
 
 local INVALID_PARAMETER <const> = 87
@@ -98,7 +98,9 @@ local function time(name, value)
 end
 
 local function sid(name, value)
-  if type(value) ~= "string" or not value:find "^S%-1%-%d" then check.bad(name, value, 'a SID such as "S-1-5-21-1-2-3-1001"') end
+  if type(value) ~= "string" or not value:find "^S%-1%-%d" then
+    check.bad(name, value, 'a SID such as "S-1-5-21-1-2-3-1001"')
+  end
 end
 
 local function url(name, value)
@@ -116,8 +118,8 @@ local texts, uint = array(text), integer(0, 0xFFFFFFFF)
 local code = integer(1, 0xFFFFFFFF)
 
 local process = record({
-  pid = uint, name = text, path = text, parent = uint, session = uint, user = text, command_line = text, created = number,
-  threads = uint, critical = boolean, listens = anything, urls = anything, queue = text, with = uint,
+  pid = uint, name = text, path = text, parent = uint, session = uint, user = text, command_line = text,
+  created = number, threads = uint, critical = boolean, listens = anything, urls = anything, queue = text, with = uint,
 })
 
 local function service_name(name, value)
@@ -141,18 +143,19 @@ local service = record({
   start = word "boot system auto demand disabled", error_control = word "ignore normal severe critical", path = text,
   display_name = text, account = text, dependencies = texts, group = text, tag = uint, delayed = boolean,
   interactive = boolean, pid = uint, exit_code = uint, service_exit_code = uint,
-  accepts = array(word [[stop pause shutdown param_change net_bind_change hardware_profile_change power_event session_change
-    preshutdown time_change trigger_event]]),
+  accepts = array(word [[stop pause shutdown param_change net_bind_change hardware_profile_change power_event
+    session_change preshutdown time_change trigger_event]]),
   description = text,
   failure = record({
     reset_period = anything, command = text, reboot_message = text, on_non_crash = boolean,
     actions = array(record({action = word "none restart reboot run", delay = seconds}, "action")),
   }),
-  sid_type = word "none unrestricted restricted", privileges = texts, preshutdown_timeout = number, preferred_node = node,
-  triggers = array(some_table), security = sddl, protection = word "none windows windows_light antimalware_light",
-  checkpoint = uint, wait_hint = number, listens = anything, urls = anything, queue = text, children = array(process),
-  deleting = boolean, starts_in = seconds, stops_in = seconds, hangs = word "start stop", start_error = code,
-  start_fails = start_fails, stop_error = code, lingers = seconds, failures = uint,
+  sid_type = word "none unrestricted restricted", privileges = texts, preshutdown_timeout = number,
+  preferred_node = node, triggers = array(some_table), security = sddl,
+  protection = word "none windows windows_light antimalware_light", checkpoint = uint, wait_hint = number,
+  listens = anything, urls = anything, queue = text, children = array(process), deleting = boolean, starts_in = seconds,
+  stops_in = seconds, hangs = word "start stop", start_error = code, start_fails = start_fails, stop_error = code,
+  lingers = seconds, failures = uint,
 })
 
 -- ---- HTTP.SYS and IIS ----
@@ -189,7 +192,8 @@ local function binding(name, value)
 end
 
 local site = record({
-  id = code, state = word "started stopped", auto_start = boolean, error = uint, bindings = array(binding), queue = text,
+  id = code, state = word "started stopped", auto_start = boolean, error = uint,
+  bindings = array(binding), queue = text,
 })
 
 -- ---- The rest ----
@@ -202,7 +206,9 @@ local range = array(port)
 
 local function excluded(name, value)
   range(name, value)
-  if #value ~= 2 or value[1] > value[2] then check.bad(name, value, "the first port and the last, such as {50000, 50059}") end
+  if #value ~= 2 or value[1] > value[2] then
+    check.bad(name, value, "the first port and the last, such as {50000, 50059}")
+  end
 end
 
 local HIVES <const> = {
@@ -219,7 +225,9 @@ local function key(name, value)
     local expected = ([[a key such as HKLM\SOFTWARE\Contoso expected, got %s.]]):format(check.shown(value))
     check.fail(name, INVALID_PARAMETER, expected, suggestion(hive, hive_names))
   end
-  if value:find "\\\\" or value:find "\\$" then check.bad(name, value, "a key without a doubled or trailing backslash") end
+  if value:find "\\\\" or value:find "\\$" then
+    check.bad(name, value, "a key without a doubled or trailing backslash")
+  end
 end
 
 local TYPED <const> = {
@@ -283,10 +291,10 @@ local endpoint = record({
 }, "port")
 
 return record {
-  name = text, windows = text, service_pack = uint, server = boolean, edition = uint, architecture = word "x64 x86 arm64",
-  elevated = boolean, ipv6 = boolean, time = time, boot_time = time, services = map(service, service_name),
-  processes = array(process), connections = array(both_ends), excluded = array(excluded),
-  registry = map(map(registry_value), key), key_security = map(sddl, key), http = http, sites = map(site),
-  accounts = map(account), files = map(bytes, path), programs = map(program), tasks = map(task), events = array(event),
-  clock = number, due = array(some_table), runs = map(text), next_pid = uint, manager = uint,
+  name = text, windows = text, service_pack = uint, server = boolean, edition = uint,
+  architecture = word "x64 x86 arm64", elevated = boolean, ipv6 = boolean, time = time, boot_time = time,
+  services = map(service, service_name), processes = array(process), connections = array(both_ends),
+  excluded = array(excluded), registry = map(map(registry_value), key), key_security = map(sddl, key), http = http,
+  sites = map(site), accounts = map(account), files = map(bytes, path), programs = map(program), tasks = map(task),
+  events = array(event), clock = number, due = array(some_table), runs = map(text), next_pid = uint, manager = uint,
 }, endpoint

@@ -4,7 +4,10 @@ local machine = model.machine
 local iis = {}
 
 local NOT_SUPPORTED <const>, NOT_FOUND <const> = 50, 1168
-local STATES <const> = {apphost = {started = 1, stopped = 3, unknown = 4}, metabase = {started = 2, stopped = 4, unknown = 0}}
+local STATES <const> = {
+  apphost = {started = 1, stopped = 3, unknown = 4},
+  metabase = {started = 2, stopped = 4, unknown = 0},
+}
 
 local is_metabase = model.is_old
 
@@ -72,7 +75,8 @@ local function refusal(site)
 end
 
 -- A site that cannot have its URLs does not run; returns why.
--- https://learn.microsoft.com/previous-versions/windows/it-pro/windows-server-2003/cc786887(v=ws.10) (events 1004, 1007)
+-- https://learn.microsoft.com/previous-versions/windows/it-pro/windows-server-2003/cc786887(v=ws.10)
+-- (events 1004, 1007)
 local function serve(site)
   local code = refusal(site)
   site.state, site.error = code and "stopped" or "started", code

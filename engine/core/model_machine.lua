@@ -239,7 +239,8 @@ local function complete_sites(machine)
     local site = machine.sites[name]
     id = math.max(id, site.id or id + 1)
     site.id, site.state, site.bindings = site.id or id, site.state or "started", site.bindings or {}
-    once(names, site.id, ("machine.sites[%s].id"):format(name), ("the site '%s' has that already"):format(names[site.id]))
+    once(names, site.id, ("machine.sites[%s].id"):format(name),
+      ("the site '%s' has that already"):format(names[site.id]))
     names[site.id] = name
     if site.auto_start == nil then site.auto_start = site.state == "started" end
     for i, text in ipairs(site.bindings) do
@@ -266,7 +267,9 @@ local USUAL_CACHE <const> = {max_response_size = 262144, range_chunk_size = 2621
 local function complete_http(machine)
   local http = machine.http or {}
   http.addresses = http.addresses or {"0.0.0.0", "::"}
-  for _, part in ipairs {"iplisten", "urlacl", "sslcert", "timeout", "cache", "setting"} do http[part] = http[part] or {} end
+  for _, part in ipairs {"iplisten", "urlacl", "sslcert", "timeout", "cache", "setting"} do
+    http[part] = http[part] or {}
+  end
   for name, value in pairs(USUAL_CACHE) do http.cache[name] = http.cache[name] or value end
   complete_holder("machine.http", http)
   http.listens = nil
@@ -322,7 +325,9 @@ local function check_relations(machine)
     must_exist(("machine.connections[%d].pid"):format(i), connection.pid)
   end
   for name, service in pairs(machine.services) do
-    for i, one in ipairs(service.listens) do must_exist(("machine.services.%s.listens[%d].pid"):format(name, i), one.pid) end
+    for i, one in ipairs(service.listens) do
+      must_exist(("machine.services.%s.listens[%d].pid"):format(name, i), one.pid)
+    end
   end
   local http = machine.services[names.http]
   if http.state == "stopped" and uses_http(machine) then
@@ -334,8 +339,8 @@ end
 local IDLE <const> = {pid = 0, name = "[System Process]", parent = 0}
 local SYSTEM <const> = {pid = 4, name = "System", parent = 0}
 local PARTS <const> = {
-  "services", "processes", "connections", "excluded", "registry", "key_security", "sites", "accounts", "files", "programs", "tasks",
-  "events",
+  "services", "processes", "connections", "excluded", "registry", "key_security", "sites", "accounts", "files",
+  "programs", "tasks", "events",
 }
 local MANAGER <const> = {pid = 600, name = "services.exe", path = SYSTEM32 .. "services.exe", parent = 4}
 

@@ -205,9 +205,9 @@ end
 
 -- What every Windows has in System32, whether it is modelled or not.
 local USUAL <const> = {}
-for name in ([[ntdll.dll cmd.exe net.exe netsh.exe sc.exe reg.exe tasklist.exe taskkill.exe icacls.exe attrib.exe xcopy.exe
-  find.exe findstr.exe ipconfig.exe netstat.exe ping.exe route.exe hostname.exe cscript.exe wscript.exe regsvr32.exe
-  rundll32.exe schtasks.exe shutdown.exe gpupdate.exe w32tm.exe]]):gmatch "%S+" do
+for name in ([[ntdll.dll cmd.exe net.exe netsh.exe sc.exe reg.exe tasklist.exe taskkill.exe icacls.exe attrib.exe
+  xcopy.exe find.exe findstr.exe ipconfig.exe netstat.exe ping.exe route.exe hostname.exe cscript.exe wscript.exe
+  regsvr32.exe rundll32.exe schtasks.exe shutdown.exe gpupdate.exe w32tm.exe]]):gmatch "%S+" do
   USUAL[name] = true
 end
 

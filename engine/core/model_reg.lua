@@ -33,7 +33,9 @@ local function check_key(key)
   end
   for name in rest:gmatch "\\([^\\]*)" do
     if name == "" then check.bad("key", key, "a key without a doubled or trailing backslash") end
-    if (utf8.len(name, 1, -1, true) or 0) > 255 then check.bad("key", key, "a key whose names have at most 255 characters") end
+    if (utf8.len(name, 1, -1, true) or 0) > 255 then
+      check.bad("key", key, "a key whose names have at most 255 characters")
+    end
   end
   return hive, rest
 end
@@ -98,7 +100,8 @@ local function from_hex(hex) return (hex:gsub("%x%x", function(pair) return stri
 
 local function binding_values(record)
   return {
-    AppId = {type = "binary", value = record.appid}, SslCertStoreName = record.store and {type = "sz", value = record.store},
+    AppId = {type = "binary", value = record.appid},
+    SslCertStoreName = record.store and {type = "sz", value = record.store},
     SslCertHash = record.hash and {type = "binary", value = from_hex(record.hash)},
   }
 end

@@ -1,5 +1,6 @@
--- What `p80 install` is given, whole in memory and checked: a playbook's file with the modules beside it, a folder, or a ZIP
--- archive. The paths in a package have slashes between their parts and nothing that Windows could understand otherwise.
+-- What `p80 install` is given, whole in memory and checked: a playbook's file with the modules beside it, a folder,
+-- or a ZIP archive. The paths in a package have slashes between their parts and nothing that Windows could
+-- understand otherwise.
 local core, host = ...
 local code, fold = core.code, core.x.fold
 local package = {RECORD = "installed.json"} -- what p80 itself puts beside the files
@@ -52,14 +53,18 @@ local function collection()
   local files, seen, folders, count, bytes = {}, {}, {}, 0, 0
   local function add(path, text)
     local low = fold(path)
-    if seen[low] or folders[low] then bad(path, "There are two of this name (Windows takes large and small letters for the same).") end
+    if seen[low] or folders[low] then
+      bad(path, "There are two of this name (Windows takes large and small letters for the same).")
+    end
     seen[low] = true
     for at in path:gmatch "()/" do
       local folder = path:sub(1, at - 1)
       low = fold(folder)
       if seen[low] then bad(path, "There is a file where this needs a folder.") end
       folders[low] = folders[low] or folder
-      if folders[low] ~= folder then bad(path, ("Its folder is called '%s' elsewhere, in other letters."):format(folders[low])) end
+      if folders[low] ~= folder then
+        bad(path, ("Its folder is called '%s' elsewhere, in other letters."):format(folders[low]))
+      end
     end
     count, bytes = count + 1, bytes + #text
     if count > LIMITS.files then bad(path, ("There are more than %d files."):format(LIMITS.files)) end
@@ -95,13 +100,17 @@ local function walk(folder, prefix, add)
       local problem = package.path_problem(inner)
       if problem then bad(inner, problem) end
       if core.win.file.is_link(path) then bad(inner, "This is a link.") end
-      if lfs.attributes(path, "mode") == "directory" then walk(path, inner .. "/", add) else add(inner, read_file(path, inner)) end
+      if lfs.attributes(path, "mode") == "directory" then
+        walk(path, inner .. "/", add)
+      else
+        add(inner, read_file(path, inner))
+      end
     end
   end
 end
 
---- All files of a folder but hidden ones (".git") and p80's own: {path = bytes}. Raises for links and whatever else a package
--- may not have.
+--- All files of a folder but hidden ones (".git") and p80's own: {path = bytes}. Raises for links and whatever else a
+-- package may not have.
 function package.read_folder(folder)
   local files, add = collection()
   walk(folder, "", add)
@@ -132,7 +141,8 @@ function package.read_zip(name, bytes)
     local path = one.name:gsub("/$", "")
     local wrong = package.path_problem(path)
     if wrong then
-      bad(("%s: %s"):format(name, one.name), wrong, path:find "\\" and "Compress-Archive before PowerShell 5.1 writes such names" or nil)
+      bad(("%s: %s"):format(name, one.name), wrong,
+        path:find "\\" and "Compress-Archive before PowerShell 5.1 writes such names" or nil)
     end
     if path == one.name and not is_hidden(path) and path:lower() ~= package.RECORD then add(path, one.bytes) end
   end
@@ -158,7 +168,9 @@ local function add_from(folder, path, add, seen)
   local text = read_file(at, path)
   add(path, text)
   local signature = at .. ".minisig"
-  if lfs.attributes(signature, "mode") == "file" then add(path .. ".minisig", read_file(signature, path .. ".minisig")) end
+  if lfs.attributes(signature, "mode") == "file" then
+    add(path .. ".minisig", read_file(signature, path .. ".minisig"))
+  end
   return text
 end
 

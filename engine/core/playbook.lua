@@ -58,11 +58,12 @@ end
 
 local from_file = {file = true, bundled = true, installed = true}
 
---- p80.playbook(manifest) -> its arguments; or (nil, field, what, hint) when a field is what cannot cross. Grants come from the manifest only when the script is a file: what is
--- typed on the command line has only what --allow gives.
+--- p80.playbook(manifest) -> its arguments; or (nil, field, what, hint) when a field is what cannot cross. Grants come
+-- from the manifest only when the script is a file: what is typed on the command line has only what --allow gives.
 core.write("p80.playbook", function(manifest, field, other, hint)
   if field then
-    core.fail(field, core.code.P80_BAD_MANIFEST, ("Text, a number, true or false, or a table of them expected, got %s."):format(other), hint)
+    core.fail(field, core.code.P80_BAD_MANIFEST,
+      ("Text, a number, true or false, or a table of them expected, got %s."):format(other), hint)
   end
   if declared then
     core.fail("playbook", core.code.P80_BAD_MANIFEST, "p80.playbook is called once, before anything else.")
@@ -71,7 +72,9 @@ core.write("p80.playbook", function(manifest, field, other, hint)
   declared = manifest
   if core.script.kind == "help" then return end -- the host ends it here
   if from_file[core.script.kind] then
-    if not host.model and (core.script.kind == "installed" or rawget(core, "admission")) then core.admission.grants(manifest.grants or {}) end
+    if not host.model and (core.script.kind == "installed" or rawget(core, "admission")) then
+      core.admission.grants(manifest.grants or {})
+    end
     for i, grant in ipairs(manifest.grants or {}) do core.grants.add(("grants[%d]"):format(i), grant) end
   end
   core.manifest.check_windows(manifest)

@@ -1,8 +1,9 @@
--- The policy of this machine: policy.json in the state folder, which administrators alone may write (engine/store.c). What stands
--- in it is in policy_file.lua, what it lets run in admission.lua, what it lets be changed in policy_limits.lua.
+-- The policy of this machine: policy.json in the state folder, which administrators alone may write (engine/store.c).
+-- What stands in it is in policy_file.lua, what it lets run in admission.lua, what it lets be changed in
+-- policy_limits.lua.
 --
--- Without the file all is allowed that manifests and --allow ask for. With a wrong one nothing is granted and only bundled
--- playbooks run.
+-- Without the file all is allowed that manifests and --allow ask for. With a wrong one nothing is granted and only
+-- bundled playbooks run.
 local core, host = ...
 local code = core.code
 local policy = {} -- with `signature`: that of the running script, with the trusted key that made it (admission.lua)
@@ -27,7 +28,8 @@ local function load()
 end
 
 --- The policy of this machine, or nil when there is none: {signatures=, keys={{name=, id=, key=, text=, grants=, at=}},
--- grants=, unsigned=, deny=, typed=, problem=}. `problem` says what is wrong with the file: then it is the strictest one.
+-- grants=, unsigned=, deny=, typed=, problem=}. `problem` says what is wrong with the file:
+-- then it is the strictest one.
 function policy.get()
   if current == nil then current = not host.model and load() end
   return current or nil
@@ -65,7 +67,8 @@ local function raise_problem(given)
   local problem = given.problem
   if type(problem) ~= "table" then error(problem, 0) end
   core.fail(problem.target, code.P80_BAD_POLICY, problem.message,
-    (problem.hint and problem.hint .. "; " or "") .. "until it is mended nothing may be changed, and only bundled playbooks run")
+    (problem.hint and problem.hint .. "; " or "")
+      .. "until it is mended nothing may be changed, and only bundled playbooks run")
 end
 
 --- The policy, or nil when there is none. Raises when the file is wrong.

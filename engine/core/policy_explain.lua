@@ -24,7 +24,9 @@ local function denied(list, kind, text, grant)
   local names, partly = limits.names(kind, glob_of(text)), nil
   for _, denial in ipairs(list) do
     if limits.covers(denial, kind, names) then return "refused", entry_text(denial) .. " denies it" end
-    if touches(denial, kind, names, grant, limits.names(kind, glob_of(denial.text))) then partly = entry_text(denial) .. " denies some of it" end
+    if touches(denial, kind, names, grant, limits.names(kind, glob_of(denial.text))) then
+      partly = entry_text(denial) .. " denies some of it"
+    end
   end
   return partly and "in part", partly
 end

@@ -60,7 +60,9 @@ local function read_keys(list)
     local at = ("keys[%d]"):format(i)
     check_fields(at, entry, KEY_FIELDS)
     checked(at .. ".name", check.text, "name", entry.name)
-    if core.policy.is_own_name(entry.name) then bad(at .. ".name", "What p80 brings along is listed as signed by p80.") end
+    if core.policy.is_own_name(entry.name) then
+      bad(at .. ".name", "What p80 brings along is listed as signed by p80.")
+    end
     local key = checked(at .. ".key", core.sign.public_key, "key", entry.key)
     for j, other in ipairs(keys) do
       if other.key == key.key then bad(at .. ".key", ("keys[%d] is the same key."):format(j)) end

@@ -24,10 +24,11 @@ local function rules_of_registry()
     {[[^hku\s%-1%-5%-18]] .. END, [[hku\.default]]}, {own, "hkcu"}, {"^hkcu" .. END, "hku\\" .. sid},
     {[[^(hku\[^\]+)\software\classes]] .. END, "%1_classes"},
     {"^hkcc" .. END, profile}, {[[^hklm\system\controlset%d%d%d]] .. END, CURRENT}, {"^" .. profile .. END, "hkcc"},
-    {"^" .. CURRENT .. END, ([[hklm\system\controlset%03d]]):format(core.win.reg.get([[HKLM\SYSTEM\Select]], "Current") or 1)},
+    {"^" .. CURRENT .. END,
+      ([[hklm\system\controlset%03d]]):format(core.win.reg.get([[HKLM\SYSTEM\Select]], "Current") or 1)},
     {[[^hklm\software\classes]] .. END, "hkcr"}, {[[^hkcu\software\classes]] .. END, "hkcr"},
-    {"^hklm" .. END, "hkey_local_machine"}, {"^hkcu" .. END, "hkey_current_user"}, {"^hkcr" .. END, "hkey_classes_root"},
-    {"^hku" .. END, "hkey_users"}, {"^hkcc" .. END, "hkey_current_config"},
+    {"^hklm" .. END, "hkey_local_machine"}, {"^hkcu" .. END, "hkey_current_user"},
+    {"^hkcr" .. END, "hkey_classes_root"}, {"^hku" .. END, "hkey_users"}, {"^hkcc" .. END, "hkey_current_config"},
   } do rules[#rules + 1] = rule end
   return rules
 end
@@ -80,8 +81,10 @@ function limits.lists(given, runs, signature)
   if runs == "command" then return {} end
   local lists = {{given.grants, "any script"}}
   if runs == "bundled" then return lists end
-  if signature then lists[2] = signature.key.grants and {signature.key.grants, ("scripts of %s"):format(signature.key.name)}
-  elseif given.unsigned then lists[2] = {given.unsigned, "unsigned code"}
+  if signature then
+    lists[2] = signature.key.grants and {signature.key.grants, ("scripts of %s"):format(signature.key.name)}
+  elseif given.unsigned then
+    lists[2] = {given.unsigned, "unsigned code"}
   end
   return lists
 end
@@ -120,7 +123,9 @@ local function warn()
   has_warned = true
   for i, grant in ipairs(manifest and not core.options.quiet and manifest.grants or {}) do
     local why = wholly_refused(("grants[%d]"):format(i), grant)
-    if why then host.log(("warning: the policy of this machine refuses '%s': %s; `%s` shows it"):format(grant, why, shown_by())) end
+    if why then
+      host.log(("warning: the policy of this machine refuses '%s': %s; `%s` shows it"):format(grant, why, shown_by()))
+    end
   end
 end
 
@@ -128,7 +133,8 @@ end
 function limits.ask(given, kind, label)
   local why = refusal(given, kind, label)
   if not why then return warn() end
-  core.fail(label, core.code.P80_REFUSED, ("The policy of this machine does not let '%s' be changed here: %s."):format(kind, why),
+  core.fail(label, core.code.P80_REFUSED,
+    ("The policy of this machine does not let '%s' be changed here: %s."):format(kind, why),
     ("`%s` shows what it allows; it wins over manifests and --allow"):format(shown_by()))
 end
 

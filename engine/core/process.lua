@@ -126,7 +126,8 @@ end
 local function quoted(text) return raw.join({"x", text}):sub(3) end
 
 -- How cmd.exe takes a line apart depends on what it has just read, and what a batch file does with its arguments on
--- itself: these characters are safe from neither (https://flatt.tech/research/posts/batbadbut-you-cant-securely-execute-commands-on-windows).
+-- itself: these characters are safe from neither
+-- (https://flatt.tech/research/posts/batbadbut-you-cant-securely-execute-commands-on-windows).
 local function quoted_for_batch(name, text, is_secret)
   if text:find '[%c"%%!^&|<>]' then
     core.fail(name, code.ERROR_INVALID_PARAMETER,

@@ -1,6 +1,6 @@
 -- win.reg behind the gate; reg_security.lua and reg_files.lua have the rest. A value is one thing that can be changed
--- ("reg.value"), a key another ("reg.key"). Writing a value creates the keys that are missing, each as a change of its own,
--- so that undo removes exactly those.
+-- ("reg.value"), a key another ("reg.key"). Writing a value creates the keys that are missing, each as a change of its
+-- own, so that undo removes exactly those.
 local core = ...
 local check, code, data = core.check, core.code, core.data
 local raw = core.win.reg

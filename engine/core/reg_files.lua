@@ -5,7 +5,8 @@ local raw = core.win.reg
 local data, regfile = core.data, require "regfile"
 local canonical, view_of, split, absolute = reg.canonical, reg.view_of, reg.split, reg.absolute
 local key_id, value_id, key_label, value_label = reg.key_id, reg.value_id, reg.key_label, reg.value_label
-local exists, info_now, keys_now, values_now, tree_now = reg.exists, reg.info_now, reg.keys_now, reg.values_now, reg.tree_now
+local exists, info_now, keys_now, values_now, tree_now =
+  reg.exists, reg.info_now, reg.keys_now, reg.values_now, reg.tree_now
 local ensure_key, check_below_hive, check_deletable = reg.ensure_key, reg.check_below_hive, reg.check_deletable
 
 -- Raises for anything in the sections that could not be done, before anything is done.
@@ -80,7 +81,8 @@ local function read_source(source)
   return bytes or core.fail(source, code.ERROR_FILE_NOT_FOUND)
 end
 
--- Raises when `info` (of a key, or its tree) is about a registry link, which nothing that goes through a tree may follow.
+-- Raises when `info` (of a key, or its tree) is about a registry link,
+-- which nothing that goes through a tree may follow.
 local function refuse_link(key, info)
   if not info or not info.link then return end
   core.fail(key, code.ERROR_NOT_SUPPORTED, "This key is a registry link.", "it leads to " .. info.link)
@@ -153,7 +155,9 @@ local function add_differences(sections, key, have, want)
   local there = {}
   for name, node in pairs(want.keys) do there[core.x.fold(name)] = not node.link and node or nil end
   for name, node in pairs(have.keys) do
-    if not there[core.x.fold(name)] or node.link then sections[#sections + 1] = {key = key .. "\\" .. name, delete = true} end
+    if not there[core.x.fold(name)] or node.link then
+      sections[#sections + 1] = {key = key .. "\\" .. name, delete = true}
+    end
   end
   local present = {}
   for name, node in pairs(have.keys) do present[core.x.fold(name)] = not node.link and node or nil end

@@ -87,7 +87,11 @@ core.resource {
     return {file = loaded_file(id), loaded = loaded_file(id) ~= nil}
   end,
   set = function(id, want)
-    if want then raw.load(id.key, (want.file:gsub([[^\Device\]], [[\\?\GLOBALROOT\Device\]]))) else raw.unload(id.key) end
+    if want then
+      raw.load(id.key, (want.file:gsub([[^\Device\]], [[\\?\GLOBALROOT\Device\]])))
+    else
+      raw.unload(id.key)
+    end
     loaded[id.key:lower()] = want and want.file
   end,
   -- Windows has the name of the volume, we the letter of the drive.
@@ -112,7 +116,9 @@ end)
 local function check_mount(key)
   core.ask(raw.exists, key)
   local short = canonical(key)
-  if not short:find "^HKLM\\[^\\]+$" and not short:find "^HKU\\[^\\]+$" then check.bad("key", key, "a key right below HKLM or HKU") end
+  if not short:find "^HKLM\\[^\\]+$" and not short:find "^HKU\\[^\\]+$" then
+    check.bad("key", key, "a key right below HKLM or HKU")
+  end
   return short
 end
 

@@ -76,7 +76,8 @@ end
 --- cmd.run with `stateful: True`: https://docs.saltproject.io/en/latest/ref/states/all/salt.states.cmd.html
 function shapes.salt(record, err)
   local good = not record.failed
-  return line(with_details(record, {changed = record.changed > 0, comment = message(record)})), err, good and 0 or record.exit
+  return line(with_details(record, {changed = record.changed > 0, comment = message(record)})), err,
+    good and 0 or record.exit
 end
 
 local KINDS <const> = {[2] = "p80/usage", [4] = "p80/refused", [5] = "p80/elevation", [6] = "p80/timeout"}
@@ -111,7 +112,8 @@ end
 function shapes.intune(record)
   local good, needed = not record.failed, record.check and record.changed > 0
   local word = not good and "failed" or needed and "not compliant" or record.check and "compliant" or "done"
-  return cut(("%s: %s"):format(word, message(record))) .. "\n", "", good and (needed and 1 or record.exit) or record.exit
+  return cut(("%s: %s"):format(word, message(record))) .. "\n", "",
+    good and (needed and 1 or record.exit) or record.exit
 end
 
 -- Lines of standard error as DSC's trace messages.

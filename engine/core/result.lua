@@ -50,7 +50,9 @@ local LONGEST_SHOWN = 200
 local function escape(byte) return ("\\x%02X"):format(byte:byte()) end
 
 --- Text for people without what would act upon a terminal.
-function result.plain(text) return (text:gsub("[\0-\8\11-\31\x7F]", escape):gsub("\xC2[\x80-\x9F]", function(c) return c:gsub(".", escape) end)) end
+function result.plain(text)
+  return (text:gsub("[\0-\8\11-\31\x7F]", escape):gsub("\xC2[\x80-\x9F]", function(c) return c:gsub(".", escape) end))
+end
 
 -- One scalar or small state for people: on one line, without what a terminal could not show, long ones cut.
 local function show_value(value)
@@ -88,7 +90,8 @@ function result.difference(before, after)
   for _, key in ipairs(sorted_keys(before or {}, after)) do
     local old = before and before[key]
     if not data.equal(old, after[key]) then
-      parts[#parts + 1] = before and old ~= nil and ("%s: %s -> %s"):format(key, show_value(old), show_value(after[key]))
+      parts[#parts + 1] = before and old ~= nil
+          and ("%s: %s -> %s"):format(key, show_value(old), show_value(after[key]))
         or ("%s: %s"):format(key, show_value(after[key]))
     end
   end
@@ -108,7 +111,8 @@ local function plural(n, one, many) return ("%d %s"):format(n, n == 1 and one or
 --- One line about a change: "scm.state W3SVC: state: running -> stopped".
 function result.describe(change)
   local difference = result.difference(change.before, change.after)
-  return ("%s %s%s%s"):format(change.kind, change.label:gsub("[%c\x7F]", escape), difference ~= "" and ": " or "", difference)
+  return ("%s %s%s%s"):format(change.kind, change.label:gsub("[%c\x7F]", escape),
+    difference ~= "" and ": " or "", difference)
 end
 
 -- What --check prints; of a run that failed, what it had planned by then.
@@ -141,9 +145,12 @@ local function summary_text(run, changes, failed)
   for _, change in ipairs(changes) do
     if not change.undoable then lasting = lasting + 1 end
   end
-  local text = ("p80: %s%s"):format(plural(#changes, "change", "changes"), host.model and " on the modelled machine" or "")
+  local text = ("p80: %s%s"):format(plural(#changes, "change", "changes"),
+    host.model and " on the modelled machine" or "")
   if run then text = text .. (" (run %d)"):format(run) end
-  if run and lasting < #changes then text = text .. ("; `p80 undo %d` takes back what can be taken back"):format(run) end
+  if run and lasting < #changes then
+    text = text .. ("; `p80 undo %d` takes back what can be taken back"):format(run)
+  end
   if lasting > 0 then text = text .. ("; %d cannot be taken back"):format(lasting) end
   return text .. ".\n"
 end
@@ -164,8 +171,8 @@ local function error_text(problem, traceback)
   return (traceback and traceback ~= "" and text .. traceback .. "\n" or text) .. advice_on(problem)
 end
 
-local DOCUMENT = {"p80", "script", "check", "run", "exit", "failed", "changed", "restart_needed", "changes", "warnings", "result",
-  "error", "op", "target", "code", "name", "message", "hint", "traceback", "kind", "label", "before", "after"}
+local DOCUMENT = {"p80", "script", "check", "run", "exit", "failed", "changed", "restart_needed", "changes", "warnings",
+  "result", "error", "op", "target", "code", "name", "message", "hint", "traceback", "kind", "label", "before", "after"}
 
 local function error_record(problem, traceback)
   if problem == nil then return nil end
@@ -197,9 +204,10 @@ local function record_of(run, exit, changes, problem, traceback)
       undoable = change.undoable, error = change.error and tostring(change.error)}
   end
   return {
-    p80 = host.version, script = core.script.name, check = core.checking or false, run = run,
-    exit = exit, failed = problem ~= nil or not is_success(exit, changes), changed = #changes, restart_needed = restart or false, changes = rows,
-    warnings = warnings[1] and data.array(warnings), result = reported, error = error_record(problem, traceback),
+    p80 = host.version, script = core.script.name, check = core.checking or false, run = run, exit = exit,
+    failed = problem ~= nil or not is_success(exit, changes), changed = #changes, restart_needed = restart or false,
+    changes = rows, warnings = warnings[1] and data.array(warnings), result = reported,
+    error = error_record(problem, traceback),
   }
 end
 
@@ -220,7 +228,9 @@ function result.finish(exit, problem, traceback)
   if not ok and problem == nil then problem, exit = broken, exit == 0 and 1 or exit end
   last = record_of(run, exit, changes, problem, traceback)
   local out, err = "", problem ~= nil and error_text(problem, traceback) or ""
-  for _, text in ipairs(not core.options.quiet and warnings or {}) do err = err .. ("p80: warning: %s\n"):format(text) end
+  for _, text in ipairs(not core.options.quiet and warnings or {}) do
+    err = err .. ("p80: warning: %s\n"):format(text)
+  end
   if core.options.report then
     return core.report_shapes(core.options.report, last, problem, err)
   elseif core.options.json then

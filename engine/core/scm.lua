@@ -8,7 +8,10 @@ local raw = core.win.scm
 -- What the parts of this half share. CONFIG can be read back with win.scm.get; a password cannot.
 local scm = {
   LONGEST_NAME = 256,
-  CONFIG = {"type", "interactive", "start", "delayed", "error_control", "account", "path", "display_name", "group", "dependencies"},
+  CONFIG = {
+    "type", "interactive", "start", "delayed", "error_control", "account",
+    "path", "display_name", "group", "dependencies",
+  },
 }
 core.scm = scm
 
@@ -43,9 +46,9 @@ end
 -- The record of a service that is only planned.
 local function planned_record(name, plan)
   return data.overlay({
-    name = name, display_name = name, state = "stopped", type = "own_process", start = "demand", error_control = "normal",
-    account = "LocalSystem", exit_code = 1077, service_exit_code = 0, checkpoint = 0, wait_hint = 0.0, accepts = {},
-    dependencies = {}, dependents = {},
+    name = name, display_name = name, state = "stopped", type = "own_process", start = "demand",
+    error_control = "normal", account = "LocalSystem", exit_code = 1077, service_exit_code = 0, checkpoint = 0,
+    wait_hint = 0.0, accepts = {}, dependencies = {}, dependents = {},
   }, plan.config)
 end
 scm.planned_record = planned_record
@@ -248,7 +251,8 @@ local function stop_one(name, timeout, status)
   if not gate.planned("scm.state", {name = name}) and not takes(waits and status_of(name) or status, "stop") then
     core.fail(name, code.ERROR_INVALID_SERVICE_CONTROL, nil, "the service does not let itself be stopped")
   end
-  return change("scm.state", name, {state = "stopped"}, {timeout = timeout, have = not waits and {state = status.state} or nil})
+  return change("scm.state", name, {state = "stopped"},
+    {timeout = timeout, have = not waits and {state = status.state} or nil})
 end
 
 -- Stops a service, with its dependents when `options` say so; returns whether it was not stopped, and the dependents

@@ -13,7 +13,9 @@ local ACTION_WORDS <const> = {"none", "restart", "reboot", "run"}
 local MOST_NAMES <const>, MOST_TRIGGERS <const> = 1024, 64
 
 local CONFIG <const> = scm.CONFIG
-local DETAILS <const> = {"description", "failure", "sid_type", "privileges", "preshutdown_timeout", "preferred_node", "triggers"}
+local DETAILS <const> = {
+  "description", "failure", "sid_type", "privileges", "preshutdown_timeout", "preferred_node", "triggers",
+}
 
 -- The Windows that brought a detail.
 local SINCE <const> = {
@@ -32,7 +34,8 @@ end
 
 local WITHOUT_PASSWORD <const> = {
   ["localsystem"] = true, [ [[nt authority\localservice]] ] = true, [ [[nt authority\networkservice]] ] = true,
-  [ [[nt authority\local service]] ] = true, [ [[nt authority\network service]] ] = true, [ [[nt authority\system]] ] = true,
+  [ [[nt authority\local service]] ] = true, [ [[nt authority\network service]] ] = true,
+  [ [[nt authority\system]] ] = true,
 }
 
 --- Whether an account logs on with a password: not Windows' own, a service's virtual one, or a managed one.
@@ -43,7 +46,8 @@ end
 
 --- What taking back leaves to do for a service that runs as this account.
 function scm.lost_password(account)
-  return ("p80 keeps no passwords: win.scm.config(name, {account=%q, password=...}) sets that of %s"):format(account, account)
+  return ("p80 keeps no passwords: win.scm.config(name, {account=%q, password=...}) sets that of %s")
+    :format(account, account)
 end
 
 local function comparable(config)
@@ -163,7 +167,9 @@ function scm.check_config(settings)
 end
 
 local function check_actions(actions)
-  if type(actions) ~= "table" or #actions > MOST_NAMES then check.bad("actions", actions, "an array of at most 1024 actions") end
+  if type(actions) ~= "table" or #actions > MOST_NAMES then
+    check.bad("actions", actions, "an array of at most 1024 actions")
+  end
   local checked = {}
   for i, action in ipairs(actions) do
     local name = ("actions[%d]"):format(i)
@@ -192,7 +198,8 @@ local function check_failure(failure)
   return {
     reset_period = period, command = check.opt_text("command", failure.command),
     reboot_message = check.opt_text("reboot_message", failure.reboot_message),
-    actions = failure.actions and check_actions(failure.actions), on_non_crash = check.opt_boolean("on_non_crash", failure.on_non_crash),
+    actions = failure.actions and check_actions(failure.actions),
+    on_non_crash = check.opt_boolean("on_non_crash", failure.on_non_crash),
   }
 end
 
@@ -233,7 +240,8 @@ local function check_subtype(name, value)
   local guid = type(value) == "string" and value:lower()
   local pattern = "^{" .. ("%x"):rep(8) .. ("%-" .. ("%x"):rep(4)):rep(3) .. "%-" .. ("%x"):rep(12) .. "}$"
   if not guid or not guid:find(pattern) then
-    check.bad(name, value, "a GUID such as {b7569e07-8421-4ee0-ad10-86915afdad09} or its name such as firewall_port_open")
+    check.bad(name, value,
+      "a GUID such as {b7569e07-8421-4ee0-ad10-86915afdad09} or its name such as firewall_port_open")
   end
   return guid, guid
 end
@@ -245,7 +253,9 @@ local function guid_bytes(guid)
 end
 
 local function check_hex(name, value)
-  if type(value) ~= "string" or #value % 2 ~= 0 or value:find "%X" then check.bad(name, value, "bytes in hexadecimal such as 0aff") end
+  if type(value) ~= "string" or #value % 2 ~= 0 or value:find "%X" then
+    check.bad(name, value, "bytes in hexadecimal such as 0aff")
+  end
   return value:lower()
 end
 
@@ -257,7 +267,9 @@ local DATA <const> = {
     return value, table.concat(value, "\0") .. (#value == 1 and "\0" or "\0\0")
   end,
   level = function(name, value) return check.integer(name, value, 0, 255), string.char(value) end,
-  keyword_any = function(name, value) return check.integer(name, value, math.mininteger, math.maxinteger), ("<i8"):pack(value) end,
+  keyword_any = function(name, value)
+    return check.integer(name, value, math.mininteger, math.maxinteger), ("<i8"):pack(value)
+  end,
   binary = function(name, value)
     local text = check_hex(name, value)
     return text, (text:gsub("%x%x", function(byte) return string.char(tonumber(byte, 16)) end))
@@ -285,7 +297,9 @@ local function check_trigger(name, trigger)
   local subtype, guid = check_subtype(name .. ".subtype", trigger.subtype)
   local plain, encoded = {}, {}
   if type(trigger.data or {}) ~= "table" then check.bad(name .. ".data", trigger.data, "an array") end
-  for i, item in ipairs(trigger.data or {}) do plain[i], encoded[i] = check_item(("%s.data[%d]"):format(name, i), item) end
+  for i, item in ipairs(trigger.data or {}) do
+    plain[i], encoded[i] = check_item(("%s.data[%d]"):format(name, i), item)
+  end
   return {type = WORDS.type[kind] or kind, action = WORDS.action[action] or action, subtype = subtype, data = plain},
     {type = kind, action = action, subtype = guid_bytes(guid), data = encoded}
 end
@@ -294,7 +308,9 @@ end
 local function check_triggers(triggers)
   if triggers == nil then return nil end
   WORDS = WORDS or raw.trigger_words()
-  if type(triggers) ~= "table" or #triggers > MOST_TRIGGERS then check.bad("triggers", triggers, "an array of at most 64 triggers") end
+  if type(triggers) ~= "table" or #triggers > MOST_TRIGGERS then
+    check.bad("triggers", triggers, "an array of at most 64 triggers")
+  end
   local plain, encoded = {}, {}
   for i, trigger in ipairs(triggers) do plain[i], encoded[i] = check_trigger(("triggers[%d]"):format(i), trigger) end
   for key in pairs(triggers) do
@@ -370,7 +386,8 @@ core.resource {
 }
 
 local function unknown_here(name, what, since)
-  core.fail(name, code.ERROR_CALL_NOT_IMPLEMENTED, nil, ("this Windows knows no %s for it; %s brought it"):format(what, since))
+  core.fail(name, code.ERROR_CALL_NOT_IMPLEMENTED, nil,
+    ("this Windows knows no %s for it; %s brought it"):format(what, since))
 end
 
 -- Raises for a detail that this Windows does not know.
@@ -482,8 +499,12 @@ core.write("scm.set_security", function(...)
   local record = existing(name)
   check.text("sddl", sddl)
   local canonical = core.ask(core.win.account.canonical, sddl)
-  local mapped = canonical:gsub("(%(%u*;[^;]*;)([^;]*)", function(before, rights) return before .. without_generic(rights) end)
+  local mapped = canonical:gsub("(%(%u*;[^;]*;)([^;]*)", function(before, rights)
+    return before .. without_generic(rights)
+  end)
   local want = core.sddl.split(core.ask(core.win.account.canonical, mapped), PARTS)
-  if next(want) == nil then check.bad("sddl", sddl, "SDDL with an owner (O:), group (G:), access list (D:) or audit list (S:)") end
+  if next(want) == nil then
+    check.bad("sddl", sddl, "SDDL with an owner (O:), group (G:), access list (D:) or audit list (S:)")
+  end
   return core.change("scm.security", {name = record.name, audit = want.audit ~= nil or nil}, want)
 end)

@@ -48,7 +48,8 @@ end
 -- Programs that hold services open while they show them.
 local VIEWERS <const> = {
   ["mmc.exe"] = "the Services console", ["taskmgr.exe"] = "Task Manager", ["procexp.exe"] = "Process Explorer",
-  ["procexp64.exe"] = "Process Explorer", ["processhacker.exe"] = "Process Hacker", ["systeminformer.exe"] = "System Informer",
+  ["procexp64.exe"] = "Process Explorer", ["processhacker.exe"] = "Process Hacker",
+  ["systeminformer.exe"] = "System Informer",
 }
 
 -- Who may still hold a service that is marked for deletion. Windows tells nobody who does.
@@ -59,10 +60,13 @@ local function holders_text(name)
   local listed, processes = pcall(core.win.process.list)
   for _, process in ipairs(listed and processes or {}) do
     local viewer = VIEWERS[(process.name or ""):lower()]
-    if viewer then who[#who + 1] = ("%s (%s, pid %d) may show it: close it"):format(viewer, process.name, process.pid) end
+    if viewer then
+      who[#who + 1] = ("%s (%s, pid %d) may show it: close it"):format(viewer, process.name, process.pid)
+    end
   end
   if #who == 0 then who[1] = "none of the programs that usually do runs: a monitoring agent or another script may" end
-  return "it is marked for deletion and goes when the last program that has it open closes it; " .. table.concat(who, "; ")
+  return "it is marked for deletion and goes when the last program that has it open closes it; "
+    .. table.concat(who, "; ")
 end
 
 local deleting = {} -- by name: marked for deletion by this run
@@ -203,7 +207,9 @@ local function relinked()
   for _, change in ipairs(gate.changes()) do
     local before, after = change.before or {}, change.after or {}
     local is_linked = not data.equal(before.dependencies, after.dependencies) or before.group ~= after.group
-    if change.kind == "scm.service" or change.kind == "scm.config" and is_linked then names[#names + 1] = change.label end
+    if change.kind == "scm.service" or change.kind == "scm.config" and is_linked then
+      names[#names + 1] = change.label
+    end
   end
   return names
 end
@@ -256,7 +262,9 @@ core.view("scm.name_of", function(_, name, display_name)
     return readable and record and (record.display_name or ""):lower() == display_name:lower()
   end
   for _, change in ipairs(gate.changes()) do
-    if (change.kind == "scm.service" or change.kind == "scm.config") and has_it(change.label) then return change.label end
+    if (change.kind == "scm.service" or change.kind == "scm.config") and has_it(change.label) then
+      return change.label
+    end
   end
   return name and has_it(name) and name or nil
 end)

@@ -2,7 +2,8 @@
 -- a process of its own (engine/service.c says why), one at a time; what changes meanwhile leads to one more.
 local core, host = ...
 local data, service, raw, clock = core.data, host.service, core.win, core.x.clock
-local files, watchers, new_pace = host.chunk "service_files"(core, host), host.chunk "service_watch"(core), host.chunk "service_pace"()
+local files, watchers, new_pace =
+  host.chunk "service_files"(core, host), host.chunk "service_watch"(core), host.chunk "service_pace"()
 
 local LONGEST_RUN <const> = 3600 -- seconds
 local MOST_OUTPUT <const> = 16 << 20 -- bytes
@@ -48,7 +49,9 @@ local function run_p80(words)
     if core.is_interrupt(ended) then error(ended, 0) end
     return {problem = tostring(ended)}
   end
-  if ended ~= "ended" then return {problem = "it took too long or printed too much, and was ended with all that it had started"} end
+  if ended ~= "ended" then
+    return {problem = "it took too long or printed too much, and was ended with all that it had started"}
+  end
   return {exit = exit, document = data.decode(out) or {}, stderr = err}
 end
 
@@ -127,8 +130,9 @@ local function run_playbook(reason)
   if was_stopped then return log "it was stopped in the middle" end
   tell_outcome(outcome, before)
   if flaps then
-    tell("flapping", ("%s, again and again; from now on it is answered with growing pauses, and single runs are in the log alone: %s")
-      :format(reason.text, file.log_path))
+    tell("flapping",
+      ("%s, again and again; from now on it is answered with growing pauses, and single runs are in the log alone: %s")
+        :format(reason.text, file.log_path))
   end
   if status.completes and not outcome.failed then
     tell("done", ("run %d, which was cut off, is completed"):format(status.completes))
@@ -262,8 +266,8 @@ local function serve()
   file = files.open(given.name, not given.managed and host.log)
   status = file.load() or {}
   status = {
-    name = given.name, script = given.script, pid = host.pid, began = host.now(), runs = 0, looks = 0, watch = given.watch,
-    run = status.run, checked = status.checked, log = file.log_path,
+    name = given.name, script = given.script, pid = host.pid, began = host.now(), runs = 0, looks = 0,
+    watch = given.watch, run = status.run, checked = status.checked, log = file.log_path,
   }
   pace = new_pace(given.gap)
   tell("start", ("p80 %s begins with %s"):format(host.version, given.script))

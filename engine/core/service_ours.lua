@@ -17,7 +17,8 @@ end
 
 local function seconds(text)
   local number = tonumber(text)
-  return number and number >= 0.01 and number <= 3600 and number or nil, ("seconds from 0.01 to 3600 expected, got '%s'"):format(text)
+  return number and number >= 0.01 and number <= 3600 and number or nil,
+    ("seconds from 0.01 to 3600 expected, got '%s'"):format(text)
 end
 
 local WATCHED <const> = {tcp = true, services = true, http = true}
@@ -38,9 +39,10 @@ end
 local function add_run_options(command)
   command:argument("script", "the playbook; what follows is for it")
   command:option("--name", "of the service (default p80- and the playbook's name)")
-  command:option("--gap", "the least time between two runs, from which all pauses follow (default 1)"):argname "<seconds>"
-    :convert(seconds)
-  command:option("--watch", "what runs it again: tcp (listeners on the ports that its arguments name), tcp:PORT, services, "
+  command:option("--gap", "the least time between two runs, from which all pauses follow (default 1)")
+    :argname "<seconds>":convert(seconds)
+  command:option("--watch",
+    "what runs it again: tcp (listeners on the ports that its arguments name), tcp:PORT, services, "
     .. "http (default what its manifest says, or all three)"):argname "<list>":convert(watch_list)
   command:option("--recover", "what is done about a run of it that was cut off (default what its manifest says)")
     :choices {"report", "undo", "complete"}
@@ -60,7 +62,8 @@ local function add_install(parser)
 end
 
 function ours.parser()
-  local parser = core.words.parser("service", "Runs a playbook at every start of Windows, and whenever what it watches changes.")
+  local parser = core.words.parser("service",
+    "Runs a playbook at every start of Windows, and whenever what it watches changes.")
   add_install(parser)
   local status = core.words.add_help(parser:command("status", "what the services of p80 do"))
   status:argument("name"):args "?"
@@ -95,7 +98,9 @@ function ours.service(name)
   local record = core.call("scm.get", name)
   if not record then return nil end
   local parsed = parse_line(record.path)
-  if not parsed then core.fail(name, code.ERROR_SERVICE_EXISTS, "This service is not p80's.", "choose another with --name") end
+  if not parsed then
+    core.fail(name, code.ERROR_SERVICE_EXISTS, "This service is not p80's.", "choose another with --name")
+  end
   return record, parsed
 end
 
@@ -105,7 +110,9 @@ function ours.task(name)
   if not ok or not task then return nil end
   local action = task.actions and task.actions[1] or {}
   local parsed = parse_line(('"%s" %s'):format(action.program or "", action.arguments or ""))
-  if not parsed then core.fail(task.path, code.ERROR_ALREADY_EXISTS, "This task is not p80's.", "choose another with --name") end
+  if not parsed then
+    core.fail(task.path, code.ERROR_ALREADY_EXISTS, "This task is not p80's.", "choose another with --name")
+  end
   return task, parsed
 end
 

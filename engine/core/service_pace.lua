@@ -56,7 +56,9 @@ end
 
 --- Whether flapping has just ended. `changed` as above.
 function Pace:calmed(now, changed)
-  if self.level == 0 or changed or now - self.began_at <= math.max(WINDOW * self.gap, self:pause()) then return false end
+  if self.level == 0 or changed or now - self.began_at <= math.max(WINDOW * self.gap, self:pause()) then
+    return false
+  end
   self.level, self.recent = 0, {}
   return true
 end

@@ -1,8 +1,8 @@
 -- The privileges that a service's runs need for what they may change.
 local core = ...
 
--- Each privilege, and the kinds of changes that need it. What a program needs that a playbook runs nobody knows: it gets
--- all but the one that opens every process.
+-- Each privilege, and the kinds of changes that need it. What a program needs that a playbook runs nobody knows: it
+-- gets all but the one that opens every process.
 local NEEDED <const> = {
   {"SeDebugPrivilege", "process.state"}, -- to end what belongs to another user
   {"SeImpersonatePrivilege", "process.run"},

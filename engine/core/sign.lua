@@ -5,7 +5,8 @@
 --   trusted comment: timestamp:1763800000	file:free80.lua	hashed	playbook:free80	version:1.0.0	grants:scm.state
 --   base64(signature of that signature and the trusted comment)
 --
--- The fields of the trusted comment have tabs between them. minisign writes the first three, `p80 sign` adds the others.
+-- The fields of the trusted comment have tabs between them.
+-- minisign writes the first three, `p80 sign` adds the others.
 local core, host = ...
 local code, raw = core.code, host.sign
 local sign = {}
@@ -57,15 +58,20 @@ local function fields_of(comment)
   return fields
 end
 
---- A signature: {algorithm=, id=, signature=, comment=, second=, fields={timestamp=, file=, playbook=, version=, grants=}}.
+--- A signature: {algorithm=, id=, signature=, comment=, second=, fields={timestamp=, file=, playbook=,
+-- version=, grants=}}.
 function sign.parse(name, text)
   local lines = lines_of(name, text)
   local algorithm, id, signature = unpacked(lines[2], 74, {Ed = true, ED = true})
   local comment, second = (lines[3] or ""):match "^trusted comment: ?(.*)$", unpacked(lines[4], 64)
   if #lines ~= 4 or not lines[1]:find "^untrusted comment:" or not (algorithm and comment and second) then
-    bad(name, "This is no signature of minisign.", "sign the file again: p80 sign FILE --key SECRET.key, or minisign -S -m FILE")
+    bad(name, "This is no signature of minisign.",
+      "sign the file again: p80 sign FILE --key SECRET.key, or minisign -S -m FILE")
   end
-  return {algorithm = algorithm, id = id, signature = signature, comment = comment, second = second, fields = fields_of(comment)}
+  return {
+    algorithm = algorithm, id = id, signature = signature,
+    comment = comment, second = second, fields = fields_of(comment),
+  }
 end
 
 -- The same text with the line ends of the other systems.
@@ -96,8 +102,8 @@ local function check_name(name, fields)
   bad(name, ("What was signed is called '%s'."):format(signed), "give the file that name, or sign it under its new one")
 end
 
---- Checks that `text` is a signature of `bytes` by one of `keys`, a list of {id=, key=, ...}. `name` is the file's path.
--- Returns the signature with its `key`. Raises P80_BAD_SIGNATURE.
+--- Checks that `text` is a signature of `bytes` by one of `keys`, a list of {id=, key=, ...}. `name` is the file's
+-- path. Returns the signature with its `key`. Raises P80_BAD_SIGNATURE.
 function sign.verify(name, bytes, text, keys)
   local signature = sign.parse(name .. ".minisig", text)
   local known
@@ -127,9 +133,9 @@ function sign.verify_beside(name, bytes, keys)
     ("p80 sign %s --key SECRET.key, or minisign -S -m %s, makes it"):format(base_name(name), base_name(name)))
 end
 
---- Checks that a module belongs to a script: both signed with one key, and when the script's signature names playbook and
--- version, the module's names the same and its `place` beside the script ("parts/helper.lua"), so that neither parts of two
--- versions can be mixed nor two parts change places.
+--- Checks that a module belongs to a script: both signed with one key, and when the script's signature names playbook
+-- and version, the module's names the same and its `place` beside the script ("parts/helper.lua"), so that neither
+-- parts of two versions can be mixed nor two parts change places.
 function sign.check_belongs(name, module, script, place)
   if module.id ~= script.id then
     bad(name, ("It is signed with the key %s, but the script that requires it with %s."):format(
@@ -138,7 +144,8 @@ function sign.check_belongs(name, module, script, place)
   for _, field in ipairs {"playbook", "version"} do
     local mine, wanted = module.fields[field], script.fields[field]
     if wanted and mine ~= wanted then
-      bad(name, ("It was signed as part of %s '%s', but the script as %s '%s'."):format(field, mine or "", field, wanted),
+      bad(name,
+        ("It was signed as part of %s '%s', but the script as %s '%s'."):format(field, mine or "", field, wanted),
         "sign the script again: `p80 sign` signs its modules with it")
     end
   end
@@ -163,8 +170,9 @@ function sign.make(key, bytes, fields)
   for i, field in ipairs(fields) do comment[i] = clean(field) end
   comment = table.concat(comment, "\t")
   local signature = raw.sign(key, raw.hash(bytes))
-  return ("untrusted comment: signature from p80 with the key %s\n%s\ntrusted comment: %s\n%s\n"):format(sign.show_id(id),
-    raw.encode("ED" .. id .. signature), comment, raw.encode(raw.sign(key, signature .. comment)))
+  return ("untrusted comment: signature from p80 with the key %s\n%s\ntrusted comment: %s\n%s\n"):format(
+    sign.show_id(id), raw.encode("ED" .. id .. signature), comment,
+    raw.encode(raw.sign(key, signature .. comment)))
 end
 
 --- The text of the file with the public half of a secret key.

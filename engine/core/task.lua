@@ -162,7 +162,8 @@ local WRITE = {
   end,
   time = function(trigger)
     return ("    <TimeTrigger>\n      <Repetition>\n        <Interval>%s</Interval>\n      </Repetition>\n"
-      .. "      <StartBoundary>%s</StartBoundary>\n    </TimeTrigger>\n"):format(duration(trigger.every), trigger.begins)
+      .. "      <StartBoundary>%s</StartBoundary>\n    </TimeTrigger>\n")
+      :format(duration(trigger.every), trigger.begins)
   end,
 }
 
@@ -303,7 +304,8 @@ end)
 -- ---- What --check has planned ----
 
 local function row_of(path, state)
-  local row = data.overlay(state, {path = path, name = path:match "[^\\]*$", state = state.enabled and "ready" or "disabled"})
+  local row = data.overlay(state,
+    {path = path, name = path:match "[^\\]*$", state = state.enabled and "ready" or "disabled"})
   return row
 end
 

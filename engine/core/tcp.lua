@@ -45,7 +45,9 @@ local function check_address(name, address)
   local parts = table.pack(address:match "^(%d+)%.(%d+)%.(%d+)%.(%d+)$")
   for i = 1, 4 do
     local part = parts[i]
-    if not part or #part > 3 or tonumber(part) > 255 or part:find "^0%d" then check.bad(name, address, "an IPv4 address") end
+    if not part or #part > 3 or tonumber(part) > 255 or part:find "^0%d" then
+      check.bad(name, address, "an IPv4 address")
+    end
   end
 end
 

@@ -34,7 +34,8 @@ local function between(what, floor, ceiling, convert, show)
     local least, most = math.max(arg.least or floor, floor), math.min(arg.most or ceiling, ceiling)
     local number = math.type(value) and convert(value)
     if number and number >= least and number <= most then return number end
-    check.bad(name, show and number and number >= 0 and show(number) or value, range(what, least, most, show or tostring))
+    check.bad(name, show and number and number >= 0 and show(number) or value,
+      range(what, least, most, show or tostring))
   end
 end
 
@@ -129,9 +130,13 @@ end
 types.text = {check = check.text}
 types.port = {read = read_integer, check = between("an integer", 1, 65535, math.tointeger), bounds = true}
 types.address = {check = check_address}
-types.service = {check = text_that("the name of a service", function(name) return name:find "^[^/\\]+$" and #name <= 256 end)}
+types.service = {
+  check = text_that("the name of a service", function(name) return name:find "^[^/\\]+$" and #name <= 256 end),
+}
 types.path = {check = check_path}
-types.integer = {read = read_integer, check = between("an integer", -math.huge, math.huge, math.tointeger), bounds = true}
+types.integer = {
+  read = read_integer, check = between("an integer", -math.huge, math.huge, math.tointeger), bounds = true,
+}
 types.number = {read = read_number, check = between("a number", -math.huge, math.huge, as_it_is), bounds = true}
 types.seconds = {read = read_number, check = between("a number", 0, MONTH, as_it_is), bounds = true}
 types.duration = {

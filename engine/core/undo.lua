@@ -10,8 +10,8 @@ local function is_one(step, later)
   return declaration ~= nil and declaration.part_of == "service"
 end
 
--- What a run did, last first. Of a service that was stopped and started again nothing is left; what has parts of its own,
--- as a key of the registry has, is taken back step by step.
+-- What a run did, last first. Of a service that was stopped and started again nothing is left; what has parts of its
+-- own, as a key of the registry has, is taken back step by step.
 local function net(steps)
   local all, by_label = {}, {}
   for i = #steps, 1, -1 do
@@ -56,7 +56,9 @@ function undo.history()
   end
   for i = #history, 1, -1 do -- an undo that was itself taken back took nothing back
     local undone = history[i].header and by_run[history[i].header.undoes]
-    if undone and history[i].taken_back_by and undone.taken_back_by == history[i].run then undone.taken_back_by = nil end
+    if undone and history[i].taken_back_by and undone.taken_back_by == history[i].run then
+      undone.taken_back_by = nil
+    end
   end
   return history
 end
@@ -82,8 +84,8 @@ end
 
 local GOOD = {restored = true, planned = true, unchanged = true}
 
--- Takes back one step; returns "restored", "planned" (in --check), "unchanged", "conflict", "gone" or "impossible" and a
--- reason.
+-- Takes back one step; returns "restored", "planned" (in --check), "unchanged", "conflict", "gone" or
+-- "impossible" and a reason.
 local function take_back(step, force)
   local declaration = gate.find(step.kind)
   if not declaration then return "impossible", ("this p80 does not know '%s'"):format(step.kind) end
@@ -135,7 +137,8 @@ end
 local function chosen(run, force)
   for _, record in ipairs(undo.history()) do
     if record.run == run and record.taken_back_by and not force then
-      core.fail(tostring(run), core.code.P80_CONFLICT, ("Run %d was taken back by run %d."):format(run, record.taken_back_by),
+      core.fail(tostring(run), core.code.P80_CONFLICT,
+        ("Run %d was taken back by run %d."):format(run, record.taken_back_by),
         ("`p80 undo %d` does it again; --force takes run %d back anyway"):format(record.taken_back_by, run))
     elseif record.run == run and not record.unreadable then
       return record

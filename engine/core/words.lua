@@ -4,12 +4,15 @@ local words = {}
 
 local asked -- the help text that somebody asked for: argparse makes text of every error
 
---- Adds -h and --help to a parser or to one of its commands: words.parse then returns the help text, with --json a document.
+--- Adds -h and --help to a parser or to one of its commands:
+-- words.parse then returns the help text, with --json a document.
 function words.add_help(parser)
   parser:usage_max_width(100):help_max_width(100)
   return parser:add_help {action = function()
     asked = parser:get_help()
-    if core.options.json then asked = core.data.document({name = parser:get_usage():match "^Usage: p80 ([%w-]+)", text = asked}, {"name"}) end
+    if core.options.json then
+      asked = core.data.document({name = parser:get_usage():match "^Usage: p80 ([%w-]+)", text = asked}, {"name"})
+    end
     asked = asked .. "\n"
     error("", 0)
   end}

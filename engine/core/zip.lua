@@ -43,7 +43,9 @@ local function read_end(bytes)
       if is_zip64 or entries == 0xFFFF or size == 0xFFFFFFFF or offset == 0xFFFFFFFF then
         fail(nil, "It is of the kind Zip64, for huge archives.", "make it of files, not of a pipe")
       end
-      if offset + size ~= at - 1 then fail(nil, "Its list of entries is not where it should be: it is damaged or has been tampered with.") end
+      if offset + size ~= at - 1 then
+        fail(nil, "Its list of entries is not where it should be: it is damaged or has been tampered with.")
+      end
       return {entries = entries, size = size, offset = offset}
     end
   end
@@ -51,7 +53,9 @@ local function read_end(bytes)
 end
 
 local function check_flags(entry)
-  if entry.flags & NOT_PLAIN ~= 0 then fail(entry.name, "It is encrypted or patched.", "make the archive without a password") end
+  if entry.flags & NOT_PLAIN ~= 0 then
+    fail(entry.name, "It is encrypted or patched.", "make the archive without a password")
+  end
   if entry.method ~= 0 and entry.method ~= 8 then
     local known = METHODS[entry.method]
     fail(entry.name, ("It is packed by method %d%s."):format(entry.method, known and " (" .. known .. ")" or ""),
@@ -77,10 +81,13 @@ local function read_central(bytes, at)
   local past = at + 46 + name_length + extra_length + comment_length
   if past > #bytes then fail(nil, "Its list of entries is damaged.") end
   local name = bytes:sub(at + 46, at + 45 + name_length)
-  local entry = {name = name, flags = flags, method = method, crc = crc, packed_size = packed_size, size = size, offset = offset}
+  local entry = {
+    name = name, flags = flags, method = method, crc = crc, packed_size = packed_size, size = size, offset = offset,
+  }
   if disk ~= 0 then fail(name, "It is in another part of the archive.") end
   if not utf8.len(name) or name:find "[\x80-\xFF]" and flags & IN_UTF8 == 0 then
-    fail(name, "Its name is in a code page that the archive does not tell.", "use ASCII letters, or a program that writes UTF-8")
+    fail(name, "Its name is in a code page that the archive does not tell.",
+      "use ASCII letters, or a program that writes UTF-8")
   end
   if name:find("\0", 1, true) then fail(name, "Its name has a NUL.") end
   check_flags(entry)
@@ -104,7 +111,9 @@ end
 -- Where the bytes of an entry are, by the record in front of them, which must say the same as the list.
 local function locate(bytes, entry)
   local at = entry.offset + 1
-  if at + 30 > #bytes or string.unpack("<I4", bytes, at) ~= LOCAL then fail(entry.name, "It is not where the archive's list says.") end
+  if at + 30 > #bytes or string.unpack("<I4", bytes, at) ~= LOCAL then
+    fail(entry.name, "It is not where the archive's list says.")
+  end
   local _, flags, method, _, _, crc, packed_size, size, name_length, extra_length =
     string.unpack("<I2I2I2I2I2I4I4I4I2I2", bytes, at + 4)
   local later, name = flags & DESCRIPTOR_FOLLOWS ~= 0, bytes:sub(at + 30, at + 29 + name_length)
@@ -122,14 +131,18 @@ local function check_overlaps(list, past)
   table.sort(sorted, function(a, b) return a.offset < b.offset end)
   for i, entry in ipairs(sorted) do
     local next_one = sorted[i + 1]
-    if entry.last >= (next_one and next_one.offset or past) + 1 then fail(entry.name, "It overlaps with another entry.") end
+    if entry.last >= (next_one and next_one.offset or past) + 1 then
+      fail(entry.name, "It overlaps with another entry.")
+    end
   end
 end
 
 local function unpack_entry(bytes, entry, inflate)
   local packed = bytes:sub(entry.first, entry.last)
   local text = entry.method == 0 and packed or inflate(packed, entry.size)
-  if not text or zip.crc32(text) ~= entry.crc then fail(entry.name, "It is damaged: it does not unpack to what was packed.") end
+  if not text or zip.crc32(text) ~= entry.crc then
+    fail(entry.name, "It is damaged: it does not unpack to what was packed.")
+  end
   return text
 end
 
@@ -149,9 +162,9 @@ local function read(bytes, inflate, limits)
   return list
 end
 
---- The entries of an archive in its order: {{name=, bytes=}, ...}; the names of folders end with "/". inflate(packed, size) ->
--- the text of exactly that size, or nil. `limits`: {files=, bytes=}. Returns nil, a sentence that says what is wrong, the name
--- of the entry (or nil) and a hint (or nil) for what is no archive that may be read.
+--- The entries of an archive in its order: {{name=, bytes=}, ...}; the names of folders end with "/".
+-- inflate(packed, size) -> the text of exactly that size, or nil. `limits`: {files=, bytes=}. Returns nil, a sentence
+-- that says what is wrong, the name of the entry (or nil) and a hint (or nil) for what is no archive that may be read.
 function zip.read(bytes, inflate, limits)
   local ok, result = pcall(read, bytes, inflate, limits)
   if ok then return result end
