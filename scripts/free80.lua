@@ -490,7 +490,9 @@ local function can_release_all(holders)
     if not can_release(holder) then left = left + 1 end
   end
   if left == 0 then return true end
-  if left < #holders then advise "so nothing was done about who else holds the port, for that alone would not free it" end
+  if left < #holders then
+    advise "so nothing was done about who else holds the port, for that alone would not free it"
+  end
   return false
 end
 

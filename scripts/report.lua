@@ -3,7 +3,9 @@ local p80 = require "p80"
 local formats = require "formats"
 
 local FORMATS = {"table", "csv", "json", "markdown", "html"}
-local BY_ENDING = {csv = "csv", json = "json", md = "markdown", markdown = "markdown", html = "html", htm = "html", txt = "table"}
+local BY_ENDING = {
+  csv = "csv", json = "json", md = "markdown", markdown = "markdown", html = "html", htm = "html", txt = "table",
+}
 
 local args = p80.playbook {
   name = "report",
@@ -24,7 +26,9 @@ local args = p80.playbook {
 
 local ending = args.output and args.output:match "%.(%w+)$"
 local format = args.format or BY_ENDING[ending and ending:lower() or "txt"]
-if not format then error(("--output %s: no form has the ending .%s; --format says which it is"):format(args.output, ending), 0) end
+if not format then
+  error(("--output %s: no form has the ending .%s; --format says which it is"):format(args.output, ending), 0)
+end
 
 local function add(report, list, notes)
   for _, row in ipairs(list) do
