@@ -67,7 +67,8 @@ static void set_strings(lua_State *L, const EVENTLOGRECORD *record) {
 static void set_sid(lua_State *L, const EVENTLOGRECORD *record) {
   BYTE sid[SECURITY_MAX_SID_SIZE];
   DWORD size = record->UserSidLength;
-  if (size == 0 || size > sizeof sid || size > record->Length || record->UserSidOffset > record->Length - size) return;
+  if (size == 0 || size > sizeof sid || size > record->Length || record->UserSidOffset > record->Length - size)
+    return;
   memcpy(sid, (const BYTE *)record + record->UserSidOffset, size);
   sid_push(L, sid);
   lua_setfield(L, -2, "sid");

@@ -18,8 +18,8 @@ static int find_file(wchar_t path[PATH_ROOM], const wchar_t *folder, const wchar
   return attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) == 0;
 }
 
-/* System32, that of a 64-bit Windows also for a 32-bit p80, and the path of netsh.exe in it; 0 when that or its helper
- * for HTTP is not there. */
+/* System32, that of a 64-bit Windows also for a 32-bit p80, and the path of netsh.exe in it; 0 when that or its
+ * helper for HTTP is not there. */
 static int find_netsh(wchar_t folder[MAX_PATH], wchar_t path[PATH_ROOM]) {
   child_view view;
   UINT n = GetSystemDirectoryW(folder, MAX_PATH);

@@ -137,8 +137,8 @@ extern HANDLE luax_interrupt;
 /* Whether an error has told the script that it is set: there is one for each Ctrl-C, so that what cleans up after the
  * first is not ended by a second. */
 extern int luax_interrupt_told;
-/* Called again and again during waits, to show progress; it may raise what ends the wait. The engine sets it. NULL: not
- * called. */
+/* Called again and again during waits, to show progress; it may raise what ends the wait. The engine sets it. NULL:
+ * not called. */
 extern void (*luax_waiting)(lua_State *L);
 /* How often something waited, for who watches over a script. */
 extern volatile long luax_waits;

@@ -1,5 +1,5 @@
-/* The subjects of `win`; each is defined in the C file of its name. What their functions take, give and raise, and the
- * pages of Microsoft that they follow, is in scripts/api. */
+/* The subjects of `win`; each is defined in the C file of its name. What their functions take, give and raise, and
+ * the pages of Microsoft that they follow, is in scripts/api. */
 #ifndef P80_SUBJECTS_H
 #define P80_SUBJECTS_H
 

@@ -51,7 +51,7 @@
 
 #define WINAPI_WS2_32(R, N)                                                                                     \
   R(WSAStartup) R(WSACleanup) R(WSAGetLastError) R(socket) R(bind) R(closesocket) R(setsockopt) R(getaddrinfo)  \
-  R(freeaddrinfo) R(WSAAddressToStringW) R(WSAStringToAddressW) R(WSAEventSelect) R(WSAEnumNetworkEvents)               \
+  R(freeaddrinfo) R(WSAAddressToStringW) R(WSAStringToAddressW) R(WSAEventSelect) R(WSAEnumNetworkEvents)       \
   R(connect) R(send) R(recv)
 
 #define WINAPI_IPHLPAPI(R, N) R(GetExtendedTcpTable) R(GetExtendedUdpTable) R(SetTcpEntry)
@@ -84,7 +84,8 @@
 
 #define WINAPI_SHELL32(R, N) R(SHGetFolderPathW)
 
-#define WINAPI_NTDLL(R, N) R(NtQuerySystemInformation) R(NtQueryInformationProcess) R(NtQueryObject) R(RtlGetVersion) \
+#define WINAPI_NTDLL(R, N)                                                                                      \
+  R(NtQuerySystemInformation) R(NtQueryInformationProcess) R(NtQueryObject) R(RtlGetVersion)                    \
   R(NtDeleteKey) R(NtOpenKey) R(NtQueryValueKey) R(RtlNtStatusToDosError) R(RtlUpcaseUnicodeChar)
 
 #define WINAPI_OLE32(R, N) R(CoInitializeEx) R(CoUninitialize) R(CoCreateInstance) R(CoTaskMemFree)
@@ -150,7 +151,8 @@ typedef struct winapi {
 extern winapi win32;
 struct luax_handle;
 
-/* Loads the functions of `dll` ("advapi32") once; raises when one of its R functions, or the DLL with one, is absent. */
+/* Loads the functions of `dll` ("advapi32") once; raises when one of its R functions, or the DLL with one, is
+ * absent. */
 void winapi_load(lua_State *L, const char *dll);
 /* Whether the N function `name` is there; raises an error that names the Windows version which brings it. */
 void winapi_require(lua_State *L, const char *name);

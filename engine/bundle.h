@@ -1,4 +1,5 @@
-/* The Lua files inside the executable: packed (cmake/bundle.py), each line where it is in its file, so that tracebacks match. */
+/* The Lua files inside the executable: packed (cmake/bundle.py), each line where it is in its file, so that
+ * tracebacks match. */
 #ifndef P80_BUNDLE_H
 #define P80_BUNDLE_H
 

@@ -210,7 +210,8 @@ size_t console_read(char *out, size_t n, int *interrupted) {
 }
 
 static HANDLE open_console(const wchar_t *name) {
-  return CreateFileW(name, GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, OPEN_EXISTING, 0, NULL);
+  return CreateFileW(name, GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, OPEN_EXISTING, 0,
+                     NULL);
 }
 
 static void print_prompt(HANDLE console, const char *prompt) {

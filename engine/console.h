@@ -55,8 +55,8 @@ void console_forget(void);
 /* Leaves the console as it was found. Called at exit by itself; for handlers that end the process otherwise. */
 void console_restore(void);
 
-/* Lua function ask(prompt): asks for a line. Returns the line, or nil at its end, and whether Ctrl-C ended it; nothing at
- * all, and nothing is shown, unless both standard input and standard error are a console. */
+/* Lua function ask(prompt): asks for a line. Returns the line, or nil at its end, and whether Ctrl-C ended it;
+ * nothing at all, and nothing is shown, unless both standard input and standard error are a console. */
 int console_ask(lua_State *L);
 
 /* Lua function read_secret(prompt): asks for a line that is not shown while it is typed. Returns the line, or nil at

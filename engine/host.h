@@ -14,8 +14,8 @@ int host_main(const cli *options);
  * finished(context) while its core is still there. Returns the exit code. */
 int host_run_within(const cli *given, double seconds, int *timed_out, void (*finished)(void *), void *context);
 
-/* Runs a script in a state of its own until it declares its manifest: the file or playbook that `script` names or, when
- * `files` is no 0, that path in the table of texts at this index of the core's state. Returns 0, or the code of
+/* Runs a script in a state of its own until it declares its manifest: the file or playbook that `script` names or,
+ * when `files` is no 0, that path in the table of texts at this index of the core's state. Returns 0, or the code of
  * its error, which is put into `problem`. */
 int host_run_for_manifest(const char *script, lua_State *core, int files, char *problem, size_t size);
 

@@ -4,8 +4,9 @@
 
 #include <lua.h>
 
-/* Pushes the library `store` for the core: list, prepare, create, append, read, close, lock, busy, policy, make_policy, and
- * home, move, make_folder, remove_folder, identity. `folder` is --state's, or NULL for the default. */
+/* Pushes the library `store` for the core: list, prepare, create, append, read, close, lock, busy, policy,
+ * make_policy, and home, move, make_folder, remove_folder, identity. `folder` is --state's, or NULL for the
+ * default. */
 void store_push(lua_State *L, const char *folder);
 
 /* Pushes the path of the default state folder, p80 in the common application data (+1). */
