@@ -14,6 +14,7 @@ local data, store = core.data, host.store
 local journal = {}
 
 local FORMAT = 1
+local LONGEST_NUMBER <const> = 15 -- of a run: of longer ones there may be no next
 local ORDER = {"journal", "run", "step", "ended", "kind", "label", "id", "have", "want", "taken", "now", "error"}
 
 local open -- the running journal: {handle=, run=, steps=, broken=}
@@ -34,7 +35,7 @@ function journal.runs()
   local runs = {}
   for _, name in ipairs(store.list()) do
     local number = name:match("^(%d+)%.jsonl$")
-    if number then runs[#runs + 1] = math.tointeger(tonumber(number)) end
+    if number and #number <= LONGEST_NUMBER then runs[#runs + 1] = math.tointeger(tonumber(number)) end
   end
   table.sort(runs)
   return runs
@@ -109,7 +110,8 @@ function journal.finish(exit, changed)
 end
 
 local function bad(run, line, reason)
-  core.fail(file_name(run), core.code.P80_BAD_JOURNAL, ("Line %d cannot be read: %s."):format(line, reason))
+  core.fail(file_name(run), core.code.P80_BAD_JOURNAL, ("Line %d cannot be read: %s."):format(line, reason),
+    "`p80 undo RUN` takes back another run; `p80 runs` lists them")
 end
 
 -- Adds one decoded line to the record of a run.

@@ -422,7 +422,14 @@ end
 function TestJournal:test_an_unreadable_run_is_listed_and_blocks_a_blind_undo()
   local core = fakecore.open {files = journal_with "nonsense\n"}
   lu.assertEquals(core.undo.history()[1].unreadable ~= nil, true)
-  lu.assertStrContains(failure(core.undo.run), "000001.jsonl")
+  local message = failure(core.undo.run)
+  lu.assertStrContains(message, "000001.jsonl")
+  lu.assertStrContains(message, "`p80 undo RUN` takes back another run")
+end
+
+function TestJournal:test_a_number_behind_which_there_is_no_other_is_no_run()
+  local core = fakecore.open {files = {["000007.jsonl"] = "", ["9223372036854775807.jsonl"] = ""}}
+  lu.assertEquals(core.journal.runs(), {7})
 end
 
 function TestJournal:test_an_empty_file_is_a_run_that_did_nothing()
