@@ -160,9 +160,12 @@ local function is_meant(problem) return type(problem) == "string" and not proble
 
 -- Where to look for what was meant by a function that there is not.
 local function advice_on(problem)
-  if type(problem) ~= "string" or not problem:find "attempt to call a nil value %(%a+ '[%a_][%w_]*'%)" then return "" end
+  if type(problem) ~= "string" or not problem:find "attempt to call a nil value %(%a+ '[%a_][%w_]*'%)" then
+    return ""
+  end
   local path = core.script.path
-  return path and ('p80: `p80 lint "%s"` says what may be meant\n'):format(path) or "p80: `p80 help win` says what there is\n"
+  return path and ('p80: `p80 lint "%s"` says what may be meant\n'):format(path)
+    or "p80: `p80 help win` says what there is\n"
 end
 
 local function error_text(problem, traceback)
