@@ -66,7 +66,7 @@ static const known_code codes[] = {
     W(ERROR_BAD_EXE_FORMAT),
     W(ERROR_DIRECTORY),
     W(ERROR_INVALID_ADDRESS),
-    H(ERROR_OPERATION_ABORTED, "interrupted with Ctrl-C; `p80 undo` takes back what was done"),
+    H(ERROR_OPERATION_ABORTED, "interrupted with Ctrl-C; what was done until then stays"),
     W(ERROR_IO_PENDING),
     W(ERROR_NOACCESS),
     W(ERROR_BADKEY),

@@ -183,7 +183,7 @@ static double processor_time(void) {
 static void give_up(void) {
   console_print(stderr,
                 "p80: the script computes without end and cannot be interrupted; "
-                "`p80 undo` takes back what it has changed\n");
+                "`p80 runs` shows whether it has changed anything\n");
   fflush(stderr);
   TerminateProcess(GetCurrentProcess(), 6);
 }

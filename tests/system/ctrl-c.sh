@@ -39,6 +39,7 @@ exec 3>&-
 
 [ "$code" = 1 ] || fail "exit code $code instead of 1"
 says nterrupted || fail "it does not say that it was interrupted"
+says 'p80 undo 1' || fail "it does not say what takes back what was done"
 "$loader" "$sc" query Slow | grep -q STOP_PENDING || fail "it waited for the service to the end"
 "$loader" "$bin/p80.exe" undo || fail "undo failed"
 "$loader" "$sc" query Slow | grep -q RUNNING || fail "undo did not start the service again"
@@ -59,6 +60,7 @@ interrupts() {
   exec 3>&-
   [ "$code" = 1 ] || fail "exit code $code instead of 1: $1"
   says nterrupted || fail "it does not say that it was interrupted: $1"
+  ! says 'p80 undo' || fail "what it wants taken back is another run: $1"
 }
 
 interrupts "a watch" 'for _ in win.reg.watch [[HKLM\SOFTWARE]] do end'
