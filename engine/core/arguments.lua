@@ -64,8 +64,8 @@ end
 
 local FILE_HELP = "a JSON file with arguments that are not given here; - reads it from standard input"
 
-local function make_parser(m, for_help)
-  local parser = host.lib "argparse"("p80 " .. m.name, m.summary):add_help(false)
+local function make_parser(m, for_help, called)
+  local parser = host.lib "argparse"("p80 " .. (called or m.name), m.summary):add_help(false)
   parser:usage_max_width(100):help_max_width(100)
   for _, name in ipairs(arguments.names(m)) do add_option(parser, name, m.args[name], for_help) end
   parser:option "--args-file":argname "<file>":description(FILE_HELP)
@@ -82,9 +82,9 @@ local function secrets_text(m)
   return "\nSecrets, from --args-file or asked for at the console:\n" .. table.concat(rows, "\n") .. "\n"
 end
 
---- The usage text of a playbook.
-function arguments.help(m)
-  local lines = {make_parser(m, true):get_help() .. secrets_text(m), ""}
+--- The usage text of a playbook, which is `called` by its path where it has no name here.
+function arguments.help(m, called)
+  local lines = {make_parser(m, true, called):get_help() .. secrets_text(m), ""}
   local function add(...) lines[#lines + 1] = (...):format(select(2, ...)) end
   add("Version %s%s%s.", m.version,
     m.author and " by " .. m.author or "", m.license and ", licence " .. m.license or "")

@@ -123,7 +123,7 @@ local function playbook_help(m, name)
   if core.options.json then return declaration(m, found) end
   local signer = found and found.origin == "installed"
     and ("Installed; signed by %s.\n"):format(signer_of(found) or "nobody") or ""
-  return core.arguments.help(m) .. signer
+  return core.arguments.help(m, not found and core.quoted(name) or nil) .. signer
 end
 
 local TOPIC = {"name", "signature", "text", "arguments", "returns", "errors", "rights", "changes", "windows", "see"}

@@ -25,6 +25,9 @@ function core.about(op) running_op = op end
 --- Raises an error object about `target` with the running operation as its `op`.
 function core.fail(target, code, message, hint) core.x.fail(running_op, target, code, message, hint) end
 
+--- A word as a command line takes it.
+function core.quoted(word) return word:find " " and ('"%s"'):format(word) or word end
+
 --- Whether an error is Ctrl-C's.
 function core.is_interrupt(problem)
   return type(problem) == "table" and problem.code == core.code.ERROR_OPERATION_ABORTED

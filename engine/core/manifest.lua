@@ -168,10 +168,11 @@ local DEVICES = {con = true, prn = true, aux = true, nul = true}
 --- Why `name` is no name of a playbook, as a sentence, or nil. It is the name of a file, too.
 function manifest.name_problem(name)
   if not name:find "^%w[%w_%-]*$" or #name > 64 then
-    return "A playbook's name is letters, digits, '-' and '_', 64 at most, and begins with a letter or digit."
+    return ("A playbook's name is letters, digits, '-' and '_', 64 at most, and begins with a letter or digit, not %s."):format(
+      check.shown(name))
   end
   local low = name:lower()
-  if DEVICES[low] or low:find "^com%d$" or low:find "^lpt%d$" then return "Windows keeps this name for a device." end
+  if DEVICES[low] or low:find "^com%d$" or low:find "^lpt%d$" then return ("Windows keeps the name '%s' for a device."):format(name) end
 end
 
 local function check_grants(list)
@@ -202,7 +203,7 @@ function manifest.check(m)
   if problem then bad("name", problem) end
   checked(check.text, "version", m.version)
   if not m.version:find "^%d+%.%d+%.%d+$" and not m.version:find "^%d+%.%d+%.%d+[-+][%w.+-]+$" then
-    bad("version", "A version reads like 1.0.0.")
+    bad("version", ("A version such as 1.0.0 expected, got %s."):format(check.shown(m.version)))
   end
   for _, field in ipairs {"summary", "author", "license", "reports"} do
     checked(check.opt_text, field, m[field])

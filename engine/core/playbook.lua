@@ -43,11 +43,12 @@ local function fail_words(problem)
   local unknown = text:match "^Unknown option '(.*)'%.$"
   local near = unknown and core.x.nearest(unknown, playbook.SWITCHES)
   if unknown and unknown:find "^%-[^-]$" then near = behind_one_dash(unknown) end
-  local hint = ("`p80 %s --help` shows what there is"):format(core.script.name)
+  local script = core.quoted(core.script.name)
+  local hint = ("`p80 %s --help` shows what there is"):format(script)
   if unknown and BEFORE[unknown] then
-    hint = ("%s goes before the script: p80 %s ... %s"):format(unknown, unknown, core.script.name)
+    hint = ("%s goes before the script: p80 %s ... %s"):format(unknown, unknown, script)
   elseif unknown == "--version" then
-    hint = ("`p80 --version` shows that of p80, `p80 help %s` that of the playbook"):format(core.script.name)
+    hint = ("`p80 --version` shows that of p80, `p80 help %s` that of the playbook"):format(script)
   elseif meant then
     hint = ("%s %s"):format(meant, hint)
   elseif near then

@@ -40,6 +40,14 @@ function T:test_wrong_arguments_of_a_playbook_say_what_was_meant()
   end
 end
 
+-- What has no name here is called as it was: `p80 quiet` would find nothing.
+function T:test_help_of_a_file_names_the_file()
+  local path = case.write("a file.lua", "require 'p80'.playbook {name = 'quiet', version = '1.0.0', summary = 'x'}")
+  lu.assertStrContains(case.exits(case.p80 {path, "--help"}, 0).stdout, ('Usage: p80 "%s" ['):format(path))
+  lu.assertStrContains(case.exits(case.p80 {path, "--nosuch"}, 2).stderr, ('`p80 "%s" --help`'):format(path))
+  lu.assertStrContains(case.exits(case.p80 {"help", "free80"}, 0).stdout, "Usage: p80 free80 [")
+end
+
 function T:test_what_was_meant_is_suggested()
   case.write("tidy.lua", "print 1")
   for _, one in ipairs {

@@ -116,7 +116,7 @@ function T:test_the_manifest()
       "1:71 manifest The manifest has no field 'sumary'. did you mean 'summary'?"},
     nested = {start .. "{name = 'a', version = '1.0.0', summary = 'x', args = {port = {type = 'port', hlep = 'x'}}}",
       "The argument 'port' is never used.", "manifest 'args.port' of the manifest has no field 'hlep'. did you mean 'help'?"},
-    version = {start .. "{name = 'a', version = '1', summary = 'x'}", "1:47 manifest version: A version reads like 1.0.0."},
+    version = {start .. "{name = 'a', version = '1', summary = 'x'}", "1:47 manifest version: A version such as 1.0.0 expected, got '1'."},
     default = {start .. "{name = 'a', version = '1.0.0', summary = 'x', args = {port = {type = 'port', default = 0}}}",
       "The argument 'port' is never used.", "1:112 manifest args.port.default: "},
     grant = {start .. "{name = 'a', version = '1.0.0', summary = 'x', grants = {'reg.key', 'scm.stat'}}",

@@ -53,9 +53,9 @@ end
 
 -- {field that is named, change, part of the hint or message}
 local WRONG = {
-  {"name", {name = 1}}, {"name", {name = ""}}, {"name", {name = "a b"}}, {"name", {name = "-a"}}, {"name", {name = "../a"}},
+  {"name", {name = 1}}, {"name", {name = ""}}, {"name", {name = "a b"}, "not 'a b'"}, {"name", {name = "-a"}}, {"name", {name = "../a"}},
   {"name", {name = "CON"}, "device"}, {"name", {name = "lpt1"}, "device"}, {"name", {name = ("a"):rep(65)}, "64"},
-  {"version", {version = "one"}}, {"version", {version = "1.0"}}, {"version", {version = "1.0.0 x"}}, {"summary", {summary = 5}},
+  {"version", {version = "one"}}, {"version", {version = "1.0"}, "got '1.0'"}, {"version", {version = "1.0.0 x"}}, {"summary", {summary = 5}},
   {"playbook.summmary", {summmary = "x"}, "did you mean 'summary'?"}, {"playbook.licence", {licence = "MIT"}, "did you mean 'license'?"},
   {"author", {author = {}}}, {"license", {license = 1}}, {"reports", {reports = {}}},
   {"p80", {p80 = "x"}, "0.1.0"}, {"p80", {p80 = 1}}, {"windows", {windows = "Vista"}, "6.1"}, {"windows", {windows = "10"}}, {"windows", {windows = "10.."}},
