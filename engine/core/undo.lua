@@ -119,7 +119,7 @@ local LASTING = {gone = true, impossible = true}
 -- start before it is enabled again), and a key is not as it was left before the value in it is gone; so those that were
 -- not taken back are tried again as long as that helps.
 local function take_back_all(steps, force)
-  local rows, left = {}, 0
+  local rows, left = {}, #steps
   repeat
     local before = left
     left = 0

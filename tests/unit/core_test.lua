@@ -382,6 +382,20 @@ function TestUndo:test_a_step_that_needs_an_earlier_one_first_is_tried_again()
   lu.assertEquals(things, {switch = {on = true}, lamp = {lit = true}})
 end
 
+-- A service that does not answer costs its time once.
+function TestUndo:test_what_nothing_can_have_helped_is_not_tried_again()
+  local files, things = {}, {a = {on = true}}
+  local core, tries = fakecore.open {files = files, things = things}, 0
+  core.change("fake.thing", {name = "a"}, {on = false})
+  core.finish()
+  core = fakecore.open {files = files, things = things}
+  core.gate.find("fake.thing").set = function()
+    tries = tries + 1
+    error("no", 0)
+  end
+  lu.assertEquals({core.undo.run().failed, tries}, {1, 1})
+end
+
 TestJournal = {}
 
 -- dkjson would write an array of two.
