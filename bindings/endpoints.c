@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "address.h"
+#include "compiler.h"
 #include "winapi.h"
 
 enum { IPV4 = ENDPOINT_IPV4, IPV6 = ENDPOINT_IPV6, FAMILIES = ENDPOINT_FAMILIES };
@@ -179,11 +180,18 @@ enum { LOCAL, REMOTE, ENDS };
 enum { IPV4_BYTES = 4, IPV6_BYTES = 20 }; /* of an address with its zone */
 
 /* The texts of addresses that results of one family had, and the next will have: Lua finds equal texts by itself,
- * but among all that there are, far away in memory. The texts are in its user value, an array. */
+ * but among all that there are, far away in memory. The texts are in its user value, an array, in the order in which
+ * they were needed first, and will probably be needed again. */
 typedef struct text_cache {
-  size_t mask;               /* places less one */
-  unsigned char addresses[]; /* what the texts are of */
+  size_t mask;            /* places less one */
+  DWORD used;             /* texts */
+  unsigned char places[]; /* each: which text it is, from 1 (0: none), and of which address */
 } text_cache;
+
+enum {
+  NUMBER = sizeof(DWORD), /* bytes of a place before the address */
+  AHEAD = 16               /* rows between fetching a place and looking there */
+};
 
 /* GetOwnerModuleFromTcpEntry and its like. */
 typedef DWORD(WINAPI *module_function)(const void *row, TCPIP_OWNER_MODULE_INFO_CLASS class, void *out, DWORD *size);
@@ -249,7 +257,7 @@ static void open_cache(converter *c, int family) {
   lua_getiuservalue(c->L, c->scratch, family + 1);
   c->cache = lua_touserdata(c->L, -1);
   if (c->cache == NULL || c->cache->mask + 1 < places) {
-    size_t size = offsetof(text_cache, addresses) + places * bytes_of(family);
+    size_t size = offsetof(text_cache, places) + places * (NUMBER + bytes_of(family));
     c->cache = lua_newuserdatauv(c->L, size, 1);
     memset(c->cache, 0, size);
     c->cache->mask = places - 1;
@@ -262,13 +270,13 @@ static void open_cache(converter *c, int family) {
   c->texts = lua_gettop(c->L);
 }
 
-/* Where an address has its place in the cache. Those of one network differ at their end. */
-static size_t place_of(const text_cache *cache, const unsigned char *address, size_t bytes) {
+/* The place of an address in the cache. Those of one network differ at their end. */
+static unsigned char *place_of(text_cache *cache, const unsigned char *address, size_t bytes) {
   size_t hash = 0;
   for (size_t i = 0; i < bytes; i += 4)
     hash = hash * 31 + ((size_t)address[i] << 24 | (size_t)address[i + 1] << 16 | (size_t)address[i + 2] << 8 |
                         (size_t)address[i + 3]);
-  return hash & cache->mask;
+  return cache->places + ((hash ^ hash >> 16) & cache->mask) * (NUMBER + bytes);
 }
 
 /* row[field] = the value at stack index `value`, for the row on top. */
@@ -294,18 +302,22 @@ static DWORD zone_of(const unsigned char *address) {
 
 /* Pushes the text of an address, from the cache if it is there. */
 static void push_text(const converter *c, int family, const unsigned char *address) {
-  size_t bytes = bytes_of(family), place = place_of(c->cache, address, bytes);
-  unsigned char *cached = c->cache->addresses + place * bytes;
-  if (memcmp(cached, address, bytes) == 0) {
-    if (lua_rawgeti(c->L, c->texts, (lua_Integer)place + 1) == LUA_TSTRING) return;
+  size_t bytes = bytes_of(family);
+  unsigned char *place = place_of(c->cache, address, bytes);
+  DWORD number;
+  memcpy(&number, place, sizeof number);
+  if (number != 0 && memcmp(place + NUMBER, address, bytes) == 0) {
+    if (lua_rawgeti(c->L, c->texts, number) == LUA_TSTRING) return;
     lua_pop(c->L, 1);
   }
   char text[ADDRESS_ROOM];
   size_t n = family == IPV4 ? address_write4(address, text) : address_write6(address, zone_of(address), text);
   lua_pushlstring(c->L, text, n);
-  memcpy(cached, address, bytes);
+  if (number == 0) number = ++c->cache->used;
+  memcpy(place, &number, sizeof number);
+  memcpy(place + NUMBER, address, bytes);
   lua_pushvalue(c->L, -1);
-  lua_rawseti(c->L, c->texts, (lua_Integer)place + 1);
+  lua_rawseti(c->L, c->texts, number);
 }
 
 /* An address of the row on top. Neighbours often share theirs, so the last text is kept. */
@@ -379,6 +391,12 @@ static void add_row(converter *c, int family, const endpoint *e) {
   lua_rawseti(c->L, c->result, ++c->rows);
 }
 
+/* Has the processor fetch what that row will look for. */
+static void fetch_place(const converter *c, const endpoint_table *table, DWORD i) {
+  endpoint e = row_at(table, i);
+  if (e.remote) P80_PREFETCH(place_of(c->cache, e.remote, bytes_of(table->family)));
+}
+
 static void add_table(converter *c, const endpoint_filter *filter, const endpoint_table *table) {
   lua_pushstring(c->L, table->family == IPV4 ? "ipv4" : "ipv6");
   lua_replace(c->L, c->family);
@@ -387,6 +405,7 @@ static void add_table(converter *c, const endpoint_filter *filter, const endpoin
   if (table->count > 0) open_cache(c, table->family);
   for (DWORD i = 0; i < table->count; i++) {
     endpoint e = row_at(table, i);
+    if (i + AHEAD < table->count) fetch_place(c, table, i + AHEAD);
     if (passes(filter, &e)) add_row(c, table->family, &e);
   }
 }

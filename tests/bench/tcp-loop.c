@@ -13,7 +13,7 @@ static void make_row(MIB_TCPROW_OWNER_PID *row, DWORD i) {
   row->dwState = i % 16 == 0 ? MIB_TCP_STATE_LISTEN : MIB_TCP_STATE_ESTAB;
   row->dwLocalAddr = htonl(0x0A000000 | (i >> 16));
   row->dwLocalPort = htons((u_short)(1 + i % 65535));
-  row->dwRemoteAddr = htonl(0xC0A80000 | (i & 0xFFFF));
+  row->dwRemoteAddr = htonl(0xC0A80000 | (i * 40503 & 0xFFFF));
   row->dwRemotePort = htons((u_short)(49152 + i % 16384));
   row->dwOwningPid = 4 + i % 4096 * 4;
 }

@@ -44,13 +44,14 @@ static void set_owners(void *table, ULONG family) {
   }
 }
 
-/* Row i: ports, addresses, states and pids that vary as those of a busy server do. */
+/* Row i: ports, addresses, states and pids that vary as those of a busy server do; the remote addresses, 65,536 before
+ * they come again, are in no order. */
 static void make_row(MIB_TCPROW_OWNER_PID *row, DWORD i) {
   int listens = i % 16 == 0;
   row->dwState = listens ? MIB_TCP_STATE_LISTEN : i % 3 ? MIB_TCP_STATE_ESTAB : MIB_TCP_STATE_TIME_WAIT;
   row->dwLocalAddr = listens ? 0 : htonl(0x0A000000 | (i >> 16));
   row->dwLocalPort = htons((u_short)(1 + i % 65535));
-  row->dwRemoteAddr = listens ? 0 : htonl(0xC0A80000 | (i & 0xFFFF));
+  row->dwRemoteAddr = listens ? 0 : htonl(0xC0A80000 | (i * 40503 & 0xFFFF));
   row->dwRemotePort = htons((u_short)(listens ? 0 : 49152 + i % 16384));
   row->dwOwningPid = 4 + i % 4096 * 4;
 }
