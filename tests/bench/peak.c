@@ -1,4 +1,4 @@
-/* peak COMMAND...: runs a command and prints its wall time in seconds and its peak resident memory in KiB. Small itself,
+/* peak COMMAND...: runs a command and prints its wall time in seconds, its peak resident memory in KiB and its exit code. Small itself,
  * for Linux counts what a process had before exec as its own. */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -28,6 +28,6 @@ int main(int argc, char **argv) {
     _exit(127);
   }
   if (child < 0 || wait4(child, &status, 0, &usage) != child) return 1;
-  printf("%.6f %ld\n", now() - began, usage.ru_maxrss);
+  printf("%.6f %ld %d\n", now() - began, usage.ru_maxrss, WIFEXITED(status) ? WEXITSTATUS(status) : -1);
   return 0;
 }

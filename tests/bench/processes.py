@@ -13,24 +13,27 @@ WINE = "/usr/lib/wine/wine64"
 SYSTEM = "C:\\windows\\system32\\"
 
 
-def run(command):
-    """-> seconds, peak resident KiB"""
+def run(command, code=None):
+    """-> seconds, peak resident KiB; ends unless the command ends with `code`"""
     done = subprocess.run([sys.argv[2], WINE, *command], capture_output=True, text=True, check=True)
-    seconds, peak = done.stdout.split()
+    seconds, peak, ended = done.stdout.split()
+    if code not in (None, int(ended)):
+        sys.exit(f"{' '.join(command)} ended with {ended}, not {code}")
     return float(seconds), int(peak)
 
 
-def run_all(commands):
-    results = [run(command) for command in commands]
+def run_all(commands, code=None):
+    results = [run(command, code) for command in commands]
     return sum(seconds for seconds, _ in results), max(peak for _, peak in results)
 
 
-def compare(what, ours, theirs, pairs):
+def compare(what, ours, code, theirs, pairs):
+    """`ours` must end with `code` each time."""
     times, peaks = [], []
     for i in range(pairs):
-        order = (ours, theirs) if i % 2 else (theirs, ours)
-        measured = {id(side): run_all(side) for side in order}
-        (our_time, our_peak), (their_time, their_peak) = measured[id(ours)], measured[id(theirs)]
+        sides = (("ours", ours, code), ("theirs", theirs, None))
+        measured = {name: run_all(commands, wanted) for name, commands, wanted in sides[::1 if i % 2 else -1]}
+        (our_time, our_peak), (their_time, their_peak) = measured["ours"], measured["theirs"]
         times.append((our_time / their_time, our_time, their_time))
         peaks.append((our_peak / their_peak, our_peak, their_peak))
     for name, rows, unit, scale in (("wall time", times, "ms", 1e3), ("peak memory", peaks, "KiB", 1)):
@@ -42,7 +45,7 @@ def compare(what, ours, theirs, pairs):
 def main():
     folder = sys.argv[1]
     p80 = os.path.join(folder, "p80.exe")
-    compare('p80 -e "" to an empty program', [[p80, "-e", ""]], [[os.path.join(folder, "empty.exe")]], 60)
+    compare('p80 -e "" to an empty program', [[p80, "-e", ""]], 0, [[os.path.join(folder, "empty.exe")]], 60)
     holder = "Z:" + os.path.join(folder, "holder.exe").replace("/", "\\")
     run([SYSTEM + "sc.exe", "create", "Bench", "binPath=", holder + " --service --http http://+:80/"])
     run([SYSTEM + "sc.exe", "start", "Bench"])
@@ -54,7 +57,7 @@ def main():
         sys.exit("the service did not take port 80")
     tools = [[SYSTEM + "netstat.exe", "-ano"], [SYSTEM + "tasklist.exe", "/svc"], [SYSTEM + "sc.exe", "queryex", "Bench"],
              [SYSTEM + "reg.exe", "query", "HKLM\\SYSTEM\\CurrentControlSet\\Services\\HTTP"]]
-    compare("p80 free80.lua --check to netstat, tasklist, sc and reg", [[p80, "free80.lua", "--check"]], tools, 25)
+    compare("p80 free80.lua --check to netstat, tasklist, sc and reg", [[p80, "free80.lua", "--check"]], 3, tools, 25)
 
 
 main()
