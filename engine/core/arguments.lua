@@ -136,16 +136,11 @@ local function bad_file(file, message, ...)
   core.fail(file, code.P80_BAD_ARGUMENTS, message:format(...), "`p80 help p80.manifest` says what an arguments file is")
 end
 
-local ENOENT <const> = 2
-
 -- The text of an arguments file, which is of this machine also when the playbook runs on a modelled one.
 local function read_file(file)
-  local stream, problem, number = io.stdin, nil, nil
-  if file ~= "-" then stream, problem, number = io.open(file, "rb") end
-  if not stream then
-    core.fail(file, number == ENOENT and code.ERROR_FILE_NOT_FOUND or code.ERROR_ACCESS_DENIED,
-      ("The arguments file cannot be read: %s."):format(problem:sub(#file + 3)))
-  end
+  local stream, problem = io.stdin, nil
+  if file ~= "-" then stream, problem = io.open(file, "rb") end
+  if not stream then bad_file(file, "The arguments file cannot be read: %s.", problem:sub(#file + 3)) end
   local text = stream:read "a" or ""
   if stream ~= io.stdin then stream:close() end
   if text:find "^\xFF\xFE" or text:find "^\xFE\xFF" then bad_file(file, "This is UTF-16 text; save it as UTF-8.") end

@@ -259,8 +259,9 @@ function TestArgumentsFile:test_what_is_wrong_in_it_is_named_with_the_file()
     lu.assertStrContains(message, "arguments.json")
     lu.assertStrContains(message, expected)
   end
-  local _, problem = failure(core.arguments.take, manifest(), {"--args-file", "C:\\no such.json"})
-  lu.assertEquals(problem.name, "ERROR_FILE_NOT_FOUND")
+  local message, problem = failure(core.arguments.take, manifest(), {"--args-file", "C:\\no such.json"})
+  lu.assertEquals(problem.name, "P80_BAD_ARGUMENTS")
+  lu.assertStrContains(message, "No such file or directory")
 end
 
 -- ---- Secrets ----
