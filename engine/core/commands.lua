@@ -7,6 +7,7 @@ local function table_text(rows, columns) return host.lib "show".table(rows, colu
 
 local function status(record)
   if record.unreadable then return "unreadable" end
+  if record.taken_back_by and record.lasting == record.changed then return "cannot be taken back" end
   if record.taken_back_by then
     return ("taken back by %d%s"):format(record.taken_back_by,
       record.lasting and (" but for %d"):format(record.lasting) or "")

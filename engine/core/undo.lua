@@ -136,7 +136,12 @@ end
 -- The record of `run`, which must not have been taken back already.
 local function chosen(run, force)
   for _, record in ipairs(undo.history()) do
-    if record.run == run and record.taken_back_by and not force then
+    local is_over = record.run == run and record.taken_back_by and not force
+    if is_over and record.lasting == record.changed then
+      core.fail(tostring(run), core.code.P80_CONFLICT,
+        ("Nothing takes back what run %d did; run %d has tried."):format(run, record.taken_back_by),
+        "--force tries again")
+    elseif is_over then
       core.fail(tostring(run), core.code.P80_CONFLICT,
         ("Run %d was taken back by run %d."):format(run, record.taken_back_by),
         ("`p80 undo %d` does it again; --force takes run %d back anyway"):format(record.taken_back_by, run))

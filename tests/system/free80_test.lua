@@ -86,7 +86,8 @@ function T:test_a_process_that_is_no_service_is_ended_only_with_kill()
   lu.assertNotNil(holder:wait(5))
   lu.assertStrContains(case.exits(case.p80 {"undo"}, 1).stdout, "cannot be taken back")
   lu.assertStrContains(case.exits(case.p80 {"undo"}, 1).stderr, "nothing to take back")
-  lu.assertStrContains(case.p80({"runs"}).stdout, "taken back by 2 but for 1")
+  lu.assertStrContains(case.p80({"runs"}).stdout, "cannot be taken back")
+  lu.assertStrContains(case.exits(case.p80 {"undo", "1"}, 1).stderr, "Nothing takes back what run 1 did; run 2 has tried.")
 end
 
 function T:test_a_process_behind_http_sys_is_named_and_ended_with_kill()
