@@ -190,7 +190,7 @@ typedef struct text_cache {
 
 enum {
   NUMBER = sizeof(DWORD), /* bytes of a place before the address */
-  AHEAD = 16               /* rows between fetching a place and looking there */
+  AHEAD = 16              /* rows between fetching a place and looking there */
 };
 
 /* GetOwnerModuleFromTcpEntry and its like. */

@@ -1,5 +1,5 @@
-/* peak COMMAND...: runs a command and prints its wall time in seconds, its peak resident memory in KiB and its exit code. Small itself,
- * for Linux counts what a process had before exec as its own. */
+/* peak COMMAND...: runs a command and prints its wall time in seconds, its peak resident memory in KiB and its exit
+ * code. Small itself, for Linux counts what a process had before exec as its own. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>
