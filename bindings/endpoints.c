@@ -183,15 +183,13 @@ enum { IPV4_BYTES = 4, IPV6_BYTES = 20 }; /* of an address with its zone */
  * but among all that there are, far away in memory. The texts are in its user value, an array, in the order in which
  * they were needed first, and will probably be needed again. */
 typedef struct text_cache {
-  size_t mask;            /* places less one */
-  DWORD used;             /* texts */
-  unsigned char places[]; /* each: which text it is, from 1 (0: none), and of which address */
+  size_t mask;              /* places less one */
+  DWORD used;               /* texts */
+  unsigned char *addresses; /* of the texts, in their order, from number 1; behind the places */
+  DWORD places[];           /* the number of the text of an address that has its place there; 0: none */
 } text_cache;
 
-enum {
-  NUMBER = sizeof(DWORD), /* bytes of a place before the address */
-  AHEAD = 16              /* rows between fetching a place and looking there */
-};
+enum { AHEAD = 16 }; /* rows between fetching a place and looking there */
 
 /* GetOwnerModuleFromTcpEntry and its like. */
 typedef DWORD(WINAPI *module_function)(const void *row, TCPIP_OWNER_MODULE_INFO_CLASS class, void *out, DWORD *size);
@@ -257,10 +255,12 @@ static void open_cache(converter *c, int family) {
   lua_getiuservalue(c->L, c->scratch, family + 1);
   c->cache = lua_touserdata(c->L, -1);
   if (c->cache == NULL || c->cache->mask + 1 < places) {
-    size_t size = offsetof(text_cache, places) + places * (NUMBER + bytes_of(family));
+    size_t before = offsetof(text_cache, places) + places * sizeof(DWORD);
+    size_t size = before + (places + 1) * bytes_of(family);
     c->cache = lua_newuserdatauv(c->L, size, 1);
     memset(c->cache, 0, size);
     c->cache->mask = places - 1;
+    c->cache->addresses = (unsigned char *)c->cache + before;
     lua_createtable(c->L, (int)places, 0);
     lua_setiuservalue(c->L, -2, 1);
     lua_pushvalue(c->L, -1);
@@ -271,12 +271,12 @@ static void open_cache(converter *c, int family) {
 }
 
 /* The place of an address in the cache. Those of one network differ at their end. */
-static unsigned char *place_of(text_cache *cache, const unsigned char *address, size_t bytes) {
+static DWORD *place_of(text_cache *cache, const unsigned char *address, size_t bytes) {
   size_t hash = 0;
   for (size_t i = 0; i < bytes; i += 4)
     hash = hash * 31 + ((size_t)address[i] << 24 | (size_t)address[i + 1] << 16 | (size_t)address[i + 2] << 8 |
                         (size_t)address[i + 3]);
-  return cache->places + ((hash ^ hash >> 16) & cache->mask) * (NUMBER + bytes);
+  return &cache->places[(hash ^ hash >> 16) & cache->mask];
 }
 
 /* row[field] = the value at stack index `value`, for the row on top. */
@@ -303,21 +303,18 @@ static DWORD zone_of(const unsigned char *address) {
 /* Pushes the text of an address, from the cache if it is there. */
 static void push_text(const converter *c, int family, const unsigned char *address) {
   size_t bytes = bytes_of(family);
-  unsigned char *place = place_of(c->cache, address, bytes);
-  DWORD number;
-  memcpy(&number, place, sizeof number);
-  if (number != 0 && memcmp(place + NUMBER, address, bytes) == 0) {
-    if (lua_rawgeti(c->L, c->texts, number) == LUA_TSTRING) return;
+  DWORD *place = place_of(c->cache, address, bytes);
+  if (*place != 0 && memcmp(c->cache->addresses + *place * bytes, address, bytes) == 0) {
+    if (lua_rawgeti(c->L, c->texts, *place) == LUA_TSTRING) return;
     lua_pop(c->L, 1);
   }
   char text[ADDRESS_ROOM];
   size_t n = family == IPV4 ? address_write4(address, text) : address_write6(address, zone_of(address), text);
   lua_pushlstring(c->L, text, n);
-  if (number == 0) number = ++c->cache->used;
-  memcpy(place, &number, sizeof number);
-  memcpy(place + NUMBER, address, bytes);
+  if (*place == 0) *place = ++c->cache->used;
+  memcpy(c->cache->addresses + *place * bytes, address, bytes);
   lua_pushvalue(c->L, -1);
-  lua_rawseti(c->L, c->texts, number);
+  lua_rawseti(c->L, c->texts, *place);
 }
 
 /* An address of the row on top. Neighbours often share theirs, so the last text is kept. */
