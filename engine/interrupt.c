@@ -53,19 +53,26 @@ static void hook(lua_State *L) {
     lua_sethook(L, on_first_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
 }
 
-/* A thread that is told to stand still may do so some time later, but at the latest when it is asked where it stands.
+/* Hooks what runs. A thread that is told to stand still may do so some time later, but at the latest when it is asked
+ * where it stands.
  * https://learn.microsoft.com/windows/win32/api/processthreadsapi/nf-processthreadsapi-suspendthread */
-static void interrupt(int cause) {
+static void hook_running(void) {
   CONTEXT context = {.ContextFlags = CONTEXT_CONTROL};
   HANDLE thread = OpenThread(THREAD_SUSPEND_RESUME | THREAD_GET_CONTEXT, FALSE, runner);
-  EnterCriticalSection(&lock);
-  why = cause;
   SuspendThread(thread);
   GetThreadContext(thread, &context);
   hook(running);
   ResumeThread(thread);
-  LeaveCriticalSection(&lock);
   if (thread) CloseHandle(thread);
+}
+
+/* When nothing runs, the process may be about to end: its last thread must not stand still, for by then nobody would
+ * be left who lets it go on. */
+static void interrupt(int cause) {
+  EnterCriticalSection(&lock);
+  why = cause;
+  if (running) hook_running();
+  LeaveCriticalSection(&lock);
 }
 
 static lua_State *run(lua_State *L) {

@@ -61,7 +61,8 @@ inside() {
 }
 
 # Linux has one table of connections for all networks, as large as the machine's memory allows (262,144 entries with
-# 24 GiB), and Wine walks all of it four times for each TCP table. A network made here has its own, of 512 MiB's size.
+# 24 GiB), and Wine walks all of it four times for each TCP table. A network made here has its own, of 512 MiB's size;
+# before Linux 6.1 there is no such thing.
 if [ "$1" = --before-inside ]; then
   shift
   echo 4096 2>/dev/null >/proc/sys/net/ipv4/tcp_child_ehash_entries || true
